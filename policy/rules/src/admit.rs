@@ -1,0 +1,159 @@
+//! Leave to run.
+
+use notrace_policy_promise::digest::Digest;
+use notrace_policy_promise::label::Label;
+use notrace_policy_promise::limits::RUN_OBJECTS_MAX;
+use notrace_policy_promise::name::ObjectName;
+
+use crate::principal::Principal;
+use crate::rules::Rules;
+
+/// What a handle permits.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Access {
+    /// The object is readable at the cut.
+    Read,
+}
+
+/// An object that a run may touch.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Handle {
+    /// Which object.
+    pub object: ObjectName,
+    /// What for.
+    pub access: Access,
+    /// The label of the object's pool.
+    pub label: Option<Label>,
+    /// Whether the object's pool takes sealed requests only.
+    pub sealed_only: bool,
+}
+
+/// How much of a request the node itself could see.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Seen {
+    /// TLS ended in the node, which saw the bytes in passing.
+    Plain,
+    /// Only the worker can open the request.
+    Sealed,
+}
+
+/// What a run asks for.
+pub struct Asked<'a> {
+    /// Who asks.
+    pub principal: &'a Principal,
+    /// The task to run.
+    pub task: Digest,
+    /// The objects it names.
+    pub handles: Vec<Handle>,
+    /// How it came.
+    pub seen: Seen,
+}
+
+/// Leave to run one task once, on these objects. Only [`admit`] makes one.
+#[derive(Debug)]
+pub struct Grant {
+    task: Digest,
+    handles: Vec<Handle>,
+    seen: Seen,
+}
+
+impl Grant {
+    /// The task that may run.
+    pub fn task(&self) -> Digest {
+        self.task
+    }
+
+    /// The objects it may touch.
+    pub fn handles(&self) -> &[Handle] {
+        &self.handles
+    }
+
+    /// How the request came.
+    pub fn seen(&self) -> Seen {
+        self.seen
+    }
+
+    /// The labels of all that may be read: what the answer carries.
+    pub fn labels(&self) -> impl Iterator<Item = &Label> {
+        self.handles.iter().filter_map(|handle| handle.label.as_ref())
+    }
+}
+
+/// Why something may not be done.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Denied {
+    /// No credential was shown, and one is needed.
+    #[error("a client certificate or a bearer token is needed")]
+    Unauthenticated,
+    /// A pool among those named takes only sealed requests.
+    #[error("the pool of an object that was named takes sealed requests only")]
+    SealedRequired,
+    /// More objects than a run may name.
+    #[error("a run may name at most {RUN_OBJECTS_MAX} objects")]
+    TooManyObjects,
+    /// The requester may not see what the answer is derived from.
+    #[error("the answer carries a label that the requester has no right to")]
+    LabelForbids,
+}
+
+/// Decides whether a run may take place.
+/// # Errors  [`Denied`]; nothing has been read or started.
+pub fn admit(rules: &Rules, asked: Asked<'_>) -> Result<Grant, Denied> {
+    rules.permit(asked.principal, crate::rules::Action::ReadObjects)?;
+    if asked.handles.len() > RUN_OBJECTS_MAX {
+        return Err(Denied::TooManyObjects);
+    }
+    let sealed_only = asked.handles.iter().any(|handle| handle.sealed_only);
+    if sealed_only && asked.seen == Seen::Plain {
+        return Err(Denied::SealedRequired);
+    }
+    Ok(Grant { task: asked.task, handles: asked.handles, seen: asked.seen })
+}
+
+#[cfg(test)]
+mod admission {
+    use super::*;
+    use crate::principal::Authenticated;
+    use notrace_policy_promise::digest::Domain;
+
+    fn owner() -> Principal {
+        Principal::Owner { id: Digest::of(Domain::Session, b"t"), by: Authenticated::ByToken }
+    }
+
+    fn asked(principal: &Principal, sealed_only: bool, seen: Seen) -> Asked<'_> {
+        let handle = Handle {
+            object: "a/b".parse().unwrap(),
+            access: Access::Read,
+            label: "medical".parse().ok(),
+            sealed_only,
+        };
+        let task = Digest::of(Domain::Module, b"");
+        Asked { principal, task, handles: vec![handle], seen }
+    }
+
+    #[test]
+    fn is_given_to_the_owner_and_to_nobody_else() {
+        let rules = Rules::of_one_owner();
+        let grant = admit(&rules, asked(&owner(), false, Seen::Plain)).unwrap();
+        assert_eq!(grant.labels().count(), 1);
+        let refused = admit(&rules, asked(&Principal::Anonymous, false, Seen::Plain));
+        assert_eq!(refused.err(), Some(Denied::Unauthenticated));
+    }
+
+    #[test]
+    fn keeps_plain_requests_from_sealed_pools() {
+        let rules = Rules::of_one_owner();
+        let refused = admit(&rules, asked(&owner(), true, Seen::Plain));
+        assert_eq!(refused.err(), Some(Denied::SealedRequired));
+        assert!(admit(&rules, asked(&owner(), true, Seen::Sealed)).is_ok());
+    }
+
+    #[test]
+    fn bounds_the_objects_of_a_run() {
+        let owner = owner();
+        let mut many = asked(&owner, false, Seen::Plain);
+        many.handles = vec![many.handles[0].clone(); RUN_OBJECTS_MAX + 1];
+        let refused = admit(&Rules::of_one_owner(), many);
+        assert_eq!(refused.err(), Some(Denied::TooManyObjects));
+    }
+}
