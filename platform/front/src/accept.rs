@@ -1,0 +1,98 @@
+//! The accept loop: one task a connection, every step of it bounded in time.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use notrace_policy_promise::digest::{Digest, Domain};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tower::ServiceExt as _;
+
+use crate::limits;
+
+/// The client certificate a connection showed, as a digest; checked by TLS against the authority.
+#[derive(Clone, Copy)]
+pub(crate) struct ShownCertificate(pub(crate) Digest);
+
+/// Serves connections until `stop` resolves, then lets open requests end, within a bound.
+pub(crate) async fn accept_until(
+    listener: TcpListener,
+    tls: TlsAcceptor,
+    router: Router,
+    stop: impl Future<Output = ()>,
+) {
+    let graceful = GracefulShutdown::new();
+    let places = Arc::new(Semaphore::new(limits::CONNECTIONS_MAX));
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        let place = tokio::select! {
+            place = places.clone().acquire_owned() => place,
+            () = &mut stop => break,
+        };
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = &mut stop => break,
+        };
+        // A failed accept is the peer's failure or a lack of descriptors; both pass.
+        let (Ok(place), Ok((stream, _))) = (place, accepted) else {
+            tokio::task::yield_now().await;
+            continue;
+        };
+        let (tls, router, watcher) = (tls.clone(), router.clone(), graceful.watcher());
+        tokio::spawn(async move {
+            serve_one(stream, tls, router, watcher).await;
+            drop(place);
+        });
+    }
+    drop(listener);
+    // What has not ended by then is cut off; the caller exits.
+    let _ = timeout(limits::DRAIN_MAX, graceful.shutdown()).await;
+}
+
+/// One connection, from handshake to end. Its failures are the peer's affair: nothing is logged.
+async fn serve_one(stream: TcpStream, tls: TlsAcceptor, router: Router, watcher: Watcher) {
+    let _ = stream.set_nodelay(true);
+    let Ok(Ok(stream)) = timeout(limits::HANDSHAKE_MAX, tls.accept(stream)).await else {
+        return;
+    };
+    let certificate = stream.get_ref().1.peer_certificates().and_then(|chain| {
+        let leaf = chain.first()?;
+        Some(ShownCertificate(Digest::of_parts(Domain::Session, &[b"certificate\0", leaf])))
+    });
+    let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+        let router = router.clone();
+        async move {
+            let mut request = request.map(Body::new);
+            if let Some(certificate) = certificate {
+                request.extensions_mut().insert(certificate);
+            }
+            Ok::<_, Infallible>(match router.oneshot(request).await {
+                Ok(response) => response,
+                Err(never) => match never {},
+            })
+        }
+    });
+    let mut server = auto::Builder::new(TokioExecutor::new());
+    server
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits::HEAD_MAX)
+        .max_buf_size(limits::HTTP1_BUFFER_BYTES_MAX);
+    server
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(limits::HTTP2_STREAMS_MAX)
+        .keep_alive_interval(Some(limits::BODY_PAUSE_MAX))
+        .keep_alive_timeout(limits::HEAD_MAX);
+    let connection = server.serve_connection(TokioIo::new(stream), service);
+    let _ = watcher.watch(connection.into_owned()).await;
+}

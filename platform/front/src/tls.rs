@@ -1,0 +1,48 @@
+//! TLS 1.3 and nothing older, with an optional client certificate.
+
+use std::sync::Arc;
+
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{NoServerSessionStorage, ServerConfig, WebPkiClientVerifier};
+use rustls::{RootCertStore, crypto::ring};
+
+/// TLS could not be set up from what the node gave.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("the node's certificate or key does not fit TLS")]
+pub struct BadTls;
+
+/// The server side of TLS: shows `certificate_pem`, accepts client certificates that the authority
+/// issued, and asks for none.
+///
+/// Sessions are neither kept nor handed out as tickets: what would make the next handshake cheap
+/// is a trace of this one.
+/// # Errors  [`BadTls`]
+pub fn server_config(
+    authority_pem: &str,
+    certificate_pem: &str,
+    key_pem: &str,
+) -> Result<ServerConfig, BadTls> {
+    let provider = Arc::new(ring::default_provider());
+    let mut roots = RootCertStore::empty();
+    roots.add(certificate(authority_pem)?).map_err(|_| BadTls)?;
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
+        .allow_unauthenticated()
+        .build()
+        .map_err(|_| BadTls)?;
+    let key = PrivateKeyDer::from_pem_slice(key_pem.as_bytes()).map_err(|_| BadTls)?;
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .map_err(|_| BadTls)?
+        .with_client_cert_verifier(verifier)
+        .with_single_cert(vec![certificate(certificate_pem)?], key)
+        .map_err(|_| BadTls)?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
+    Ok(config)
+}
+
+fn certificate(pem: &str) -> Result<CertificateDer<'static>, BadTls> {
+    CertificateDer::from_pem_slice(pem.as_bytes()).map_err(|_| BadTls)
+}

@@ -1,0 +1,297 @@
+//! The node's configuration: one TOML file, read once, unknown keys are errors.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use notrace_policy_promise::digest::{Digest, Domain};
+use notrace_policy_promise::limits::ANSWER_BYTES_MAX;
+use serde::Deserialize;
+
+use crate::files;
+use crate::limits::CONFIG_BYTES_MAX;
+
+/// What a node is told at start.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The folder that holds everything the node keeps.
+    pub dir: PathBuf,
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// Whether it refuses to serve when a required fence or mitigation is missing.
+    pub strictness: Strictness,
+    /// Names besides the listening address that the certificate is for.
+    pub names: Vec<String>,
+    /// Who operates the node, in the promise.
+    pub operator: String,
+    /// Workers.
+    pub workers: Workers,
+    /// Bounds of one run.
+    pub task: TaskBounds,
+    /// The most ciphertext the store keeps, in bytes.
+    pub store_bytes_max: u64,
+    /// How long an epoch of the ledger lasts.
+    pub epoch: Duration,
+    /// How long receipts are kept.
+    pub receipt_window: Duration,
+}
+
+/// What a missing fence means.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Strictness {
+    /// The node says what is missing and serves.
+    Tell,
+    /// The node refuses to serve.
+    Refuse,
+}
+
+/// How many workers there are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Workers {
+    /// How many wait, already jailed.
+    pub idle: u16,
+    /// How many may run at once.
+    pub running_max: u16,
+    /// How long a run waits for a worker before it is refused as busy.
+    pub wait: Duration,
+}
+
+/// Bounds of one run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TaskBounds {
+    /// Fuel, in wasmtime's unit: about one instruction.
+    pub fuel: u64,
+    /// Linear memory, all memories together.
+    pub memory_bytes: u64,
+    /// The answer.
+    pub output_bytes: u64,
+    /// Wall time when the request names none.
+    pub wall: Duration,
+    /// The most wall time a request may name.
+    pub wall_max: Duration,
+}
+
+/// The file as written. Every key is optional and has the default that [`Config::new`] gives.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct File {
+    listen: Option<SocketAddr>,
+    strict: Option<bool>,
+    names: Option<Vec<String>>,
+    operator: Option<String>,
+    workers: Option<FileWorkers>,
+    task: Option<FileTask>,
+    store: Option<FileStore>,
+    ledger: Option<FileLedger>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileWorkers {
+    idle: Option<u16>,
+    running_max: Option<u16>,
+    wait_ms: Option<u64>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileTask {
+    fuel: Option<u64>,
+    memory_mib: Option<u64>,
+    output_mib: Option<u64>,
+    timeout_ms: Option<u64>,
+    timeout_ms_max: Option<u64>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileStore {
+    mib_max: Option<u64>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileLedger {
+    epoch_ms: Option<u64>,
+    receipt_window_hours: Option<u64>,
+}
+
+/// Why a configuration is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("the configuration file cannot be read ({0}); check its path and rights")]
+    Unreadable(std::io::ErrorKind),
+    /// It is not TOML, or has a key or value we do not know. The text names line and column; the
+    /// operator's own file is shown to the operator alone.
+    #[error("{0}")]
+    Malformed(Box<toml::de::Error>),
+    /// A value is outside its bounds.
+    #[error("`{key}` must be between {least} and {most}")]
+    OutOfBounds {
+        /// Which key.
+        key: &'static str,
+        /// The least value.
+        least: u64,
+        /// The greatest value.
+        most: u64,
+    },
+}
+
+impl Config {
+    /// The defaults, for a node in `dir`.
+    pub fn new(dir: &Path) -> Self {
+        Self {
+            dir: dir.to_owned(),
+            listen: SocketAddr::from(([127, 0, 0, 1], 7443)),
+            strictness: Strictness::Tell,
+            names: Vec::new(),
+            operator: "unnamed operator".to_owned(),
+            workers: Workers { idle: 16, running_max: 32, wait: Duration::from_secs(2) },
+            task: TaskBounds {
+                fuel: 20_000_000_000,
+                memory_bytes: 256 << 20,
+                output_bytes: ANSWER_BYTES_MAX as u64,
+                wall: Duration::from_secs(10),
+                wall_max: Duration::from_secs(60),
+            },
+            store_bytes_max: 4 << 30,
+            epoch: Duration::from_secs(1),
+            receipt_window: Duration::from_secs(24 * 60 * 60),
+        }
+    }
+
+    /// The defaults for a node in `dir`, changed by the file at `path`.
+    /// # Errors  [`ConfigError`], with line and column where the file is at fault.
+    pub fn read(dir: &Path, path: &Path) -> Result<Self, ConfigError> {
+        let bytes = files::read_bounded(path, CONFIG_BYTES_MAX)
+            .map_err(|error| ConfigError::Unreadable(error.kind()))?;
+        let text = String::from_utf8_lossy(&bytes);
+        let file: File =
+            toml::from_str(&text).map_err(|error| ConfigError::Malformed(Box::new(error)))?;
+        let mut config = Self::new(dir);
+        file.change(&mut config)?;
+        Ok(config)
+    }
+
+    /// What stands for this configuration in receipts. The folder is not part of it.
+    pub fn digest(&self) -> Digest {
+        let Self { workers, task, .. } = self;
+        let numbers: [u64; 11] = [
+            u64::from(self.strictness == Strictness::Refuse),
+            u64::from(workers.idle),
+            u64::from(workers.running_max),
+            workers.wait.as_millis() as u64,
+            task.fuel,
+            task.memory_bytes,
+            task.output_bytes,
+            task.wall.as_millis() as u64,
+            task.wall_max.as_millis() as u64,
+            self.store_bytes_max,
+            self.receipt_window.as_secs(),
+        ];
+        let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_be_bytes()).collect();
+        Digest::of_parts(Domain::Config, &[&bytes, self.operator.as_bytes()])
+    }
+}
+
+impl File {
+    fn change(self, config: &mut Config) -> Result<(), ConfigError> {
+        config.listen = self.listen.unwrap_or(config.listen);
+        if self.strict == Some(true) {
+            config.strictness = Strictness::Refuse;
+        }
+        config.names = self.names.unwrap_or_default();
+        config.operator = self.operator.unwrap_or_else(|| config.operator.clone());
+        if let Some(workers) = self.workers {
+            workers.change(&mut config.workers)?;
+        }
+        if let Some(task) = self.task {
+            task.change(&mut config.task)?;
+        }
+        if let Some(mib) = self.store.and_then(|store| store.mib_max) {
+            config.store_bytes_max = within("store.mib_max", mib, 1, 1 << 20)? << 20;
+        }
+        if let Some(ledger) = self.ledger {
+            let epoch = ledger.epoch_ms.unwrap_or(config.epoch.as_millis() as u64);
+            config.epoch = Duration::from_millis(within("ledger.epoch_ms", epoch, 20, 60_000)?);
+            let hours = ledger.receipt_window_hours.unwrap_or(24);
+            let hours = within("ledger.receipt_window_hours", hours, 1, 24 * 366)?;
+            config.receipt_window = Duration::from_secs(hours * 60 * 60);
+        }
+        Ok(())
+    }
+}
+
+impl FileWorkers {
+    fn change(self, workers: &mut Workers) -> Result<(), ConfigError> {
+        let idle = u64::from(self.idle.unwrap_or(workers.idle));
+        let running = u64::from(self.running_max.unwrap_or(workers.running_max));
+        let wait = self.wait_ms.unwrap_or(workers.wait.as_millis() as u64);
+        workers.idle = within("workers.idle", idle, 1, 256)? as u16;
+        workers.running_max = within("workers.running_max", running, 1, 1024)? as u16;
+        workers.wait = Duration::from_millis(within("workers.wait_ms", wait, 0, 60_000)?);
+        Ok(())
+    }
+}
+
+impl FileTask {
+    fn change(self, task: &mut TaskBounds) -> Result<(), ConfigError> {
+        let mib = |bytes: u64| bytes >> 20;
+        let fuel = self.fuel.unwrap_or(task.fuel);
+        let memory = self.memory_mib.unwrap_or(mib(task.memory_bytes));
+        let output = self.output_mib.unwrap_or(mib(task.output_bytes));
+        let wall_max = self.timeout_ms_max.unwrap_or(task.wall_max.as_millis() as u64);
+        let wall = self.timeout_ms.unwrap_or((task.wall.as_millis() as u64).min(wall_max));
+        task.fuel = within("task.fuel", fuel, 1_000, 1 << 50)?;
+        task.memory_bytes = within("task.memory_mib", memory, 1, 4096)? << 20;
+        task.output_bytes = within("task.output_mib", output, 1, mib(ANSWER_BYTES_MAX as u64))? << 20;
+        let wall_max = within("task.timeout_ms_max", wall_max, 1, 600_000)?;
+        task.wall_max = Duration::from_millis(wall_max);
+        task.wall = Duration::from_millis(within("task.timeout_ms", wall, 1, wall_max)?);
+        Ok(())
+    }
+}
+
+fn within(key: &'static str, value: u64, least: u64, most: u64) -> Result<u64, ConfigError> {
+    if (least..=most).contains(&value) {
+        Ok(value)
+    } else {
+        Err(ConfigError::OutOfBounds { key, least, most })
+    }
+}
+
+#[cfg(test)]
+mod a_configuration {
+    use super::*;
+
+    fn read(text: &str) -> Result<Config, ConfigError> {
+        let mut config = Config::new(Path::new("x"));
+        let file: File =
+            toml::from_str(text).map_err(|error| ConfigError::Malformed(Box::new(error)))?;
+        file.change(&mut config)?;
+        Ok(config)
+    }
+
+    #[test]
+    fn changes_only_what_it_names() {
+        let config = read("strict = true\n[task]\ntimeout_ms = 50\n").unwrap();
+        assert_eq!(config.strictness, Strictness::Refuse);
+        assert_eq!(config.task.wall, Duration::from_millis(50));
+        assert_eq!(config.task.fuel, Config::new(Path::new("x")).task.fuel);
+        assert_ne!(config.digest(), Config::new(Path::new("x")).digest());
+    }
+
+    #[test]
+    fn with_an_unknown_key_is_refused_with_its_line() {
+        let error = read("strict = true\nspeed = 9\n").unwrap_err().to_string();
+        assert!(error.contains("line 2") && error.contains("speed"), "{error}");
+    }
+
+    #[test]
+    fn outside_its_bounds_is_refused_by_name() {
+        let error = read("[workers]\nidle = 0\n").unwrap_err().to_string();
+        assert_eq!(error, "`workers.idle` must be between 1 and 256");
+        assert!(read("[task]\ntimeout_ms = 9\ntimeout_ms_max = 5\n").is_err());
+    }
+}

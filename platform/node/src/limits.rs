@@ -1,0 +1,22 @@
+//! Bounds of the node itself. What client and node must agree on is in the promise's limits.
+
+use std::time::Duration;
+
+/// The longest configuration file.
+pub const CONFIG_BYTES_MAX: u64 = 64 << 10;
+/// The longest key, certificate or table file that is read at start.
+pub const KEY_FILE_BYTES_MAX: u64 = 1 << 20;
+/// The most pools one node keeps keys for.
+pub const POOLS_MAX: usize = 1024;
+/// How often a shred is tried again when writes keep moving the pool under it.
+pub const SHRED_TRIES_MAX: u32 = 16;
+/// How often a put is tried again when a shred moved the pool's key under it.
+pub const PUT_TRIES_MAX: u32 = 16;
+/// How long retention may lag behind its bound at most.
+pub const RETENTION_LAG_MAX: Duration = Duration::from_secs(60);
+/// How long draining may take before what still runs is killed.
+pub const DRAIN_MAX: Duration = Duration::from_secs(20);
+/// Compiled code kept on disk.
+pub const CODE_CACHE_BYTES_MAX: u64 = 1 << 30;
+/// Tasks known to one node.
+pub const TASKS_MAX: usize = 10_000;

@@ -1,0 +1,110 @@
+//! Why something was not done: a closed list, without a byte of any client in it but what is the
+//! requester's own to see.
+
+use std::time::Duration;
+
+use notrace_policy_promise::private::Private;
+use notrace_policy_rules::Denied;
+use notrace_runtime_worker::{Refused, Resource, TrapKind};
+use notrace_store_protocol::ids::Version;
+
+/// A refusal or a failure of one request. The node goes on after any of them.
+#[derive(thiserror::Error)]
+pub enum Refusal {
+    /// The rules say no.
+    #[error("{0}")]
+    Denied(Denied),
+    /// No pool of this name.
+    #[error("there is no pool of this name; `notrace pool create NAME` makes one")]
+    PoolUnknown,
+    /// The pool exists.
+    #[error("a pool of this name exists already, with other properties")]
+    PoolExists,
+    /// As many pools as a node has.
+    #[error("the node has as many pools as it can keep")]
+    PoolsFull,
+    /// No such object, or none at that version or time.
+    #[error("there is no such object at the version or time asked for")]
+    ObjectUnknown,
+    /// The object's keys were destroyed.
+    #[error("the object was shredded: its keys are destroyed and it cannot be read again")]
+    ObjectShredded,
+    /// The version or the change asked for is no longer kept.
+    #[error("the history asked for is no longer kept; read the object anew and go on from there")]
+    HistoryTrimmed,
+    /// A condition did not hold.
+    #[error("the object is not at the version that the request requires")]
+    VersionMismatch {
+        /// The version it is at, if it exists.
+        current: Option<Version>,
+        /// Which operation of a transaction failed.
+        index: Option<u32>,
+    },
+    /// The same idempotency key came with another request.
+    #[error("this idempotency key was used with another request; use a fresh one")]
+    IdempotencyMismatch,
+    /// Disk or store bound reached.
+    #[error("there is no space left; nothing was changed")]
+    OutOfSpace,
+    /// Overload.
+    #[error("the node is busy; try again in a moment")]
+    Busy {
+        /// When trying again makes sense.
+        retry_after: Duration,
+    },
+    /// No such task.
+    #[error("there is no such task; `notrace task push FILE` uploads one")]
+    TaskUnknown,
+    /// The task was accepted but is not compiled yet.
+    #[error("the task is still being compiled; follow its events or try again in a moment")]
+    TaskCompiling,
+    /// As many tasks as a node keeps.
+    #[error("the node has as many tasks as it can keep")]
+    TasksFull,
+    /// The module cannot run here.
+    #[error("{0}")]
+    Module(Refused),
+    /// Compiling took more than it may.
+    #[error("compiling this module took more time or memory than is allowed")]
+    CompileLimit,
+    /// The task itself said no.
+    #[error("the task ran and reported a failure of its own")]
+    TaskFailed {
+        /// What it said, for the requester alone.
+        message: Option<Private<String>>,
+        /// The exit code of a command.
+        exit: Option<i32>,
+    },
+    /// The task trapped.
+    #[error("the task trapped: {0}")]
+    TaskTrapped(TrapKind),
+    /// The task used up one of its bounds.
+    #[error("the task used up its {0}")]
+    TaskExhausted(Resource),
+    /// The worker was ended by one of its fences.
+    #[error("the task's worker was stopped by a fence")]
+    TaskKilled,
+    /// No such receipt, or no longer.
+    #[error("there is no such receipt, or its window has ended")]
+    ReceiptUnknown,
+    /// The request names something outside its bounds.
+    #[error("{what} must be at most {most}")]
+    TooMuch {
+        /// What is bounded.
+        what: &'static str,
+        /// The bound.
+        most: u64,
+    },
+    /// The node drains, or cannot log and therefore does not serve.
+    #[error("the node is not serving; try again later or elsewhere")]
+    Unavailable,
+    /// What should not happen. The sentence names our own part, never data.
+    #[error("the node failed in {0}")]
+    Internal(&'static str),
+}
+
+impl From<Denied> for Refusal {
+    fn from(denied: Denied) -> Self {
+        Self::Denied(denied)
+    }
+}
