@@ -1,1 +1,39 @@
-//! To be written.
+//! The jail: how a process is shut in, what it shares, and how it is kept from leaving anything.
+//!
+//! A process that is to hold a task's plaintext is started clean, enters its fences one after the
+//! other, and says of each whether this host has it. None of them is trusted alone: a guest has no
+//! import that reaches out, the system calls for it are refused, there is no right on any file or
+//! port, and there is no route. What the fences cost is paid before a task is handed over.
+//!
+//! Linux only, and the one place of the product with system calls that need `unsafe`; what it
+//! offers is safe to call.
+//!
+//! Reading order: [`limits`]; [`fence`] names the parts; [`cell`] is the order in which they are
+//! put up, by [`namespaces`], [`privileges`], [`seccomp`] and [`fork`]; [`process`] is what any
+//! process of ours does; [`secret`], [`sealed`] and [`memory`] are what is shared and wiped;
+//! [`alarm`] interrupts a guest.
+#![cfg(target_os = "linux")]
+#![expect(unsafe_code, reason = "system calls and mapped memory, behind safe functions")]
+
+pub mod limits;
+
+pub mod fence;
+
+pub mod cell;
+mod fork;
+mod namespaces;
+mod privileges;
+mod seccomp;
+
+pub mod process;
+
+pub mod alarm;
+mod memory;
+pub mod sealed;
+pub mod secret;
+
+pub use cell::{Cell, NotJailable, Worker};
+pub use fence::{Fence, Fences, State, Why};
+pub use fork::Side;
+pub use memory::wipe_stack;
+pub use process::harden_process;

@@ -1,0 +1,50 @@
+//! Forking siblings: children that belong to the supervisor.
+
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+
+use rustix::io::Errno;
+
+use crate::process::check;
+
+/// The only flags with which a jailed process may be forked. `CLONE_PARENT`: the child's parent is
+/// ours, the supervisor, which alone can then wait for it and learn how it ended.
+pub(crate) const SIBLING_FLAGS: u64 =
+    (libc::CLONE_PARENT | libc::CLONE_PIDFD | libc::SIGCHLD) as u64;
+
+/// Proof that this process has one thread, and so may fork and go on.
+pub(crate) struct Alone(());
+
+impl Alone {
+    /// Asks the kernel whether this process has one thread.
+    pub(crate) fn check() -> Option<Self> {
+        // Source: unshare(2): CLONE_THREAD has no effect on a process of one thread, and fails
+        // with EINVAL for any other. It needs no /proc.
+        // SAFETY: takes only a number.
+        check(unsafe { libc::unshare(libc::CLONE_THREAD) }).ok().map(|_| Self(()))
+    }
+}
+
+/// Which of the two processes this is, after a fork.
+pub enum Side {
+    /// The one that forked, with the descriptor of the other's process.
+    Forker {
+        /// Becomes readable when the process ends; signals sent through it reach no other.
+        pidfd: OwnedFd,
+    },
+    /// The new one.
+    Sibling,
+}
+
+/// Forks a child of our parent.
+pub(crate) fn sibling(_alone: &Alone) -> Result<Side, Errno> {
+    let mut pidfd: RawFd = -1;
+    // SAFETY: without CLONE_VM and with a null stack this is `fork`; the process has one thread, so
+    // no lock is held by a thread that the child lacks. `pidfd` is valid for the kernel's write.
+    let pid =
+        check(unsafe { libc::syscall(libc::SYS_clone, SIBLING_FLAGS, 0, &raw mut pidfd, 0, 0) })?;
+    if pid == 0 {
+        return Ok(Side::Sibling);
+    }
+    // SAFETY: the kernel has just made this descriptor for us.
+    Ok(Side::Forker { pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) } })
+}

@@ -1,0 +1,20 @@
+//! Every bound of the jail. Sizes are bytes unless the name says otherwise.
+
+/// The most descriptors a jailed process can hold at once: its own few, and those of one message.
+pub const DESCRIPTORS_MAX: u64 = 16;
+/// How much a jailed process may reserve. A wasm memory reserves several GiB without using them, so
+/// this stops runaway reservations only; what may be *used* is [`rlimit data`](crate::limit_data).
+pub const ADDRESS_SPACE_BYTES_MAX: u64 = 512 << 30;
+/// The largest piece of secret memory.
+pub const SECRET_BYTES_MAX: usize = 16 << 20;
+/// How deep a stack is searched for pages to wipe.
+pub const STACK_BYTES_MAX: usize = 8 << 20;
+/// The user that jailed processes run as when the node was started by root. Not assigned to
+/// anybody by the usual tables. Source: systemd, "Users, Groups, UIDs and GIDs", 65520 to 65533.
+pub const UNPRIVILEGED_ID: u32 = 65_520;
+/// What that user is called inside its user namespace: neither root nor the overflow user.
+pub const INNER_ID: u32 = 1_000;
+/// The highest capability number tried when the bounding set is emptied.
+pub const CAPABILITY_MAX: u32 = 63;
+
+const _: () = assert!(STACK_BYTES_MAX.is_multiple_of(4096), "stacks are wiped by pages");
