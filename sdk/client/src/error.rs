@@ -1,0 +1,113 @@
+//! Why a call did not come to what was asked.
+
+use std::io;
+
+use notrace_policy_promise::digest::Digest;
+use notrace_sdk_wire::{Code, Problem};
+
+use crate::trust::Fingerprint;
+
+/// Why a call did not come to what was asked. Closed: a caller can match on all of it.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The node said no; the problem says why and what to do.
+    #[error("{}", .0.detail)]
+    Refused(Box<Problem>),
+    /// The other end is not the node of these credentials.
+    #[error(
+        "the certificate changed: expected one of authority {expected}, was shown {shown}; \
+         nothing was sent"
+    )]
+    CertificateChanged {
+        /// The authority in the credentials.
+        expected: Fingerprint,
+        /// The certificate that was shown.
+        shown: Fingerprint,
+    },
+    /// The certificate comes from the right authority but is not valid here or now.
+    #[error("the node's certificate {shown} {reason}; nothing was sent")]
+    CertificateUnfit {
+        /// The certificate that was shown.
+        shown: Fingerprint,
+        /// What is wrong with it.
+        reason: Unfit,
+    },
+    /// The node named another module than the one that was sent.
+    #[error("the node answered for module {answered}, but {sent} was sent")]
+    DigestDiffers {
+        /// What was sent.
+        sent: Digest,
+        /// What the node named.
+        answered: Digest,
+    },
+    /// Nobody answers at the node's address.
+    #[error("nobody answers at the node's address")]
+    Unreachable,
+    /// The other end was silent for too long.
+    #[error("the node was silent for too long")]
+    TimedOut,
+    /// The connection ended in the middle of a request or a reply.
+    #[error("the connection ended before the reply was complete")]
+    CutOff,
+    /// The reply is not what this client can read.
+    #[error("the reply is not understood: {0}")]
+    NotUnderstood(&'static str),
+    /// The credentials file cannot be read.
+    #[error("the credentials file cannot be read ({0})")]
+    CredentialsUnreadable(io::ErrorKind),
+    /// The credentials file is not one.
+    #[error("the credentials file is damaged: {0}")]
+    CredentialsMalformed(&'static str),
+    /// A file or stream of the caller's could not be read.
+    #[error("the input cannot be read ({0})")]
+    SourceUnreadable(io::ErrorKind),
+    /// A file or stream of the caller's could not be written.
+    #[error("the output cannot be written ({0})")]
+    SinkUnwritable(io::ErrorKind),
+    /// What was to be sent is larger than any node takes.
+    #[error("{what} is larger than {limit} bytes, the most that is accepted")]
+    TooLarge {
+        /// What it is.
+        what: &'static str,
+        /// The bound, in bytes.
+        limit: u64,
+    },
+    /// The system gave no random bytes.
+    #[error("the system gave no random bytes")]
+    NoRandomness,
+}
+
+/// What is wrong with a certificate of the right authority.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Unfit {
+    /// Its time is over, or this machine's clock is ahead.
+    #[error("has expired, or this machine's clock is wrong")]
+    Expired,
+    /// Its time has not come, or this machine's clock is behind.
+    #[error("is not valid yet, or this machine's clock is wrong")]
+    NotYetValid,
+    /// It was made for another name or address.
+    #[error("was not made for the name or address in the credentials")]
+    OtherName,
+    /// Anything else that TLS refuses.
+    #[error("cannot be accepted")]
+    Otherwise,
+}
+
+impl Error {
+    /// The node's code, if the node refused.
+    pub fn code(&self) -> Option<Code> {
+        match self {
+            Error::Refused(problem) => Some(problem.code),
+            _ => None,
+        }
+    }
+
+    /// The node's problem, if the node refused.
+    pub fn problem(&self) -> Option<&Problem> {
+        match self {
+            Error::Refused(problem) => Some(problem),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! What a node says of itself.
+
+use notrace_sdk_wire::node::{Health, NodeDescription, SignedPromise};
+use notrace_sdk_wire::path::{CHECKPOINT, HEALTH, NODE, PROMISE, TILE};
+
+use crate::call::{Call, Client, read_bounded};
+use crate::error::Error;
+use crate::limits::{RECEIPT_BYTES_MAX, REPLY_BYTES_MAX};
+
+impl Client {
+    /// Evidence, keys and posture.
+    /// # Errors  As any call.
+    pub async fn node(&self) -> Result<NodeDescription, Error> {
+        self.ask(&Call::get(NODE)).await
+    }
+
+    /// The promise the node serves under, signed.
+    /// # Errors  As any call.
+    pub async fn promise(&self) -> Result<SignedPromise, Error> {
+        self.ask(&Call::get(PROMISE)).await
+    }
+
+    /// Whether the node serves.
+    /// # Errors  `unavailable` if it says that it does not.
+    pub async fn health(&self) -> Result<Health, Error> {
+        self.ask(&Call::get(HEALTH)).await
+    }
+
+    /// The ledger's latest checkpoint, a signed note.
+    /// # Errors  As any call.
+    pub async fn checkpoint(&self) -> Result<String, Error> {
+        let response = self.send(&Call::get(CHECKPOINT)).await?;
+        let bytes = read_bounded(response, RECEIPT_BYTES_MAX).await?;
+        String::from_utf8(bytes).map_err(|_| Error::NotUnderstood("a checkpoint"))
+    }
+
+    /// A tile of the ledger; `path` is what follows `/v1/ledger/tile/`, such as `entries/000`.
+    /// # Errors  `not_found` for a tile that is not there yet.
+    pub async fn tile(&self, path: &str) -> Result<Vec<u8>, Error> {
+        let response = self.send(&Call::get(format!("{TILE}/{path}"))).await?;
+        read_bounded(response, REPLY_BYTES_MAX).await
+    }
+}

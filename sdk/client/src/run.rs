@@ -1,0 +1,67 @@
+//! Running a task.
+
+use std::time::Duration;
+
+use notrace_policy_promise::name::ObjectName;
+use notrace_sdk_wire::header;
+use notrace_sdk_wire::path::{self, TASKS};
+use reqwest::Method;
+
+use crate::call::{Call, Client};
+use crate::download::Download;
+use crate::error::Error;
+use crate::limits::RUN_MARGIN;
+use crate::receipt::ReceiptPath;
+use crate::source::Source;
+use crate::task::TaskRef;
+
+/// What to run.
+#[derive(Clone)]
+pub struct Run {
+    /// Which task.
+    pub task: TaskRef,
+    /// The objects it may read.
+    pub objects: Vec<ObjectName>,
+    /// Its arguments.
+    pub args: Vec<String>,
+    /// Its input.
+    pub input: Source,
+    /// How long it may take; the node's own bound if not said.
+    pub timeout: Option<Duration>,
+}
+
+/// What a run answered.
+pub struct Answer {
+    /// Where its receipt will be.
+    pub receipt: Option<ReceiptPath>,
+    /// The answer itself, untouched.
+    pub body: Download,
+}
+
+impl Client {
+    /// Runs a task once. The request travels plain inside TLS: the node sees the input and the
+    /// answer in passing, and the receipt says so.
+    /// # Errors  `task_unknown`, `task_compiling`; `task_failed`, `task_trapped`, `task_exhausted`;
+    /// `not_permitted`, `label_forbids`; `busy` once patience is out.
+    /// # Cancel  Ends the waiting; the node scrubs all the same.
+    pub async fn run(&self, run: &Run) -> Result<Answer, Error> {
+        // A run has no idempotency key: its answer is not kept, so there is nothing to repeat it
+        // from. It is sent again only while it certainly has not begun.
+        let mut call = Call::once(Method::POST, format!("{TASKS}/{}/run", run.task));
+        for object in &run.objects {
+            call = call.with(header::OBJECT, &path::encode(&object.to_string()))?;
+        }
+        for arg in &run.args {
+            call = call.with(header::ARG, &path::encode(arg))?;
+        }
+        if let Some(timeout) = run.timeout {
+            let millis = timeout.as_millis().max(1).to_string();
+            call = call.with(header::TIMEOUT_MS, &millis)?.silence_max(timeout + RUN_MARGIN);
+        }
+        let call = call.body(run.input.clone(), "application/octet-stream");
+        let response = self.send(&call).await?;
+        let receipt = response.headers().get(header::RECEIPT);
+        let receipt = receipt.and_then(|value| value.to_str().ok()?.parse().ok());
+        Ok(Answer { receipt, body: Download::new(response) })
+    }
+}
