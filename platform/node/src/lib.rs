@@ -1,1 +1,71 @@
-//! To be written.
+//! The node: the one place where rules, store, workers and ledger meet, and the only one that may
+//! speak of what it does.
+//!
+//! Reading order: [`Config`] and [`Identity`] are what a node is told and who it is; [`Node`] starts
+//! and stops; `keys` and `values` keep the store ciphertext; `objects` and `pools` are the store as
+//! clients see it; `tasks` what can be run; `request` is a run's life on one screen; `ledger` proves
+//! it; `posture` and `promise` say what holds on this host and what is promised.
+#![forbid(unsafe_code)]
+
+mod limits;
+
+mod config;
+mod files;
+mod identity;
+
+mod node;
+
+mod keys;
+mod values;
+
+mod objects;
+mod pools;
+
+mod progress;
+mod tasks;
+
+mod request;
+
+pub mod ledger;
+
+mod posture;
+mod promise;
+
+mod clock;
+
+mod refusal;
+
+pub use config::{Config, ConfigError, Strictness, TaskBounds, Workers};
+pub use identity::{Identity, IdentityError, OwnerCredentials, TlsIdentity};
+pub use ledger::ReceiptId;
+pub use node::{Node, ReceiptState, StartError};
+pub use notrace_store_objects::{HistoryEntry, PoolInfo};
+pub use notrace_store_protocol::machine::Place;
+pub use objects::{Got, SessionKey, Stored, TransactOp};
+pub use pools::Shredded;
+pub use posture::{Mitigation, MitigationState};
+pub use progress::Progress;
+pub use promise::SignedPromise;
+pub use refusal::Refusal;
+pub use request::{Call, Reply};
+pub use tasks::{TaskAbout, TaskInfo, TaskRef, TaskState, Upload, Uploaded};
+
+/// Who may do what, as the front asks it.
+pub mod rules {
+    pub use notrace_policy_rules::{Action, Authenticated, Denied, Principal};
+}
+
+/// What the store's calls take and give.
+pub mod store {
+    pub use notrace_store_objects::{
+        At, Change, ChangeKind, Condition, Consistency, PoolSpec, Retain, Transport,
+    };
+    pub use notrace_store_protocol::ids;
+    pub use notrace_store_protocol::machine::Durability;
+    pub use notrace_store_protocol::time::Hlc;
+}
+
+/// Why a module or a run was refused.
+pub mod task {
+    pub use notrace_runtime_worker::{Refused, Resource, TrapKind};
+}

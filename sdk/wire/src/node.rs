@@ -2,11 +2,12 @@
 
 use notrace_policy_promise::digest::Digest;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::text::{self, words};
 
 /// The answer to `GET /v1/node`.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug, ToSchema)]
 pub struct NodeDescription {
     /// The version of `notrace`.
     pub version: String,
@@ -16,6 +17,7 @@ pub struct NodeDescription {
     pub trust_level: u8,
     /// The digest of the promise it serves under.
     #[serde(with = "text")]
+    #[schema(value_type = String)]
     pub promise: Digest,
     /// The SHA-256 of its TLS certificate in DER, in hexadecimal.
     pub certificate_sha256: String,
@@ -39,7 +41,7 @@ words! {
 }
 
 /// One host mitigation.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug, ToSchema)]
 pub struct Mitigation {
     /// Its stable name, such as `swap_off`.
     pub name: String,
@@ -65,7 +67,7 @@ words! {
 }
 
 /// The answer to `GET /v1/health`: status 200 if serving, else 503.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug, ToSchema)]
 pub struct Health {
     /// Whether it serves.
     pub state: HealthState,
@@ -74,10 +76,11 @@ pub struct Health {
 }
 
 /// The answer to `GET /v1/promise`: the document and who signed it.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug, ToSchema)]
 pub struct SignedPromise {
     /// The document's digest, which receipts name.
     #[serde(with = "text")]
+    #[schema(value_type = String)]
     pub digest: Digest,
     /// The document in its canonical text.
     pub text: String,

@@ -3,13 +3,14 @@
 use notrace_policy_promise::digest::Digest;
 use notrace_policy_promise::name::{ObjectKey, PoolName};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::text::{self, words};
 use crate::time::Time;
 use crate::version::Version;
 
 /// The answer to a put: where the value stands now. The `ETag` says the same version.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug, ToSchema)]
 pub struct Stored {
     /// The new version.
     pub version: Version,
@@ -20,10 +21,11 @@ pub struct Stored {
 }
 
 /// One object of a listing, at its current version.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug, ToSchema)]
 pub struct ObjectEntry {
     /// Its key within the pool.
     #[serde(with = "text")]
+    #[schema(value_type = String)]
     pub key: ObjectKey,
     /// The current version.
     pub version: Version,
@@ -34,7 +36,7 @@ pub struct ObjectEntry {
 }
 
 /// The answer to `GET /v1/objects/{pool}`.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug, ToSchema)]
 pub struct ObjectList {
     /// The objects, by key.
     pub objects: Vec<ObjectEntry>,
@@ -54,7 +56,7 @@ words! {
 }
 
 /// One version of an object's history.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug, ToSchema)]
 pub struct HistoryEntry {
     /// The version.
     pub version: Version,
@@ -69,7 +71,7 @@ pub struct HistoryEntry {
 }
 
 /// The answer to `GET /v1/objects/{pool}/{key}?history`, newest first.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug, ToSchema)]
 pub struct History {
     /// The versions, newest first.
     pub versions: Vec<HistoryEntry>,
@@ -78,13 +80,15 @@ pub struct History {
 }
 
 /// The answer to shredding an object or a pool: what was destroyed, and where that is written.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug, ToSchema)]
 pub struct ShredReceipt {
     /// The pool.
     #[serde(with = "text")]
+    #[schema(value_type = String)]
     pub pool: PoolName,
     /// The object, if it was not the whole pool.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "text::maybe")]
+    #[schema(value_type = Option<String>)]
     pub key: Option<ObjectKey>,
     /// The version of the shredding itself.
     pub version: Version,
@@ -96,6 +100,7 @@ pub struct ShredReceipt {
     pub replicas: u32,
     /// The digest that stands for this shredding in the ledger.
     #[serde(with = "text")]
+    #[schema(value_type = String)]
     pub digest: Digest,
     /// Where the proof will be: a path as `/v1/receipts/{id}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

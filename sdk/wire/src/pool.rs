@@ -7,6 +7,7 @@ use core::time::Duration;
 use notrace_policy_promise::label::Label;
 use notrace_policy_promise::name::PoolName;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::text::{self, as_text, words};
 use crate::time::Time;
@@ -14,7 +15,7 @@ use crate::version::Version;
 
 /// What a client asks of a new pool: the body of `PUT /v1/pools/{pool}`. How long its objects are
 /// kept has to be said; the rest may be left to the node, which answers with what it chose.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PoolSpec {
     /// How long a version is kept after it was superseded or deleted.
@@ -30,14 +31,16 @@ pub struct PoolSpec {
     pub transport: Option<Transport>,
     /// The confidentiality label of its objects; none if not said.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "text::maybe")]
+    #[schema(value_type = Option<String>)]
     pub label: Option<Label>,
 }
 
 /// A pool as it is: the answer to creating and to showing one.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug, ToSchema)]
 pub struct Pool {
     /// Its name.
     #[serde(with = "text")]
+    #[schema(value_type = String)]
     pub name: PoolName,
     /// How long a version is kept after it was superseded or deleted.
     pub retain: Retain,
@@ -49,6 +52,7 @@ pub struct Pool {
     pub transport: Transport,
     /// The confidentiality label of its objects.
     #[serde(default, with = "text::maybe")]
+    #[schema(value_type = Option<String>)]
     pub label: Option<Label>,
     /// The version that created it.
     pub created: Version,
@@ -61,7 +65,7 @@ pub struct Pool {
 }
 
 /// The answer to `GET /v1/pools`.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug, ToSchema)]
 pub struct PoolList {
     /// The pools, by name.
     pub pools: Vec<Pool>,

@@ -1,6 +1,7 @@
 //! A refusal as a body: `application/problem+json`.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::code::Code;
 use crate::version::Version;
@@ -13,10 +14,11 @@ pub const MEDIA_TYPE: &str = "application/problem+json";
 /// code, not data, and the refusal would be useless without them.
 ///
 /// Source: RFC 9457.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug, ToSchema)]
 pub struct Problem {
     /// The stable code, spelt `urn:notrace:error:CODE`.
     #[serde(rename = "type", with = "urn")]
+    #[schema(value_type = String)]
     pub code: Code,
     /// The code's meaning in one sentence.
     pub title: String,

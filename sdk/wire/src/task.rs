@@ -3,6 +3,7 @@
 use notrace_policy_promise::digest::Digest;
 use notrace_policy_promise::name::TaskName;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::problem::Problem;
 use crate::text::{self, words};
@@ -10,10 +11,11 @@ use crate::time::Time;
 use crate::version::Version;
 
 /// The answer to an accepted upload.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug, ToSchema)]
 pub struct TaskAccepted {
     /// The module's SHA-256, its name from now on.
     #[serde(with = "text")]
+    #[schema(value_type = String)]
     pub digest: Digest,
     /// The world it was taken for, such as `wasi:cli/command`.
     pub world: String,
@@ -23,6 +25,7 @@ pub struct TaskAccepted {
     pub size_bytes: u64,
     /// The name it was given at upload.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "text::maybe")]
+    #[schema(value_type = Option<String>)]
     pub name: Option<TaskName>,
     /// The services it may call.
     #[serde(default)]
@@ -41,10 +44,11 @@ words! {
 }
 
 /// A task as it is: the answer to `GET /v1/tasks/{digest}`.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug, ToSchema)]
 pub struct Task {
     /// The module's SHA-256.
     #[serde(with = "text")]
+    #[schema(value_type = String)]
     pub digest: Digest,
     /// The world it was taken for.
     pub world: String,
@@ -65,17 +69,18 @@ pub struct Task {
 }
 
 /// A name that stands for a task.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug, ToSchema)]
 pub struct NamedAs {
     /// The name.
     #[serde(with = "text")]
+    #[schema(value_type = String)]
     pub name: TaskName,
     /// The version at which it was given; `If-Match` with it moves the name.
     pub version: Version,
 }
 
 /// The answer to `GET /v1/tasks`.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug, ToSchema)]
 pub struct TaskList {
     /// The tasks, by digest.
     pub tasks: Vec<Task>,
@@ -86,7 +91,7 @@ pub struct TaskList {
 
 /// What `GET /v1/tasks/{digest}/events` streams, under the event name `state`. The stream ends
 /// after a state other than `compiling`.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug, ToSchema)]
 pub struct TaskEvent {
     /// How far the task is.
     pub state: TaskState,

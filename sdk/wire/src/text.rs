@@ -104,6 +104,19 @@ pub mod maybe {
 /// Serde impls for types that are their text.
 macro_rules! as_text {
     ($($name:ty),+ $(,)?) => {$(
+        $crate::text::serde_as_text!($name);
+        impl utoipa::PartialSchema for $name {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+                utoipa::openapi::Object::with_type(utoipa::openapi::schema::Type::String).into()
+            }
+        }
+        impl utoipa::ToSchema for $name {}
+    )+};
+}
+pub(crate) use as_text;
+
+macro_rules! serde_as_text {
+    ($name:ty) => {
         impl serde::Serialize for $name {
             fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
                 $crate::text::serialize(self, to)
@@ -114,9 +127,9 @@ macro_rules! as_text {
                 $crate::text::deserialize(from)
             }
         }
-    )+};
+    };
 }
-pub(crate) use as_text;
+pub(crate) use serde_as_text;
 
 /// A closed set of words: an enum with its spelling, its parser and the list of all of them.
 macro_rules! words {
@@ -166,7 +179,16 @@ macro_rules! words {
             }
         }
 
-        $crate::text::as_text!($name);
+        $crate::text::serde_as_text!($name);
+        impl utoipa::PartialSchema for $name {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+                utoipa::openapi::ObjectBuilder::new()
+                    .schema_type(utoipa::openapi::schema::Type::String)
+                    .enum_values(Some([$($text),+]))
+                    .into()
+            }
+        }
+        impl utoipa::ToSchema for $name {}
     };
 }
 pub(crate) use words;

@@ -2,13 +2,14 @@
 
 use notrace_policy_promise::name::ObjectKey;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::text;
 use crate::time::Time;
 use crate::version::Version;
 
 /// The body of `POST /v1/objects/{pool}:transact`.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Transact {
     /// What to do, in order; at most [`TRANSACT_OPS_MAX`], each key once.
@@ -18,13 +19,14 @@ pub struct Transact {
 }
 
 /// One operation. It has no `Debug`, because a value is client data.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, ToSchema)]
 #[serde(tag = "op", rename_all = "snake_case", deny_unknown_fields)]
 pub enum TransactOp {
     /// Stores a value.
     Put {
         /// The object's key.
         #[serde(with = "text")]
+        #[schema(value_type = String)]
         key: ObjectKey,
         /// The value in base64 (RFC 4648 §4, padded).
         value: String,
@@ -39,6 +41,7 @@ pub enum TransactOp {
     Delete {
         /// The object's key.
         #[serde(with = "text")]
+        #[schema(value_type = String)]
         key: ObjectKey,
         /// Only if this version is current.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -48,6 +51,7 @@ pub enum TransactOp {
     Check {
         /// The object's key.
         #[serde(with = "text")]
+        #[schema(value_type = String)]
         key: ObjectKey,
         /// The version it must have; absent if it must not exist.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -56,7 +60,7 @@ pub enum TransactOp {
 }
 
 /// The answer: all operations stand at this one version.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug, ToSchema)]
 pub struct Transacted {
     /// The one version of them all.
     pub version: Version,

@@ -2,6 +2,7 @@
 
 use notrace_policy_promise::name::ObjectKey;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::object::Change;
 use crate::text;
@@ -12,7 +13,7 @@ use crate::version::Version;
 pub const EVENT: &str = "change";
 
 /// One change in a watched pool. Delivered at least once, in the shard's order.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug, ToSchema)]
 pub struct WatchEvent {
     /// The version that changed it; also the event's `id`.
     pub version: Version,
@@ -20,6 +21,7 @@ pub struct WatchEvent {
     pub time: Time,
     /// The object's key.
     #[serde(with = "text")]
+    #[schema(value_type = String)]
     pub key: ObjectKey,
     /// What happened to it.
     pub change: Change,

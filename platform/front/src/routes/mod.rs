@@ -1,0 +1,75 @@
+//! The surface: which path does what.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::{any, get, post, put};
+use notrace_platform_node::Node;
+use notrace_sdk_wire::Code;
+use tokio::sync::Semaphore;
+
+use crate::body::BodyRoom;
+use crate::limits::WATCHES_MAX;
+use crate::problem::refuse;
+
+pub(crate) mod about;
+pub(crate) mod ledger;
+pub(crate) mod objects;
+pub(crate) mod pools;
+pub(crate) mod runs;
+pub(crate) mod tasks;
+pub(crate) mod transact;
+pub(crate) mod watch;
+
+/// What every handler has at hand.
+#[derive(Clone)]
+pub(crate) struct Front {
+    pub(crate) node: Node,
+    pub(crate) room: BodyRoom,
+    pub(crate) watches: Arc<Semaphore>,
+    /// The SHA-256 of the certificate that TLS shows, in hexadecimal.
+    pub(crate) certificate_sha256: Arc<str>,
+}
+
+/// All paths, served from `node`.
+pub(crate) fn router(node: Node, certificate_sha256: Arc<str>) -> Router {
+    let front = Front {
+        node,
+        room: BodyRoom::new(),
+        watches: Arc::new(Semaphore::new(WATCHES_MAX)),
+        certificate_sha256,
+    };
+    Router::new()
+        .route("/v1/health", get(about::health).fallback(about::get_only))
+        .route("/v1/node", get(about::node).fallback(about::get_only))
+        .route("/v1/promise", get(about::promise).fallback(about::get_only))
+        .route("/v1/openapi.json", get(about::openapi).fallback(about::get_only))
+        .route("/v1/ledger/checkpoint", get(ledger::checkpoint).fallback(about::get_only))
+        .route("/v1/ledger/tile/{*path}", get(ledger::tile).fallback(about::get_only))
+        .route("/v1/tasks", put(tasks::upload).get(tasks::list).fallback(tasks::all_verbs))
+        .route("/v1/tasks/{task}", get(tasks::show).delete(tasks::remove).fallback(tasks::verbs))
+        .route("/v1/tasks/{task}/events", get(tasks::events).fallback(about::get_only))
+        .route("/v1/tasks/{task}/run", post(runs::run).fallback(runs::post_only))
+        .route("/v1/receipts/{id}", get(runs::receipt).fallback(about::get_only))
+        .route("/v1/pools", get(pools::list).fallback(about::get_only))
+        .route(
+            "/v1/pools/{pool}",
+            put(pools::create).get(pools::show).delete(pools::shred).fallback(pools::verbs),
+        )
+        .route(
+            "/v1/objects/{pool}",
+            get(objects::list).post(transact::transact).fallback(transact::verbs),
+        )
+        .route(
+            "/v1/objects/{pool}/{*key}",
+            get(objects::get)
+                .put(objects::put)
+                .delete(objects::delete)
+                .fallback(objects::verbs),
+        )
+        .route("/v1/watch/{pool}", get(watch::watch).fallback(about::get_only))
+        .fallback(any(|| async {
+            refuse(Code::NotFound, "there is nothing at this path; see /v1/openapi.json")
+        }))
+        .with_state(front)
+}

@@ -1,0 +1,134 @@
+//! Pools: create, look, shred.
+
+use axum::Json;
+use axum::extract::{Path, Request, State};
+use axum::response::{IntoResponse, Response};
+use hyper::StatusCode;
+use notrace_policy_promise::name::PoolName;
+use notrace_platform_node::rules::Action;
+use notrace_sdk_wire::Code;
+use notrace_sdk_wire::pool::{PoolList, PoolSpec};
+
+use crate::limits::JSON_BYTES_MAX;
+use crate::problem::{Answer, bad_body, method_not_allowed, refuse};
+use crate::query::Query;
+use crate::routes::Front;
+use crate::{auth, headers, translate};
+
+pub(super) async fn verbs() -> Response {
+    method_not_allowed("GET, HEAD, PUT, DELETE").into_response()
+}
+
+const FIELDS: [&str; 5] = ["retain", "durability", "consistency", "transport", "label"];
+
+/// `PUT /v1/pools/{pool}`
+#[utoipa::path(
+    put,
+    path = "/v1/pools/{pool}",
+    tag = "pools",
+    summary = "Creates a pool",
+    params(
+        ("pool" = String, Path, description = "The pool"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Repeats of the same request under the same key take effect once")
+    ),
+    request_body(content = PoolSpec),
+    responses(
+        (status = 201, description = "Created", body = Pool),
+        (status = 200, description = "There already, with these settings", body = Pool),
+        (status = 400, description = "Malformed", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "There already, with other settings", body = Problem, content_type = "application/problem+json")
+    ),
+)]
+pub(super) async fn create(
+    State(front): State<Front>,
+    Path(pool): Path<String>,
+    request: Request,
+) -> Answer {
+    let (parts, body) = request.into_parts();
+    let who = auth::permit(&front.node, &parts, Action::ManagePools)?;
+    Query::parse(parts.uri.query(), &[])?;
+    let pool: PoolName = pool.parse()?;
+    let session = headers::session(&parts.headers, &who)?;
+    let arrived = front.room.collect(&parts.headers, body, JSON_BYTES_MAX).await;
+    let arrived = arrived.map_err(|bad| bad_body(bad, Code::BodyTooLarge, JSON_BYTES_MAX))?;
+    let spec: PoolSpec = arrived.bytes.reveal(|bytes| translate::json(bytes, &FIELDS))?;
+    let created = front.node.create_pool(&pool, translate::pool_spec(spec), session).await?;
+    let status = if created { StatusCode::CREATED } else { StatusCode::OK };
+    let pool = translate::pool(front.node.pool(&pool)?);
+    Ok((status, Json(pool)).into_response())
+}
+
+/// `GET /v1/pools/{pool}`
+#[utoipa::path(
+    get,
+    path = "/v1/pools/{pool}",
+    tag = "pools",
+    summary = "One pool",
+    params(
+        ("pool" = String, Path, description = "The pool")
+    ),
+    responses(
+        (status = 200, description = "The pool", body = Pool),
+        (status = 404, description = "No such pool", body = Problem, content_type = "application/problem+json")
+    ),
+)]
+pub(super) async fn show(
+    State(front): State<Front>,
+    Path(pool): Path<String>,
+    request: Request,
+) -> Answer {
+    let (parts, _) = request.into_parts();
+    auth::permit(&front.node, &parts, Action::ReadObjects)?;
+    Query::parse(parts.uri.query(), &[])?;
+    Ok(Json(translate::pool(front.node.pool(&pool.parse()?)?)).into_response())
+}
+
+/// `GET /v1/pools`
+#[utoipa::path(
+    get,
+    path = "/v1/pools",
+    tag = "pools",
+    summary = "All pools",
+    responses(
+        (status = 200, description = "The pools", body = PoolList)
+    ),
+)]
+pub(super) async fn list(State(front): State<Front>, request: Request) -> Answer {
+    let (parts, _) = request.into_parts();
+    auth::permit(&front.node, &parts, Action::ReadObjects)?;
+    Query::parse(parts.uri.query(), &[])?;
+    let pools = front.node.pools().into_iter().map(translate::pool).collect();
+    Ok(Json(PoolList { pools }).into_response())
+}
+
+/// `DELETE /v1/pools/{pool}?shred=true`: there is no other way to remove a pool.
+#[utoipa::path(
+    delete,
+    path = "/v1/pools/{pool}",
+    tag = "pools",
+    summary = "Destroys the key of a pool and all in it",
+    params(
+        ("pool" = String, Path, description = "The pool"),
+        ("shred" = bool, Query, description = "Must be `true`")
+    ),
+    responses(
+        (status = 200, description = "The keys are gone", body = ShredReceipt),
+        (status = 404, description = "No such pool", body = Problem, content_type = "application/problem+json")
+    ),
+)]
+pub(super) async fn shred(
+    State(front): State<Front>,
+    Path(pool): Path<String>,
+    request: Request,
+) -> Answer {
+    let (parts, _) = request.into_parts();
+    auth::permit(&front.node, &parts, Action::ManagePools)?;
+    let query = Query::parse(parts.uri.query(), &["shred"])?;
+    if query.value("shred") != Some("true") {
+        let detail = "a pool is removed by shredding it: `?shred=true`";
+        return Err(refuse(Code::ParameterMalformed, detail));
+    }
+    let pool: PoolName = pool.parse()?;
+    let shredded = front.node.shred_pool(&pool).await?;
+    Ok(Json(translate::shred_receipt(pool, None, shredded)).into_response())
+}

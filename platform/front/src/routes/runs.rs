@@ -1,0 +1,143 @@
+//! Runs and their receipts.
+
+use axum::Json;
+use axum::extract::{Path, Request, State};
+use axum::response::{IntoResponse, Response};
+use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use hyper::{HeaderMap, StatusCode};
+use notrace_platform_node::{Call, ReceiptState};
+use notrace_policy_promise::limits::INPUT_BYTES_MAX;
+use notrace_platform_node::rules::Action;
+use notrace_sdk_wire::run::{PROOF_MEDIA_TYPE, ReceiptPending};
+use notrace_sdk_wire::{Code, header, path};
+
+use crate::limits::RECEIPT_WAIT_MAX;
+use crate::problem::{Answer, Refused, bad_body, method_not_allowed, refuse};
+use crate::query::Query;
+use crate::routes::Front;
+use crate::{auth, headers, translate};
+
+/// The media type of a sealed request, which a later node will open.
+const SEALED: &str = "application/notrace-sealed";
+
+pub(super) async fn post_only() -> Response {
+    method_not_allowed("POST").into_response()
+}
+
+/// `POST /v1/tasks/{digest or name}/run`
+#[utoipa::path(
+    post,
+    path = "/v1/tasks/{task}/run",
+    tag = "runs",
+    summary = "Runs a task once",
+    params(
+        ("task" = String, Path, description = "The digest, or a name given at upload"),
+        ("Notrace-Object" = Option<String>, Header, description = "POOL/KEY, percent-encoded; repeatable"),
+        ("Notrace-Arg" = Option<String>, Header, description = "An argument, percent-encoded; repeatable"),
+        ("Notrace-Timeout-Ms" = Option<u64>, Header, description = "Wall time the run may take")
+    ),
+    request_body(content = Vec<u8>, content_type = "application/octet-stream"),
+    responses(
+        (status = 200, description = "The answer; `Notrace-Receipt` says where the receipt will be", body = Vec<u8>, content_type = "application/octet-stream"),
+        (status = 403, description = "Not permitted", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No such task, pool or object", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "Still compiling", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "Too large", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "The task failed, trapped or used up a bound", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "No worker free in time", body = Problem, content_type = "application/problem+json"),
+        (status = 451, description = "A label forbids", body = Problem, content_type = "application/problem+json")
+    ),
+)]
+pub(super) async fn run(
+    State(front): State<Front>,
+    Path(task): Path<String>,
+    request: Request,
+) -> Answer {
+    let (parts, body) = request.into_parts();
+    let principal = auth::principal(&front.node, &parts)?;
+    // Before the body: strangers get no room.
+    front.node.rules().permit(&principal, Action::ReadObjects)?;
+    Query::parse(parts.uri.query(), &[])?;
+    if parts.headers.get(CONTENT_TYPE).is_some_and(|kind| kind == SEALED) {
+        let detail = "this node does not open sealed requests; send the input as it is";
+        return Err(refuse(Code::MediaTypeUnknown, detail));
+    }
+    let task = front.node.resolve(&translate::task_ref(&task)?)?;
+    let objects = headers::objects(&parts.headers)?;
+    let args = headers::arguments(&parts.headers)?;
+    let timeout = headers::timeout(&parts.headers)?;
+    let arrived = front.room.collect(&parts.headers, body, INPUT_BYTES_MAX).await;
+    let arrived = arrived.map_err(|bad| bad_body(bad, Code::InputTooLarge, INPUT_BYTES_MAX))?;
+    let call = Call { principal, task, objects, args, input: arrived.bytes, timeout };
+    let reply = front.node.run(call).await?;
+    let mut headers = HeaderMap::new();
+    let receipt = HeaderValue::try_from(format!("{}/{}", path::RECEIPTS, reply.receipt));
+    headers.extend(receipt.map(|value| (header_name(), value)));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    match reply.answer {
+        Ok(answer) => {
+            let octets = HeaderValue::from_static("application/octet-stream");
+            headers.insert(CONTENT_TYPE, octets);
+            Ok((headers, translate::private_body(answer)).into_response())
+        }
+        // The run took place and has its receipt, though it has no answer.
+        Err(refusal) => {
+            let mut refused: Box<Refused> = refusal.into();
+            refused.headers.extend(headers);
+            Err(refused)
+        }
+    }
+}
+
+/// `GET /v1/receipts/{id}`, with `?wait=true` to wait for its epoch
+#[utoipa::path(
+    get,
+    path = "/v1/receipts/{id}",
+    tag = "runs",
+    summary = "The receipt of a run",
+    params(
+        ("id" = String, Path, description = "The id from `Notrace-Receipt`"),
+        ("wait" = Option<bool>, Query, description = "Wait for the epoch to close")
+    ),
+    responses(
+        (status = 200, description = "A C2SP tlog-proof", body = String, content_type = "text/plain"),
+        (status = 202, description = "Not in the log yet", body = ReceiptPending),
+        (status = 404, description = "No such receipt", body = Problem, content_type = "application/problem+json")
+    ),
+)]
+pub(super) async fn receipt(
+    State(front): State<Front>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Answer {
+    let (parts, _) = request.into_parts();
+    auth::permit(&front.node, &parts, Action::ReadReceipts)?;
+    let query = Query::parse(parts.uri.query(), &["wait"])?;
+    let wait = match query.value("wait") {
+        None | Some("false") => None,
+        Some("true") => Some(RECEIPT_WAIT_MAX),
+        Some(_) => {
+            return Err(refuse(Code::ParameterMalformed, "`wait` is `true` or `false`"));
+        }
+    };
+    match front.node.receipt(&id, wait).await? {
+        ReceiptState::Ready(proof) => {
+            Ok(([(CONTENT_TYPE, HeaderValue::from_static(PROOF_MEDIA_TYPE))], proof)
+                .into_response())
+        }
+        ReceiptState::Pending { retry_after } => {
+            let retry_after_ms = retry_after.as_millis() as u64;
+            let seconds = HeaderValue::from(retry_after_ms.div_ceil(1000).max(1));
+            let body = Json(ReceiptPending { retry_after_ms });
+            Ok((StatusCode::ACCEPTED, [(RETRY_AFTER, seconds)], body).into_response())
+        }
+    }
+}
+
+fn header_name() -> hyper::header::HeaderName {
+    static NAME: std::sync::LazyLock<hyper::header::HeaderName> = std::sync::LazyLock::new(|| {
+        hyper::header::HeaderName::try_from(header::RECEIPT)
+            .unwrap_or(hyper::header::HeaderName::from_static("notrace-receipt"))
+    });
+    NAME.clone()
+}

@@ -1,0 +1,168 @@
+//! A node behind its HTTP edge, from start to drained.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use notrace_platform_node::{Config, ConfigError, Identity, IdentityError, Node, StartError};
+use notrace_policy_promise::digest::{Digest, Domain};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_rustls::TlsAcceptor;
+
+use crate::accept::accept_until;
+use crate::credentials::{self, CredentialsError};
+use crate::{routes, tls};
+
+/// What `serve` is told.
+pub struct ServeOptions {
+    /// The folder that holds everything the node keeps.
+    pub dir: PathBuf,
+    /// The configuration file, if there is one.
+    pub config: Option<PathBuf>,
+    /// Where to listen, over what the file says.
+    pub listen: Option<SocketAddr>,
+    /// Refuse to serve when a required fence is missing, whatever the file says.
+    pub strict: bool,
+    /// The program to run workers with: this one.
+    pub exe: PathBuf,
+}
+
+/// What a node that accepts connections says of itself.
+pub struct Banner {
+    /// Where it listens, as in `https://127.0.0.1:7443`.
+    pub url: String,
+    /// Where the client's credentials are.
+    pub credentials: PathBuf,
+    /// Where the ledger's files are.
+    pub ledger: PathBuf,
+    /// Where its key lives: 0 is software.
+    pub trust_level: u8,
+    /// How many mitigations hold.
+    pub mitigations_on: usize,
+    /// How many there are.
+    pub mitigations: usize,
+    /// The names of required fences that this host does not give.
+    pub missing: Vec<String>,
+}
+
+/// Why a node does not serve.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The configuration is at fault.
+    #[error("{0}")]
+    Config(ConfigError),
+    /// The node's keys are at fault.
+    #[error("{0}")]
+    Identity(IdentityError),
+    /// The client's credentials could not be written or read.
+    #[error("{0}")]
+    Credentials(CredentialsError),
+    /// The node could not start.
+    #[error("{0}")]
+    Start(StartError),
+    /// The address cannot be listened on.
+    #[error("{address} cannot be listened on ({kind}); choose another with --listen")]
+    Listen {
+        /// Which address.
+        address: SocketAddr,
+        /// What the system said.
+        kind: io::ErrorKind,
+    },
+    /// The system gave no signals or no TLS.
+    #[error("the node could not set up {0}")]
+    Setup(&'static str),
+}
+
+/// Serves until SIGTERM or SIGINT, then drains. `ready` is called once connections are accepted.
+/// # Errors  [`ServeError`]; nothing was served then.
+/// # Cancel  Dropping the future cuts off what is open; nothing acknowledged is lost.
+pub async fn serve(options: ServeOptions, ready: impl FnOnce(&Banner)) -> Result<(), ServeError> {
+    let config = configure(&options).map_err(ServeError::Config)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(|_| ServeError::Setup("signals"))?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(|_| ServeError::Setup("signals"))?;
+    let listener = TcpListener::bind(config.listen).await;
+    let listener = listener.map_err(|error| ServeError::Listen {
+        address: config.listen,
+        kind: error.kind(),
+    })?;
+    let address = listener.local_addr().map_err(|_| ServeError::Setup("its address"))?;
+    let mut identity =
+        Identity::open(&config.dir.join("keys")).map_err(ServeError::Identity)?;
+    let tls = identity.tls(&[address.ip()], &config.names).map_err(ServeError::Identity)?;
+    let tls_config =
+        tls::server_config(identity.authority_pem(), &tls.certificate_pem, &tls.key_pem)
+            .map_err(|_| ServeError::Setup("TLS"))?;
+    let url = url_of(address);
+    let credentials_path = config.dir.join("client.toml");
+    let ledger = config.dir.join("ledger");
+    let drain = |node: Node| async move { node.drain().await };
+    credentials::make_if_first(&mut identity, &credentials_path, &url)
+        .map_err(ServeError::Credentials)?;
+    let node = Node::start(config, identity, options.exe).await.map_err(ServeError::Start)?;
+    let kept = credentials::refresh(&credentials_path, &url, &node);
+    if let Err(error) = kept {
+        drain(node).await;
+        return Err(ServeError::Credentials(error));
+    }
+    ready(&banner(&node, url, credentials_path, ledger));
+    let router = routes::router(node.clone(), fingerprint(&tls.certificate_pem));
+    let stopping = node.clone();
+    let stop = async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        stopping.stop_taking();
+    };
+    accept_until(listener, TlsAcceptor::from(Arc::new(tls_config)), router, stop).await;
+    drain(node).await;
+    Ok(())
+}
+
+fn configure(options: &ServeOptions) -> Result<Config, ConfigError> {
+    let mut config = match &options.config {
+        Some(path) => Config::read(&options.dir, path)?,
+        None => Config::new(&options.dir),
+    };
+    config.listen = options.listen.unwrap_or(config.listen);
+    if options.strict {
+        config.strictness = notrace_platform_node::Strictness::Refuse;
+    }
+    Ok(config)
+}
+
+/// The address as a client on this machine reaches it.
+fn url_of(address: SocketAddr) -> String {
+    match address.ip().is_unspecified() {
+        true => format!("https://localhost:{}", address.port()),
+        false => format!("https://{address}"),
+    }
+}
+
+fn banner(node: &Node, url: String, credentials: PathBuf, ledger: PathBuf) -> Banner {
+    let posture = node.posture();
+    Banner {
+        url,
+        credentials,
+        ledger,
+        trust_level: node.trust_level(),
+        mitigations_on: posture.iter().filter(|mitigation| mitigation.is_on()).count(),
+        mitigations: posture.len(),
+        missing: posture
+            .iter()
+            .filter(|mitigation| mitigation.required && !mitigation.is_on())
+            .map(|mitigation| mitigation.name.to_owned())
+            .collect(),
+    }
+}
+
+fn fingerprint(certificate_pem: &str) -> Arc<str> {
+    let der = CertificateDer::from_pem_slice(certificate_pem.as_bytes());
+    // The domain without a prefix: what every other tool calls the certificate's fingerprint.
+    let digest = der.map(|der| Digest::of(Domain::Module, &der).to_string()).unwrap_or_default();
+    digest.strip_prefix("sha256:").unwrap_or_default().into()
+}

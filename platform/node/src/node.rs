@@ -1,0 +1,377 @@
+//! A node, from start to drained.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+use notrace_policy_promise::digest::Digest;
+use notrace_policy_promise::name::PoolName;
+use notrace_policy_rules::Rules;
+use notrace_runtime_worker::{CodeCache, Supervisor, SupervisorConfig};
+use notrace_sdk_seal::WrappingKey;
+use notrace_store_objects::{
+    Command, Consistency, Objects, ObjectsConfig, PoolSpec, Reply, Retain, Transport,
+};
+use notrace_store_protocol::ids::Version;
+use notrace_store_protocol::machine::Durability;
+use notrace_store_replica::{Replica, ReplicaConfig, Replicated, SendError, SystemClock};
+
+use crate::config::{Config, Strictness};
+use crate::identity::Identity;
+use crate::keys::{Epoch, KeyError, KeyTable};
+use crate::ledger::Ledger;
+use crate::limits::{CODE_CACHE_BYTES_MAX, DRAIN_MAX, RETENTION_LAG_MAX};
+use crate::posture::{self, Mitigation};
+use crate::promise::SignedPromise;
+use crate::refusal::Refusal;
+use crate::request::{self, Call, Reply as RunReply};
+use crate::tasks::{self, Tasks};
+
+/// A running node. Clones are handles to the same one.
+#[derive(Clone)]
+pub struct Node(Arc<Inner>);
+
+struct Inner {
+    config: Config,
+    identity: Identity,
+    rules: Rules,
+    store: Replicated<Objects>,
+    keys: RwLock<KeyTable>,
+    /// Held while pool keys change, so that one change never takes another's new key for a stray.
+    key_changes: tokio::sync::Mutex<()>,
+    workers: Supervisor,
+    codes: CodeCache,
+    tasks: Tasks,
+    ledger: Ledger,
+    posture: Vec<Mitigation>,
+    promise: SignedPromise,
+    facts: Facts,
+    serving: AtomicBool,
+}
+
+/// Digests and host facts that every receipt of this node repeats.
+pub(crate) struct Facts {
+    pub(crate) rules: Digest,
+    pub(crate) config: Digest,
+    pub(crate) node: Digest,
+    pub(crate) kernel_zero_on_free: bool,
+    pub(crate) swap_off: bool,
+    pub(crate) no_core_dumps: bool,
+}
+
+/// Where a receipt is.
+pub enum ReceiptState {
+    /// In the log: a C2SP `tlog-proof`.
+    Ready(String),
+    /// On its way into the log.
+    Pending {
+        /// When asking again makes sense.
+        retry_after: Duration,
+    },
+}
+
+/// Why a node does not start. It has served nobody.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Another node runs in this folder.
+    #[error("another node runs in this folder; stop it first, or choose another with --dir")]
+    InUse,
+    /// The key table cannot be used.
+    #[error("{0}")]
+    Keys(KeyError),
+    /// The store cannot be opened.
+    #[error("the store cannot be opened: {0}")]
+    Store(notrace_store_replica::OpenError),
+    /// The ledger cannot be opened.
+    #[error("the ledger cannot be opened: {0}")]
+    Ledger(crate::ledger::LedgerError),
+    /// The workers cannot be started.
+    #[error("no worker can be started: {0}")]
+    Workers(notrace_runtime_worker::StartError),
+    /// A strict node lacks something it requires.
+    #[error("--strict refuses to serve without: {}", .0.join(", "))]
+    Missing(Vec<&'static str>),
+    /// A step of the start that should not fail did.
+    #[error("the node could not {0}")]
+    Step(&'static str),
+}
+
+impl Node {
+    /// Starts a node on what `config.dir` holds.
+    /// # Errors  [`StartError`]
+    pub async fn start(
+        config: Config,
+        identity: Identity,
+        exe: PathBuf,
+    ) -> Result<Self, StartError> {
+        let workers = Supervisor::start(SupervisorConfig {
+            exe,
+            idle_workers: config.workers.idle,
+            running_max: config.workers.running_max,
+            ..SupervisorConfig::default()
+        });
+        let (store, keys) = (open_store(&config)?, open_keys(&config)?);
+        let ledger = open_ledger(&config, &identity)?;
+        let codes = CodeCache::open(
+            &config.dir.join("cache"),
+            identity.cache_key(),
+            CODE_CACHE_BYTES_MAX,
+        )
+        .map_err(|_| StartError::Step("open the cache of compiled code"))?;
+        let workers = workers.await.map_err(StartError::Workers)?;
+        let posture = posture::survey(&workers.fences());
+        require(&config, &posture)?;
+        let now_unix_s = crate::clock::unix_micros() / 1_000_000;
+        let path = config.dir.join("promise.txt");
+        let promise = SignedPromise::open(&path, &config, &identity, now_unix_s)
+            .map_err(|_| StartError::Step("make its promise; check `operator`"))?;
+        let rules = Rules::of_one_owner();
+        let facts = Facts {
+            rules: rules.digest(),
+            config: config.digest(),
+            node: crate::promise::node_digest(&identity, ledger.vkey()),
+            kernel_zero_on_free: posture::kernel_zeroes_freed_memory(),
+            swap_off: posture::swap_is_off(),
+            no_core_dumps: posture::no_core_dumps(&posture),
+        };
+        let node = Self(Arc::new(Inner {
+            config,
+            identity,
+            rules,
+            store,
+            keys: RwLock::new(keys),
+            key_changes: tokio::sync::Mutex::new(()),
+            workers,
+            codes,
+            tasks: Tasks::default(),
+            ledger,
+            posture,
+            promise,
+            facts,
+            serving: AtomicBool::new(true),
+        }));
+        node.settle().await?;
+        Ok(node)
+    }
+
+    /// What a start does once everything is open: forget keys that a crash left over, make the
+    /// platform's own pools, read the tasks, and begin to watch retention.
+    async fn settle(&self) -> Result<(), StartError> {
+        self.forget_stray_keys().map_err(|_| StartError::Step("clear old keys"))?;
+        for pool in [tasks::modules_pool(), tasks::names_pool()] {
+            let spec = PoolSpec {
+                retain: Retain::Forever,
+                durability: Durability::AllDurable,
+                consistency: Consistency::Linearizable,
+                transport: Transport::Tls,
+                label: None,
+            };
+            let made = self.create_pool(&pool, spec, None).await;
+            made.map_err(|_| StartError::Step("make the pools of its own"))?;
+        }
+        self.load_tasks().map_err(|_| StartError::Step("read its tasks"))?;
+        let weak = Arc::downgrade(&self.0);
+        tokio::spawn(async move {
+            while let Some(inner) = weak.upgrade() {
+                // What could not be cleared now is tried again; reads refuse nothing meanwhile.
+                let _ = Node(inner).retire(crate::clock::wall()).await;
+                tokio::time::sleep(RETENTION_LAG_MAX).await;
+            }
+        });
+        Ok(())
+    }
+
+    /// Runs one call from leave to receipt.
+    /// # Errors  [`Refusal`] if nothing was run.
+    /// # Cancel  Dropping the future abandons the answer. The run goes on to its end and is scrubbed
+    /// and receipted as any other.
+    pub async fn run(&self, call: Call) -> Result<RunReply, Refusal> {
+        let life = tokio::spawn(request::serve(self.clone(), call));
+        life.await.unwrap_or(Err(Refusal::Internal("serving a run")))
+    }
+
+    /// The receipt of a run, waiting for its epoch up to `wait`.
+    /// # Errors  [`Refusal::ReceiptUnknown`]
+    pub async fn receipt(
+        &self,
+        id: &str,
+        wait: Option<Duration>,
+    ) -> Result<ReceiptState, Refusal> {
+        let id = id.parse().map_err(|_| Refusal::ReceiptUnknown)?;
+        crate::ledger::fetch(&self.0.ledger, id, wait).await
+    }
+
+    /// Takes nothing new from now on.
+    pub fn stop_taking(&self) {
+        self.0.serving.store(false, Ordering::Release);
+    }
+
+    /// Ends what runs, publishes what is pending, closes the store.
+    pub async fn drain(&self) {
+        self.stop_taking();
+        // Past the bound, workers are killed with their supervisor, which is scrub enough.
+        let _ = tokio::time::timeout(DRAIN_MAX, self.0.workers.drain()).await;
+        self.0.ledger.close().await;
+        self.0.store.close().await;
+    }
+
+    /// Whether the node takes requests.
+    pub fn is_serving(&self) -> bool {
+        self.0.serving.load(Ordering::Acquire)
+    }
+
+    /// How many workers wait for a task.
+    pub fn workers_ready(&self) -> u32 {
+        self.0.workers.ready()
+    }
+
+    /// Whether `token` is the owner's, and if so a digest that stands for it.
+    pub fn owner_of_token(&self, token: &str) -> Option<Digest> {
+        self.0.identity.owner_of_token(token)
+    }
+
+    /// The rules in force.
+    pub fn rules(&self) -> &Rules {
+        &self.0.rules
+    }
+
+    /// What holds on this host.
+    pub fn posture(&self) -> &[Mitigation] {
+        &self.0.posture
+    }
+
+    /// Where the node's keys live: 0, in software.
+    pub fn trust_level(&self) -> u8 {
+        0
+    }
+
+    /// What this node promises, signed.
+    pub fn promise(&self) -> &SignedPromise {
+        &self.0.promise
+    }
+
+    /// The ledger's origin line.
+    pub fn ledger_origin(&self) -> &str {
+        self.0.ledger.origin()
+    }
+
+    /// The ledger's public key, as a signed-note verifier key.
+    pub fn ledger_vkey(&self) -> &str {
+        self.0.ledger.vkey()
+    }
+
+    /// The ledger's latest checkpoint.
+    pub fn checkpoint(&self) -> String {
+        self.0.ledger.checkpoint()
+    }
+
+    /// A tile of the ledger, by its path below `tile/`.
+    pub fn tile(&self, path: &str) -> Option<Vec<u8>> {
+        self.0.ledger.tile(path)
+    }
+
+    /// The version up to which the store has applied everything.
+    pub fn frontier(&self) -> Version {
+        self.0.store.frontier()
+    }
+
+    /// Waits until the store is past `version`; `false` once the node drains.
+    /// # Cancel  Dropping the future changes nothing.
+    pub async fn advanced_past(&self, version: Version) -> bool {
+        self.is_serving() && self.0.store.advanced_past(version).await && self.is_serving()
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.0.config
+    }
+
+    pub(crate) fn facts(&self) -> &Facts {
+        &self.0.facts
+    }
+
+    pub(crate) fn store(&self) -> &Replicated<Objects> {
+        &self.0.store
+    }
+
+    pub(crate) fn workers(&self) -> &Supervisor {
+        &self.0.workers
+    }
+
+    pub(crate) fn codes(&self) -> &CodeCache {
+        &self.0.codes
+    }
+
+    pub(crate) fn tasks_table(&self) -> &Tasks {
+        &self.0.tasks
+    }
+
+    pub(crate) fn ledger(&self) -> &Ledger {
+        &self.0.ledger
+    }
+
+    pub(crate) fn key_changes(&self) -> &tokio::sync::Mutex<()> {
+        &self.0.key_changes
+    }
+
+    /// Orders a command and waits until it is as safe as asked.
+    pub(crate) async fn order(
+        &self,
+        command: Command,
+        durability: Durability,
+    ) -> Result<Reply, Refusal> {
+        let sent = self.0.store.ordered_send(command, durability).await;
+        sent.map(|delivered| delivered.reply).map_err(|error| match error {
+            SendError::Busy => Refusal::Busy { retry_after: Duration::from_secs(1) },
+            SendError::OutOfSpace => Refusal::OutOfSpace,
+            SendError::TooLarge => Refusal::OutOfSpace,
+            SendError::Stopped => Refusal::Unavailable,
+        })
+    }
+
+    pub(crate) fn pool_key(&self, pool: &PoolName, epoch: Epoch) -> Result<WrappingKey, Refusal> {
+        let keys = self.0.keys.read().map_err(|_| Refusal::Internal("reading its keys"))?;
+        keys.key(pool, epoch).ok_or(Refusal::Internal("finding a pool's key"))
+    }
+
+    pub(crate) fn change_keys(
+        &self,
+        change: impl FnOnce(&mut KeyTable) -> Result<(), KeyError>,
+    ) -> Result<(), Refusal> {
+        let work = || {
+            let mut keys = self.0.keys.write().map_err(|_| Refusal::Internal("its keys"))?;
+            change(&mut keys).map_err(|error| match error {
+                KeyError::Files { kind: std::io::ErrorKind::StorageFull, .. } => {
+                    Refusal::OutOfSpace
+                }
+                _ => Refusal::Internal("keeping its keys"),
+            })
+        };
+        tokio::task::block_in_place(work)
+    }
+}
+
+fn open_store(config: &Config) -> Result<Replicated<Objects>, StartError> {
+    let bounds = ObjectsConfig { bytes_max: config.store_bytes_max, ..ObjectsConfig::default() };
+    let replica = ReplicaConfig::new(config.dir.join("store"));
+    Replica::open(replica, move || Objects::new(bounds), SystemClock).map_err(StartError::Store)
+}
+
+fn open_keys(config: &Config) -> Result<KeyTable, StartError> {
+    KeyTable::open(&config.dir.join("keys")).map_err(StartError::Keys)
+}
+
+fn open_ledger(config: &Config, identity: &Identity) -> Result<Ledger, StartError> {
+    let origin = crate::promise::ledger_origin(identity);
+    let dir = config.dir.join("ledger");
+    Ledger::open(&dir, &origin, identity.ledger_seed()).map_err(StartError::Ledger)
+}
+
+fn require(config: &Config, posture: &[Mitigation]) -> Result<(), StartError> {
+    let missing = posture.iter().filter(|mitigation| mitigation.required && !mitigation.is_on());
+    let missing: Vec<_> = missing.map(|mitigation| mitigation.name).collect();
+    match config.strictness {
+        Strictness::Refuse if !missing.is_empty() => Err(StartError::Missing(missing)),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,350 @@
+//! Objects, as the front asks for them: sealed on the way in, opened on the way out.
+
+use notrace_policy_promise::digest::{Digest, Domain};
+use notrace_policy_promise::limits::OBJECT_BYTES_MAX;
+use notrace_policy_promise::name::{ObjectKey, ObjectName, PoolName};
+use notrace_policy_promise::private::Private;
+use notrace_policy_rules::Principal;
+use notrace_sdk_seal::WrappingKey;
+use notrace_store_objects::{
+    At, Change, Command, Condition, HistoryEntry, ListEntry, Missing, Op, Reply, Session,
+};
+use notrace_store_protocol::ids::Version;
+use notrace_store_protocol::machine::{Durability, Place};
+
+use crate::limits::PUT_TRIES_MAX;
+use crate::node::Node;
+use crate::refusal::Refusal;
+use crate::values::{self, SealedValue};
+
+/// A client's own name for a mutation, scoped to the client.
+#[derive(Clone, Copy)]
+pub struct SessionKey([u8; 32]);
+
+impl SessionKey {
+    /// The key that `who` sent, or nothing for a client without a credential.
+    pub fn of(who: &Principal, key: &str) -> Option<Self> {
+        let Principal::Owner { id, .. } = who else { return None };
+        let digest = Digest::of_parts(Domain::Session, &[id.as_bytes(), key.as_bytes()]);
+        Some(Self(*digest.as_bytes()))
+    }
+
+    /// The session of a request. The request's digest covers what it does, to what, under which
+    /// condition and how long its values are; never a value, since a digest of one could be guessed.
+    fn session(self, request: &[&[u8]]) -> Session {
+        let lengths: Vec<u8> =
+            request.iter().flat_map(|part| (part.len() as u64).to_be_bytes()).collect();
+        let parts: Vec<&[u8]> =
+            core::iter::once(lengths.as_slice()).chain(request.iter().copied()).collect();
+        let digest = Digest::of_parts(Domain::Session, &parts);
+        Session { id: self.0, request: *digest.as_bytes() }
+    }
+}
+
+/// Where a value stands after a put.
+pub struct Stored {
+    /// Its version and time.
+    pub place: Place,
+    /// Whether there was no object before.
+    pub created: bool,
+}
+
+/// A value that was read.
+pub struct Got {
+    /// Its version and time.
+    pub place: Place,
+    /// The value.
+    pub value: Private<Vec<u8>>,
+}
+
+/// One operation of a transaction.
+pub enum TransactOp {
+    /// Stores a value.
+    Put {
+        /// The object's key.
+        key: ObjectKey,
+        /// The value.
+        value: Private<Vec<u8>>,
+        /// What must hold.
+        condition: Condition,
+    },
+    /// Puts a tombstone.
+    Delete {
+        /// The object's key.
+        key: ObjectKey,
+        /// What must hold.
+        condition: Condition,
+    },
+    /// Changes nothing.
+    Check {
+        /// The object's key.
+        key: ObjectKey,
+        /// What must hold.
+        condition: Condition,
+    },
+}
+
+impl Node {
+    /// Stores a value under its pool's durability.
+    /// # Errors  [`Refusal`]; nothing was stored, unless the node stopped in between: then asking
+    /// again under the same session key tells.
+    /// # Cancel  Dropping the future abandons the answer, not the update.
+    pub async fn put(
+        &self,
+        name: &ObjectName,
+        value: Private<Vec<u8>>,
+        condition: Condition,
+        session: Option<SessionKey>,
+    ) -> Result<Stored, Refusal> {
+        let length = value.reveal(Vec::len);
+        if length > OBJECT_BYTES_MAX {
+            let most = OBJECT_BYTES_MAX as u64;
+            return Err(Refusal::TooMuch { what: "a value's size in bytes", most });
+        }
+        let shown = condition_bytes(&condition);
+        let text = name.to_string();
+        let length = (length as u64).to_be_bytes();
+        let session = session.map(|key| key.session(&[b"put", text.as_bytes(), &shown, &length]));
+        let value = SealedValue::seal(name, value)?;
+        for _ in 0..PUT_TRIES_MAX {
+            let (epoch, durability) = self.pool_now(&name.pool)?;
+            let sealed = value.wrapped_by(&self.pool_key(&name.pool, epoch)?, epoch)?;
+            let command = Command::Put {
+                pool: name.pool.clone(),
+                key: name.key.clone(),
+                condition,
+                value: sealed,
+                session,
+            };
+            match self.order(command, durability).await? {
+                Reply::Stored { place, created } => return Ok(Stored { place, created }),
+                Reply::StaleKey { .. } => {}
+                other => return Err(refused(other)),
+            }
+        }
+        Err(self.overtaken())
+    }
+
+    /// Puts a tombstone. Older versions stay readable until retention or a shred ends them.
+    /// # Errors  [`Refusal`]
+    pub async fn delete(
+        &self,
+        name: &ObjectName,
+        condition: Condition,
+        session: Option<SessionKey>,
+    ) -> Result<Place, Refusal> {
+        let (_, durability) = self.pool_now(&name.pool)?;
+        let (text, shown) = (name.to_string(), condition_bytes(&condition));
+        let command = Command::Delete {
+            pool: name.pool.clone(),
+            key: name.key.clone(),
+            condition,
+            session: session.map(|key| key.session(&[b"delete", text.as_bytes(), &shown])),
+        };
+        match self.order(command, durability).await? {
+            Reply::Deleted { place } => Ok(place),
+            other => Err(refused(other)),
+        }
+    }
+
+    /// Carries out several operations as one version, or none.
+    /// # Errors  [`Refusal::VersionMismatch`] with the index of the first that did not hold.
+    pub async fn transact(
+        &self,
+        pool: &PoolName,
+        ops: Vec<TransactOp>,
+        session: Option<SessionKey>,
+    ) -> Result<Place, Refusal> {
+        let request = ops.iter().map(op_bytes).collect::<Vec<_>>();
+        let parts: Vec<&[u8]> = [b"transact".as_slice(), pool.as_str().as_bytes()]
+            .into_iter()
+            .chain(request.iter().map(Vec::as_slice))
+            .collect();
+        let session = session.map(|key| key.session(&parts));
+        let sealed = ops.into_iter().map(|op| SealedOp::seal(pool, op));
+        let sealed = sealed.collect::<Result<Vec<_>, _>>()?;
+        for _ in 0..PUT_TRIES_MAX {
+            let (epoch, durability) = self.pool_now(pool)?;
+            let key = self.pool_key(pool, epoch)?;
+            let ops = sealed.iter().map(|op| op.wrapped_by(&key, epoch));
+            let ops = ops.collect::<Result<Vec<_>, _>>()?;
+            let command = Command::Transact { pool: pool.clone(), ops, session };
+            match self.order(command, durability).await? {
+                Reply::Transacted { place } => return Ok(place),
+                Reply::StaleKey { .. } => {}
+                other => return Err(refused(other)),
+            }
+        }
+        Err(self.overtaken())
+    }
+
+    /// Reads a value and opens it.
+    /// # Errors  [`Refusal`]
+    pub fn get(&self, name: &ObjectName, at: At) -> Result<Got, Refusal> {
+        for _ in 0..PUT_TRIES_MAX {
+            let (place, sealed) = self.store().read(|objects| {
+                let found = objects.get(&name.pool, &name.key, at).map_err(missing)?;
+                let place = Place { version: found.version, time: found.time };
+                Ok::<_, Refusal>((place, found.value.clone()))
+            })?;
+            // A shred of something else may have rotated the pool's key since; then read again.
+            let Ok(pool) = self.pool_key(&name.pool, sealed.key_epoch) else { continue };
+            let value = values::open_value(&pool, name, &sealed);
+            let value = value.map_err(|_| Refusal::Internal("opening a stored value"))?;
+            return Ok(Got { place, value });
+        }
+        Err(self.overtaken())
+    }
+
+    /// Where a value stands and how long it is, without opening it.
+    /// # Errors  [`Refusal`]
+    pub fn head(&self, name: &ObjectName, at: At) -> Result<(Place, u64), Refusal> {
+        self.store().read(|objects| {
+            let found = objects.get(&name.pool, &name.key, at).map_err(missing)?;
+            let place = Place { version: found.version, time: found.time };
+            Ok((place, found.value.plain_len))
+        })
+    }
+
+    /// The versions of an object, newest first, before `before` if that is given.
+    /// # Errors  [`Refusal`]
+    pub fn history(
+        &self,
+        name: &ObjectName,
+        before: Option<Version>,
+        limit: usize,
+    ) -> Result<Vec<HistoryEntry>, Refusal> {
+        let mut versions =
+            self.store().read(|objects| objects.history(&name.pool, &name.key)).map_err(missing)?;
+        versions.retain(|entry| before.is_none_or(|before| entry.version < before));
+        versions.sort_by_key(|entry| core::cmp::Reverse(entry.version));
+        versions.truncate(limit);
+        Ok(versions)
+    }
+
+    /// The objects of a pool, by key, and whether there are more.
+    /// # Errors  [`Refusal::PoolUnknown`]
+    pub fn list(
+        &self,
+        pool: &PoolName,
+        prefix: &str,
+        after: Option<&ObjectKey>,
+        limit: usize,
+    ) -> Result<(Vec<ListEntry>, bool), Refusal> {
+        let listed = self.store().read(|objects| objects.list(pool, prefix, after, limit));
+        listed.map(|listed| (listed.entries, listed.more)).map_err(missing)
+    }
+
+    /// The changes of a pool after `from`, in order. A version's changes come together.
+    /// # Errors  [`Refusal::HistoryTrimmed`] when some of them are no longer kept.
+    pub fn changes(
+        &self,
+        pool: &PoolName,
+        prefix: &str,
+        from: Version,
+        limit: usize,
+    ) -> Result<Vec<Change>, Refusal> {
+        self.store().read(|objects| {
+            objects.pool(pool).ok_or(Refusal::PoolUnknown)?;
+            let changes = objects.changes(pool, prefix, from, limit);
+            changes.map_err(|_| Refusal::HistoryTrimmed)
+        })
+    }
+
+    pub(crate) fn pool_now(&self, pool: &PoolName) -> Result<(u32, Durability), Refusal> {
+        self.store().read(|objects| {
+            let pool = objects.pool(pool).ok_or(Refusal::PoolUnknown)?;
+            Ok((pool.key_epoch, pool.spec.durability))
+        })
+    }
+
+    fn overtaken(&self) -> Refusal {
+        Refusal::Busy { retry_after: std::time::Duration::from_secs(1) }
+    }
+}
+
+/// An operation whose value is sealed.
+enum SealedOp {
+    Put { key: ObjectKey, value: SealedValue, condition: Condition },
+    Delete { key: ObjectKey, condition: Condition },
+    Check { key: ObjectKey, condition: Condition },
+}
+
+impl SealedOp {
+    fn seal(pool: &PoolName, op: TransactOp) -> Result<Self, Refusal> {
+        Ok(match op {
+            TransactOp::Put { key, value, condition } => {
+                let name = ObjectName { pool: pool.clone(), key: key.clone() };
+                Self::Put { key, value: SealedValue::seal(&name, value)?, condition }
+            }
+            TransactOp::Delete { key, condition } => Self::Delete { key, condition },
+            TransactOp::Check { key, condition } => Self::Check { key, condition },
+        })
+    }
+
+    fn wrapped_by(&self, pool: &WrappingKey, epoch: u32) -> Result<Op, Refusal> {
+        Ok(match self {
+            Self::Put { key, value, condition } => Op::Put {
+                key: key.clone(),
+                condition: *condition,
+                value: value.wrapped_by(pool, epoch)?,
+            },
+            Self::Delete { key, condition } => {
+                Op::Delete { key: key.clone(), condition: *condition }
+            }
+            Self::Check { key, condition } => {
+                Op::Check { key: key.clone(), condition: *condition }
+            }
+        })
+    }
+}
+
+fn op_bytes(op: &TransactOp) -> Vec<u8> {
+    let (kind, key, condition, length) = match op {
+        TransactOp::Put { key, value, condition } => (1, key, condition, value.reveal(Vec::len)),
+        TransactOp::Delete { key, condition } => (2, key, condition, 0),
+        TransactOp::Check { key, condition } => (3, key, condition, 0),
+    };
+    let mut bytes = vec![kind];
+    bytes.extend_from_slice(&(length as u64).to_be_bytes());
+    bytes.extend_from_slice(&condition_bytes(condition));
+    bytes.extend_from_slice(key.as_str().as_bytes());
+    bytes
+}
+
+fn condition_bytes(condition: &Condition) -> [u8; 9] {
+    let (kind, version) = match condition {
+        Condition::Always => (0, 0),
+        Condition::Absent => (1, 0),
+        Condition::VersionIs(version) => (2, version.to_wire()),
+    };
+    let mut bytes = [kind; 9];
+    if let Some(tail) = bytes.get_mut(1..) {
+        tail.copy_from_slice(&version.to_be_bytes());
+    }
+    bytes
+}
+
+/// Why a read found nothing.
+pub(crate) fn missing(missing: Missing) -> Refusal {
+    match missing {
+        Missing::PoolUnknown => Refusal::PoolUnknown,
+        Missing::ObjectUnknown => Refusal::ObjectUnknown,
+        Missing::Shredded => Refusal::ObjectShredded,
+        Missing::Trimmed => Refusal::HistoryTrimmed,
+    }
+}
+
+/// Why a command was ordered but did nothing.
+pub(crate) fn refused(reply: Reply) -> Refusal {
+    match reply {
+        Reply::PoolUnknown => Refusal::PoolUnknown,
+        Reply::PoolExists => Refusal::PoolExists,
+        Reply::PoolsFull => Refusal::PoolsFull,
+        Reply::ObjectUnknown => Refusal::ObjectUnknown,
+        Reply::Mismatch { current, index } => Refusal::VersionMismatch { current, index },
+        Reply::SessionMismatch => Refusal::IdempotencyMismatch,
+        Reply::OutOfSpace => Refusal::OutOfSpace,
+        _ => Refusal::Internal("applying a command"),
+    }
+}

@@ -1,0 +1,174 @@
+//! Pools, and the destroying of keys.
+
+use notrace_policy_promise::digest::{Digest, Domain};
+use notrace_policy_promise::name::{ObjectKey, ObjectName, PoolName};
+use notrace_sdk_seal::WrappingKey;
+use notrace_store_objects::{Command, Condition, PoolInfo, PoolSpec, Reply, ShredScope};
+use notrace_store_protocol::ids::Version;
+use notrace_store_protocol::machine::{Durability, Place};
+use notrace_store_protocol::time::Hlc;
+
+use crate::keys::Epoch;
+use crate::limits::SHRED_TRIES_MAX;
+use crate::node::Node;
+use crate::objects::{SessionKey, missing, refused};
+use crate::refusal::Refusal;
+use crate::values;
+
+/// What a shred did. When this exists, the keys are gone.
+pub struct Shredded {
+    /// Where the shred stands in the order.
+    pub place: Place,
+    /// How many versions can no longer be opened by anybody.
+    pub versions: u64,
+    /// What stands for this shred.
+    pub digest: Digest,
+}
+
+impl Node {
+    /// Makes a pool and its key. Asking for one that is there with the same properties changes
+    /// nothing and answers `false`.
+    /// # Errors  [`Refusal::PoolExists`] if it is there with others.
+    pub async fn create_pool(
+        &self,
+        name: &PoolName,
+        spec: PoolSpec,
+        _session: Option<SessionKey>,
+    ) -> Result<bool, Refusal> {
+        let _changing = self.key_changes().lock().await;
+        if let Some(existing) = self.store().read(|objects| objects.pool(name)) {
+            return if existing.spec == spec { Ok(false) } else { Err(Refusal::PoolExists) };
+        }
+        let epoch = 1;
+        self.change_keys(|keys| keys.add(name, epoch))?;
+        let command = Command::CreatePool { pool: name.clone(), spec, key_epoch: epoch };
+        match self.order(command, Durability::AllDurable).await {
+            Ok(Reply::PoolCreated { .. }) => Ok(true),
+            other => {
+                self.forget_stray_keys()?;
+                Err(other.map_or_else(|refusal| refusal, refused))
+            }
+        }
+    }
+
+    /// A pool of a client's, as it is.
+    /// # Errors  [`Refusal::PoolUnknown`]
+    pub fn pool(&self, name: &PoolName) -> Result<PoolInfo, Refusal> {
+        self.store().read(|objects| objects.pool(name)).ok_or(Refusal::PoolUnknown)
+    }
+
+    /// All pools of clients, by name.
+    pub fn pools(&self) -> Vec<PoolInfo> {
+        let mut pools = self.store().read(|objects| objects.pools());
+        pools.retain(|pool| !pool.name.is_reserved());
+        pools
+    }
+
+    /// Destroys the keys of all versions of an object.
+    /// # Errors  [`Refusal::ObjectUnknown`] if there is nothing to destroy; otherwise the keys are
+    /// as they were, unless the disk failed in the midst: then they are gone from memory at least.
+    pub async fn shred(
+        &self,
+        name: &ObjectName,
+        condition: Condition,
+    ) -> Result<Shredded, Refusal> {
+        let scope = ShredScope::Object(name.key.clone());
+        self.shred_scope(&name.pool, scope, Some((&name.key, condition))).await
+    }
+
+    /// Destroys a pool's key, and with it everything in the pool, and the pool.
+    /// # Errors  [`Refusal::PoolUnknown`]
+    pub async fn shred_pool(&self, pool: &PoolName) -> Result<Shredded, Refusal> {
+        self.shred_scope(pool, ShredScope::Pool, None).await
+    }
+
+    /// Destroys every version that has outlived its pool's retention.
+    /// # Errors  [`Refusal`] of the first pool that could not be cleared.
+    pub(crate) async fn retire(&self, now: Hlc) -> Result<(), Refusal> {
+        for (pool, cutoff) in self.store().read(|objects| objects.expired(now)) {
+            self.shred_scope(&pool, ShredScope::OlderThan(cutoff), None).await?;
+        }
+        Ok(())
+    }
+
+    /// The shred itself. The pool gets a new key; the data keys of what survives are wrapped anew
+    /// under it; that is ordered; and then the old pool key is destroyed, in memory and on disk.
+    /// Logs, snapshots and backups hold data keys under the old pool key, so they are reached too.
+    async fn shred_scope(
+        &self,
+        pool: &PoolName,
+        scope: ShredScope,
+        object: Option<(&ObjectKey, Condition)>,
+    ) -> Result<Shredded, Refusal> {
+        let _changing = self.key_changes().lock().await;
+        for _ in 0..SHRED_TRIES_MAX {
+            let (from_epoch, survivors) = self.store().read(|objects| {
+                let epoch = objects.pool(pool).ok_or(Refusal::PoolUnknown)?.key_epoch;
+                if let Some((key, condition)) = object {
+                    objects.require(pool, key, condition).map_err(mismatch)?;
+                    objects.history(pool, key).map_err(missing)?;
+                }
+                Ok::<_, Refusal>((epoch, objects.survivors(pool, &scope)))
+            })?;
+            let to_epoch = from_epoch.checked_add(1).ok_or(Refusal::Internal("numbering keys"))?;
+            let rewrapped = if scope == ShredScope::Pool {
+                Vec::new()
+            } else {
+                self.change_keys(|keys| keys.add(pool, to_epoch))?;
+                let (old, new) = (self.pool_key(pool, from_epoch)?, self.pool_key(pool, to_epoch)?);
+                rewrap_all(&old, &new, survivors)?
+            };
+            let command = Command::Shred {
+                pool: pool.clone(),
+                scope: scope.clone(),
+                from_epoch,
+                to_epoch,
+                rewrapped,
+            };
+            match self.order(command, Durability::AllDurable).await {
+                Ok(Reply::Shredded { place, versions }) => {
+                    self.forget_stray_keys()?;
+                    let digest = shred_digest(pool, place.version);
+                    return Ok(Shredded { place, versions, digest });
+                }
+                Ok(Reply::Moved) => self.forget_stray_keys()?,
+                other => {
+                    self.forget_stray_keys()?;
+                    return Err(other.map_or_else(|refusal| refusal, refused));
+                }
+            }
+        }
+        Err(Refusal::Busy { retry_after: std::time::Duration::from_secs(1) })
+    }
+
+    /// Destroys every key that the store does not name as a pool's current one.
+    pub(crate) fn forget_stray_keys(&self) -> Result<(), Refusal> {
+        let live: std::collections::BTreeMap<PoolName, Epoch> = self.store().read(|objects| {
+            objects.pools().into_iter().map(|pool| (pool.name, pool.key_epoch)).collect()
+        });
+        self.change_keys(|keys| keys.keep_only(|pool| live.get(pool).copied()))
+    }
+}
+
+fn rewrap_all(
+    old: &WrappingKey,
+    new: &WrappingKey,
+    survivors: Vec<([u8; 16], notrace_store_objects::WrappedKey, Epoch)>,
+) -> Result<Vec<([u8; 16], notrace_store_objects::WrappedKey)>, Refusal> {
+    let work = || {
+        survivors
+            .into_iter()
+            .map(|(id, wrapped, _)| Ok((id, values::rewrap(old, new, &id, &wrapped)?)))
+            .collect()
+    };
+    tokio::task::block_in_place(work)
+}
+
+fn mismatch(current: Option<Version>) -> Refusal {
+    Refusal::VersionMismatch { current, index: None }
+}
+
+fn shred_digest(pool: &PoolName, version: Version) -> Digest {
+    let version = version.to_wire().to_be_bytes();
+    Digest::of_parts(Domain::Shred, &[&version, pool.as_str().as_bytes()])
+}

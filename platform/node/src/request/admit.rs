@@ -1,0 +1,34 @@
+//! May this principal run this task on these objects?
+
+use notrace_policy_promise::limits::RUN_OBJECTS_MAX;
+use notrace_policy_rules::{Access, Asked, Denied, Grant, Handle, Seen};
+use notrace_store_objects::Transport;
+
+use crate::node::Node;
+use crate::refusal::Refusal;
+use crate::request::Call;
+
+/// Asks the rules, with what the store knows of the pools that the call names.
+/// # Errors  [`Refusal::Denied`], or [`Refusal::PoolUnknown`].
+pub(super) fn admit(node: &Node, call: &Call) -> Result<Grant, Refusal> {
+    if call.objects.len() > RUN_OBJECTS_MAX {
+        return Err(Denied::TooManyObjects.into());
+    }
+    let handles = node.store().read(|objects| {
+        let handle = |object: &_| -> Result<Handle, Refusal> {
+            let notrace_policy_promise::name::ObjectName { pool, .. } = object;
+            let spec = objects.pool(pool).map(|pool| &pool.spec);
+            let spec = spec.ok_or(Refusal::PoolUnknown)?;
+            Ok(Handle {
+                object: object.clone(),
+                access: Access::Read,
+                label: spec.label.clone(),
+                sealed_only: spec.transport == Transport::Sealed,
+            })
+        };
+        call.objects.iter().map(handle).collect::<Result<Vec<_>, _>>()
+    })?;
+    let asked =
+        Asked { principal: &call.principal, task: call.task, handles, seen: Seen::Plain };
+    Ok(notrace_policy_rules::admit(node.rules(), asked)?)
+}

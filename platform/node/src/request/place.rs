@@ -1,0 +1,15 @@
+//! Which shard, which member? In a group of one there is one answer.
+
+use notrace_policy_rules::Grant;
+
+use crate::node::Node;
+use crate::refusal::Refusal;
+
+/// Where a granted run takes place. Only [`place`] makes one.
+pub(super) struct Site(());
+
+/// Finds the member that has the granted objects.
+/// # Errors  [`Refusal::Unavailable`] while the node does not serve.
+pub(super) fn place(node: &Node, _grant: &Grant) -> Result<Site, Refusal> {
+    if node.is_serving() { Ok(Site(())) } else { Err(Refusal::Unavailable) }
+}

@@ -1,0 +1,48 @@
+//! One ordered, stable cut: the granted objects as ciphertext, with their keys.
+
+use notrace_policy_rules::Grant;
+use notrace_runtime_worker::GrantedObject;
+use notrace_store_objects::At;
+use notrace_store_protocol::ids::Version;
+
+use crate::node::Node;
+use crate::objects::missing;
+use crate::refusal::Refusal;
+use crate::request::place::Site;
+use crate::values;
+
+/// The granted objects, all as of one version.
+pub(super) struct Cut {
+    /// The version everything is as of.
+    pub(super) version: Version,
+    /// The time the task will see on its clocks, in microseconds since the Unix epoch.
+    pub(super) time_unix_micros: u64,
+    /// The objects, in the grant's order.
+    pub(super) objects: Vec<GrantedObject>,
+}
+
+/// Reads the cut. Everything is looked up under one reading lock, so the versions agree; keys are
+/// unwrapped, values are not opened.
+/// # Errors  [`Refusal::ObjectUnknown`] and its like.
+pub(super) fn read(node: &Node, grant: &Grant, _site: &Site) -> Result<Cut, Refusal> {
+    let (version, found) = node.store().read(|objects| {
+        let found = grant.handles().iter().map(|handle| {
+            let name = &handle.object;
+            let found = objects.get(&name.pool, &name.key, At::Latest).map_err(missing)?;
+            Ok((name.clone(), found.value.clone()))
+        });
+        found.collect::<Result<Vec<_>, Refusal>>().map(|found| (objects.version(), found))
+    })?;
+    let objects = found.into_iter().map(|(name, sealed)| {
+        let pool = node.pool_key(&name.pool, sealed.key_epoch)?;
+        let key = values::data_key(&pool, &sealed);
+        Ok(GrantedObject {
+            ad: values::purpose(&name, &sealed.id),
+            key: key.map_err(|_| Refusal::Internal("unwrapping a key"))?,
+            sealed: sealed.ciphertext,
+            name,
+        })
+    });
+    let objects = objects.collect::<Result<Vec<_>, Refusal>>()?;
+    Ok(Cut { version, time_unix_micros: crate::clock::unix_micros(), objects })
+}

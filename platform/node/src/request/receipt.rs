@@ -1,0 +1,107 @@
+//! The receipt: made from proof of the scrub, and on its way into the log before the answer leaves.
+
+use notrace_policy_promise::receipt::{
+    Commitment, Ended, Passage, Receipt, Scrub, ScrubCheck, ScrubFact, Span, TrustLevel,
+};
+use notrace_policy_rules::{Grant, Seen};
+use notrace_runtime_worker::{End, Resource, Scrubbed};
+
+use crate::clock;
+use crate::identity::fill;
+use crate::node::Node;
+use crate::refusal::Refusal;
+use crate::request::Reply;
+use crate::request::commit::Commit;
+use crate::request::read::Cut;
+use crate::request::release::Verdict;
+
+/// What the receipt needs of a request after the request itself is gone.
+pub(super) struct Asked {
+    cut: u64,
+    began_unix_micros: u64,
+}
+
+impl Asked {
+    pub(super) fn of(cut: &Cut) -> Self {
+        Self { cut: cut.version.to_wire(), began_unix_micros: clock::unix_micros() }
+    }
+}
+
+/// Puts the run's receipt on its way into the log, and only then gives the answer out.
+/// # Errors  [`Refusal::Unavailable`]: the answer is dropped, and a node that cannot log stops
+/// serving rather than run unlogged.
+pub(super) fn receipt(
+    node: &Node,
+    asked: Asked,
+    grant: &Grant,
+    scrubbed: &Scrubbed,
+    commit: Commit,
+    verdict: Verdict,
+) -> Result<Reply, Refusal> {
+    let facts = node.facts();
+    let mut random = [[0; 32]; 2];
+    for drawn in &mut random {
+        fill(drawn).map_err(|_| Refusal::Internal("drawing a salt"))?;
+    }
+    let [salt, nonce] = random;
+    let receipt = Receipt {
+        task: grant.task(),
+        promise: node.promise().digest(),
+        rules: facts.rules,
+        config: facts.config,
+        node: facts.node,
+        trust: TrustLevel::Software,
+        slot: verdict.slot,
+        passage: match grant.seen() {
+            Seen::Plain => Passage::Plain,
+            Seen::Sealed => Passage::Sealed,
+        },
+        cut: asked.cut,
+        commit: commit.version.map(|version| version.to_wire()),
+        ended: ended(verdict.end),
+        // A plain request brings no nonce of the client's, so the receipt is bound to one of ours.
+        request: Commitment::to(&nonce, &[]),
+        scrub: scrub_facts(node, scrubbed),
+        check: ScrubCheck::None,
+        span: Span::between(
+            asked.began_unix_micros / 1_000_000,
+            clock::unix_micros() / 1_000_000,
+        ),
+    };
+    let appended = node.ledger().append(receipt, salt).map_err(|_| {
+        node.stop_taking();
+        Refusal::Unavailable
+    })?;
+    Ok(Reply { answer: verdict.answer, receipt: appended.id })
+}
+
+fn scrub_facts(node: &Node, scrubbed: &Scrubbed) -> Scrub {
+    let facts = node.facts();
+    let known = [
+        // A `Scrubbed` exists only once these four hold.
+        (ScrubFact::WorkerReaped, true),
+        (ScrubFact::SingleUse, true),
+        (ScrubFact::AddressSpaceDestroyed, true),
+        (ScrubFact::KeysWiped, true),
+        (ScrubFact::SecretMemory, scrubbed.secret_memory()),
+        (ScrubFact::KernelZeroOnFree, facts.kernel_zero_on_free),
+        (ScrubFact::NoCoreDumps, facts.no_core_dumps),
+        (ScrubFact::NoSwap, facts.swap_off),
+    ];
+    let held: Vec<ScrubFact> =
+        known.into_iter().filter(|(_, holds)| *holds).map(|(fact, _)| fact).collect();
+    Scrub::of(&held)
+}
+
+fn ended(end: End) -> Ended {
+    match end {
+        End::Answered => Ended::Answered,
+        End::Failed { .. } => Ended::Failed,
+        End::Trapped(_) => Ended::Trapped,
+        End::Exhausted(Resource::Fuel) => Ended::FuelExhausted,
+        End::Exhausted(Resource::Time) => Ended::TimeExhausted,
+        End::Exhausted(Resource::Memory) => Ended::MemoryExhausted,
+        End::Exhausted(Resource::Output) => Ended::OutputExhausted,
+        End::Killed(_) => Ended::Killed,
+    }
+}

@@ -1,0 +1,57 @@
+//! The run itself, in a worker of its own.
+
+use std::time::Duration;
+
+use notrace_policy_promise::limits::RUN_ARGS_MAX;
+use notrace_policy_rules::Grant;
+use notrace_runtime_worker::{Job, Limits, Outcome, Residue, RunError};
+
+use crate::identity::fill;
+use crate::node::Node;
+use crate::refusal::Refusal;
+use crate::request::Call;
+use crate::request::read::Cut;
+
+/// Runs the granted task once on the cut.
+/// # Errors  [`Refusal::Busy`] when no worker is free in time; [`Refusal::TaskCompiling`] and
+/// [`Refusal::TaskUnknown`] when there is no code.
+/// # Cancel  Dropping the future kills the worker.
+pub(super) async fn run(
+    node: &Node,
+    grant: &Grant,
+    cut: Cut,
+    call: Call,
+) -> Result<(Outcome, Residue), Refusal> {
+    let code = node.code(grant.task()).await?;
+    if call.args.len() > RUN_ARGS_MAX {
+        return Err(Refusal::TooMuch { what: "the number of arguments", most: RUN_ARGS_MAX as u64 });
+    }
+    let bounds = &node.config().task;
+    let wall = call.timeout.unwrap_or(bounds.wall);
+    if wall > bounds.wall_max {
+        let most = bounds.wall_max.as_millis() as u64;
+        return Err(Refusal::TooMuch { what: "the timeout in milliseconds", most });
+    }
+    let mut seed = [0; 32];
+    fill(&mut seed).map_err(|_| Refusal::Internal("drawing a seed"))?;
+    let job = Job {
+        code,
+        args: call.args,
+        input: call.input,
+        objects: cut.objects,
+        time_unix_micros: cut.time_unix_micros,
+        seed,
+        limits: Limits {
+            fuel: bounds.fuel,
+            memory_bytes: bounds.memory_bytes,
+            output_bytes: bounds.output_bytes,
+            wall,
+            ..Limits::default()
+        },
+    };
+    let wait = node.config().workers.wait;
+    node.workers().run(job, wait).await.map_err(|error| match error {
+        RunError::Busy => Refusal::Busy { retry_after: Duration::from_secs(1) },
+        _ => Refusal::Internal("handing a task to its worker"),
+    })
+}

@@ -1,0 +1,491 @@
+//! Tasks: uploaded once, compiled once, named at will.
+//!
+//! A task's module and what is known of it are objects of a pool of the platform's own, so they are
+//! sealed, versioned and replicated like all others; a name is an object too, and moving one is a
+//! conditional put. Compiled code is only a cache beside them.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use notrace_policy_promise::digest::{Digest, Domain};
+use notrace_policy_promise::limits::MODULE_BYTES_MAX;
+use notrace_policy_promise::name::{ObjectKey, ObjectName, PoolName, TaskName};
+use notrace_policy_promise::private::Private;
+use notrace_runtime_worker::{Code, CompileError, Refused};
+use notrace_store_objects::{At, Condition};
+use notrace_store_protocol::ids::Version;
+use notrace_store_protocol::time::Hlc;
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use crate::limits::TASKS_MAX;
+use crate::node::Node;
+use crate::objects::TransactOp;
+use crate::progress::Progress;
+use crate::refusal::Refusal;
+
+/// A module on its way in.
+pub struct Upload {
+    /// The module's bytes.
+    pub module: Private<Vec<u8>>,
+    /// The name it is to have.
+    pub name: Option<TaskName>,
+    /// What must hold of the name.
+    pub condition: Condition,
+}
+
+/// An upload that was accepted.
+pub struct Uploaded {
+    /// What is known of the task.
+    pub about: TaskAbout,
+    /// How far it is.
+    pub state: TaskState,
+    /// The name it was given.
+    pub name: Option<TaskName>,
+    /// Whether the task was not known before.
+    pub new: bool,
+}
+
+/// What is known of a task without running it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TaskAbout {
+    /// The module's SHA-256.
+    pub digest: Digest,
+    /// The world it is for.
+    pub world: String,
+    /// What it imports beyond that world.
+    pub imports: Vec<String>,
+    /// The module's size.
+    pub size_bytes: u64,
+    /// When it was first uploaded.
+    pub time: Hlc,
+}
+
+/// A task as it is.
+pub struct TaskInfo {
+    /// What is known of it.
+    pub about: TaskAbout,
+    /// How far it is.
+    pub state: TaskState,
+    /// Its names, each with the version at which it was given.
+    pub names: Vec<(TaskName, Version)>,
+}
+
+/// How a client names a task.
+pub enum TaskRef {
+    /// By the module's digest.
+    Digest(Digest),
+    /// By a name.
+    Name(TaskName),
+}
+
+/// How far a task is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TaskState {
+    /// Not runnable yet.
+    Compiling,
+    /// Runnable.
+    Ready,
+    /// Will not become runnable.
+    Failed,
+}
+
+/// The same with the reason, for those who follow.
+#[derive(Clone)]
+pub(crate) enum Compiling {
+    Running,
+    Ready,
+    Failed(Arc<Failure>),
+}
+
+/// Why a module did not compile.
+pub(crate) enum Failure {
+    Refused(Refused),
+    Limit,
+    Node,
+}
+
+impl Compiling {
+    pub(crate) fn state(&self) -> TaskState {
+        match self {
+            Compiling::Running => TaskState::Compiling,
+            Compiling::Ready => TaskState::Ready,
+            Compiling::Failed(_) => TaskState::Failed,
+        }
+    }
+
+    pub(crate) fn failure(&self) -> Option<Refusal> {
+        let Compiling::Failed(failure) = self else { return None };
+        Some(match &**failure {
+            Failure::Refused(why) => Refusal::Module(why.clone()),
+            Failure::Limit => Refusal::CompileLimit,
+            Failure::Node => Refusal::Internal("compiling"),
+        })
+    }
+}
+
+/// The tasks of a node.
+#[derive(Default)]
+pub(crate) struct Tasks(Mutex<BTreeMap<Digest, Entry>>);
+
+struct Entry {
+    about: TaskAbout,
+    states: watch::Sender<Compiling>,
+}
+
+/// The stored form of what is known of a task.
+#[derive(Serialize, Deserialize)]
+struct StoredAbout {
+    world: String,
+    imports: Vec<String>,
+    size_bytes: u64,
+    time: u64,
+}
+
+pub(crate) fn modules_pool() -> PoolName {
+    PoolName::reserved("tasks")
+}
+
+pub(crate) fn names_pool() -> PoolName {
+    PoolName::reserved("names")
+}
+
+impl Tasks {
+    fn with<R>(&self, work: impl FnOnce(&mut BTreeMap<Digest, Entry>) -> R) -> R {
+        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn set(&self, digest: Digest, state: Compiling) {
+        self.with(|tasks| {
+            if let Some(entry) = tasks.get(&digest) {
+                entry.states.send_replace(state);
+            }
+        });
+    }
+}
+
+impl Node {
+    /// Takes a module in: checks, compiles and registers it, waiting at most `wait`; what takes
+    /// longer goes on by itself. Idempotent by digest.
+    /// # Errors  [`Refusal`]; nothing is registered then.
+    /// # Cancel  Dropping the future abandons the answer, not the compiling.
+    pub async fn upload(&self, upload: Upload, wait: Duration) -> Result<Uploaded, Refusal> {
+        let Upload { module, name, condition } = upload;
+        let size_bytes = module.reveal(Vec::len);
+        if size_bytes > MODULE_BYTES_MAX {
+            let most = MODULE_BYTES_MAX as u64;
+            return Err(Refusal::TooMuch { what: "a module's size in bytes", most });
+        }
+        let digest = module.reveal(|module| Digest::of(Domain::Module, module));
+        let (mut states, new) = self.begin(digest, module)?;
+        let settled = states.wait_for(|state| state.state() != TaskState::Compiling);
+        // Not settled in time is an answer too; so is the sender's end, when the task was removed.
+        let _ = timeout(wait, settled).await;
+        let state = states.borrow().clone();
+        if let Some(refusal) = state.failure() {
+            // Known to be no task: the next upload of the same bytes is checked anew.
+            self.tasks_table().with(|tasks| tasks.remove(&digest));
+            return Err(refusal);
+        }
+        if let Some(name) = &name {
+            self.name_task(name, digest, condition).await?;
+        }
+        let about = self.task(digest)?.about;
+        Ok(Uploaded { about, state: state.state(), name, new })
+    }
+
+    /// The task's entry, beginning to compile it if it is new.
+    fn begin(
+        &self,
+        digest: Digest,
+        module: Private<Vec<u8>>,
+    ) -> Result<(watch::Receiver<Compiling>, bool), Refusal> {
+        let size_bytes = module.reveal(Vec::len) as u64;
+        let (states, new) = self.tasks_table().with(|tasks| {
+            if let Some(entry) = tasks.get(&digest) {
+                return Ok((entry.states.subscribe(), false));
+            }
+            if tasks.len() >= TASKS_MAX {
+                return Err(Refusal::TasksFull);
+            }
+            let about = TaskAbout {
+                digest,
+                world: "not known until compiled".to_owned(),
+                imports: Vec::new(),
+                size_bytes,
+                time: crate::clock::wall(),
+            };
+            let (sender, receiver) = watch::channel(Compiling::Running);
+            tasks.insert(digest, Entry { about, states: sender });
+            Ok((receiver, true))
+        })?;
+        if new {
+            let node = self.clone();
+            tokio::spawn(async move {
+                let state = match node.compile_and_register(digest, module).await {
+                    Ok(()) => Compiling::Ready,
+                    Err(failure) => Compiling::Failed(Arc::new(failure)),
+                };
+                node.tasks_table().set(digest, state);
+            });
+        }
+        Ok((states, new))
+    }
+
+    async fn compile_and_register(
+        &self,
+        digest: Digest,
+        module: Private<Vec<u8>>,
+    ) -> Result<(), Failure> {
+        let compiled = self.compile(digest, &module).await?;
+        let about = StoredAbout {
+            world: compiled.world,
+            imports: compiled.imports,
+            size_bytes: module.reveal(Vec::len) as u64,
+            time: crate::clock::wall().to_wire(),
+        };
+        self.tasks_table().with(|tasks| {
+            if let Some(entry) = tasks.get_mut(&digest) {
+                entry.about.world.clone_from(&about.world);
+                entry.about.imports.clone_from(&about.imports);
+            }
+        });
+        let about = postcard::to_stdvec(&about).map_err(|_| Failure::Node)?;
+        let put = |part: &str, value: Private<Vec<u8>>| {
+            let key = module_key(digest, part).map_err(|_| Failure::Node)?;
+            Ok::<_, Failure>(TransactOp::Put { key, value, condition: Condition::Always })
+        };
+        let ops = vec![put("module", module)?, put("about", Private::new(about))?];
+        self.transact(&modules_pool(), ops, None).await.map_err(|_| Failure::Node)?;
+        Ok(())
+    }
+
+    async fn compile(
+        &self,
+        digest: Digest,
+        module: &Private<Vec<u8>>,
+    ) -> Result<Facts, Failure> {
+        let compiled = self.workers().compile(digest, module).await;
+        let compiled = compiled.map_err(|error| match error {
+            CompileError::Refused(why) => Failure::Refused(why),
+            CompileError::Limit => Failure::Limit,
+            _ => Failure::Node,
+        })?;
+        let facts = Facts {
+            world: compiled.task.world.to_string(),
+            imports: compiled.task.imports.iter().map(ToString::to_string).collect(),
+        };
+        self.codes().put(&compiled.code).map_err(|_| Failure::Node)?;
+        Ok(facts)
+    }
+
+    /// A task's compiled code, ready to be handed to a worker.
+    /// # Errors  [`Refusal::TaskCompiling`] while there is none yet: a run never pays for compiling.
+    pub(crate) async fn code(&self, digest: Digest) -> Result<Code, Refusal> {
+        if let Some(code) = self.codes().get(digest) {
+            return Ok(code);
+        }
+        let state = self.tasks_table().with(|tasks| {
+            let entry = tasks.get(&digest).ok_or(Refusal::TaskUnknown)?;
+            let state = entry.states.borrow().clone();
+            if state.state() == TaskState::Ready {
+                // Its code is not cached: another version of us made it, or the cache was cleared.
+                entry.states.send_replace(Compiling::Running);
+            }
+            Ok::<_, Refusal>(state)
+        })?;
+        if state.state() == TaskState::Ready {
+            let node = self.clone();
+            tokio::spawn(async move { node.recompile(digest).await });
+        }
+        Err(state.failure().unwrap_or(Refusal::TaskCompiling))
+    }
+
+    async fn recompile(&self, digest: Digest) {
+        let stored = module_key(digest, "module")
+            .and_then(|key| self.get(&ObjectName { pool: modules_pool(), key }, At::Latest));
+        let state = match stored {
+            Ok(got) => match self.compile(digest, &got.value).await {
+                Ok(_) => Compiling::Ready,
+                Err(failure) => Compiling::Failed(Arc::new(failure)),
+            },
+            Err(_) => Compiling::Failed(Arc::new(Failure::Node)),
+        };
+        self.tasks_table().set(digest, state);
+    }
+
+    /// The digest that a client's name for a task stands for.
+    /// # Errors  [`Refusal::TaskUnknown`]
+    pub fn resolve(&self, task: &TaskRef) -> Result<Digest, Refusal> {
+        let digest = match task {
+            TaskRef::Digest(digest) => *digest,
+            TaskRef::Name(name) => {
+                let name = name_object(name)?;
+                let got = self.get(&name, At::Latest).map_err(|_| Refusal::TaskUnknown)?;
+                let text = got.value.reveal(|text| String::from_utf8(text.clone()).ok());
+                text.and_then(|text| text.parse().ok()).ok_or(Refusal::Internal("reading a name"))?
+            }
+        };
+        let known = self.tasks_table().with(|tasks| tasks.contains_key(&digest));
+        if known { Ok(digest) } else { Err(Refusal::TaskUnknown) }
+    }
+
+    /// A task as it is.
+    /// # Errors  [`Refusal::TaskUnknown`]
+    pub fn task(&self, digest: Digest) -> Result<TaskInfo, Refusal> {
+        let names = self.names();
+        self.tasks_table().with(|tasks| {
+            let entry = tasks.get(&digest).ok_or(Refusal::TaskUnknown)?;
+            Ok(info(entry, &names))
+        })
+    }
+
+    /// The tasks after `after`, by digest, and whether there are more.
+    pub fn tasks(&self, after: Option<Digest>, limit: usize) -> (Vec<TaskInfo>, bool) {
+        let names = self.names();
+        self.tasks_table().with(|tasks| {
+            let rest = tasks.iter().filter(|(digest, _)| after.is_none_or(|after| **digest > after));
+            let mut rest = rest.map(|(_, entry)| info(entry, &names));
+            let page: Vec<TaskInfo> = rest.by_ref().take(limit).collect();
+            (page, rest.next().is_some())
+        })
+    }
+
+    /// Follows a task's compiling.
+    /// # Errors  [`Refusal::TaskUnknown`]
+    pub fn progress(&self, digest: Digest) -> Result<Progress, Refusal> {
+        self.tasks_table().with(|tasks| {
+            let entry = tasks.get(&digest).ok_or(Refusal::TaskUnknown)?;
+            Ok(Progress::follow(entry.states.subscribe()))
+        })
+    }
+
+    /// Removes a name, or a task with all its names. The module's keys are destroyed.
+    /// # Errors  [`Refusal::TaskUnknown`], [`Refusal::VersionMismatch`] for a name's condition.
+    pub async fn remove_task(&self, task: &TaskRef, condition: Condition) -> Result<(), Refusal> {
+        let digest = match task {
+            TaskRef::Name(name) => {
+                let removed = self.delete(&name_object(name)?, condition, None).await;
+                return removed.map(drop).map_err(|refusal| match refusal {
+                    Refusal::ObjectUnknown => Refusal::TaskUnknown,
+                    other => other,
+                });
+            }
+            TaskRef::Digest(digest) => *digest,
+        };
+        self.resolve(task)?;
+        for (name, _, target) in self.names() {
+            if target == digest {
+                self.delete(&name_object(&name)?, Condition::Always, None).await?;
+            }
+        }
+        for part in ["module", "about"] {
+            let name = ObjectName { pool: modules_pool(), key: module_key(digest, part)? };
+            match self.shred(&name, Condition::Always).await {
+                Ok(_) | Err(Refusal::ObjectUnknown | Refusal::ObjectShredded) => {}
+                Err(refusal) => return Err(refusal),
+            }
+        }
+        self.codes().remove(digest);
+        self.tasks_table().with(|tasks| tasks.remove(&digest));
+        Ok(())
+    }
+
+    async fn name_task(
+        &self,
+        name: &TaskName,
+        digest: Digest,
+        condition: Condition,
+    ) -> Result<(), Refusal> {
+        let object = name_object(name)?;
+        if condition == Condition::Always
+            && let Ok(got) = self.get(&object, At::Latest)
+        {
+            // Giving a task the name it has is no change; taking one away needs the version.
+            let current = got.place.version;
+            let same = got.value.reveal(|text| **text == *digest.to_string().as_bytes());
+            let mismatch = Refusal::VersionMismatch { current: Some(current), index: None };
+            return if same { Ok(()) } else { Err(mismatch) };
+        }
+        let value = Private::new(digest.to_string().into_bytes());
+        let condition =
+            if condition == Condition::Always { Condition::Absent } else { condition };
+        self.put(&object, value, condition, None).await.map(drop)
+    }
+
+    fn names(&self) -> Vec<(TaskName, Version, Digest)> {
+        let Ok((entries, _)) = self.list(&names_pool(), "", None, TASKS_MAX) else {
+            return Vec::new();
+        };
+        let read = |entry: notrace_store_objects::ListEntry| {
+            let name: TaskName = entry.key.as_str().parse().ok()?;
+            let got = self.get(&name_object(&name).ok()?, At::Latest).ok()?;
+            let text = got.value.reveal(|text| String::from_utf8(text.clone()).ok())?;
+            Some((name, entry.version, text.parse().ok()?))
+        };
+        entries.into_iter().filter_map(read).collect()
+    }
+
+    /// Reads the known tasks back from the store, at start.
+    pub(crate) fn load_tasks(&self) -> Result<(), Refusal> {
+        let mut after: Option<ObjectKey> = None;
+        loop {
+            let page = self.list(&modules_pool(), "", after.as_ref(), 1000)?;
+            let (entries, more) = page;
+            for entry in &entries {
+                if let Some(about) = self.load_about(&entry.key) {
+                    let (sender, _) = watch::channel(Compiling::Ready);
+                    let entry = Entry { states: sender, about };
+                    self.tasks_table().with(|tasks| tasks.insert(entry.about.digest, entry));
+                }
+            }
+            after = entries.into_iter().last().map(|entry| entry.key);
+            if !more {
+                return Ok(());
+            }
+        }
+    }
+
+    fn load_about(&self, key: &ObjectKey) -> Option<TaskAbout> {
+        let digits = key.as_str().strip_suffix("/about")?;
+        let digest: Digest = format!("sha256:{digits}").parse().ok()?;
+        let name = ObjectName { pool: modules_pool(), key: key.clone() };
+        let got = self.get(&name, At::Latest).ok()?;
+        let stored: StoredAbout = got.value.reveal(|bytes| postcard::from_bytes(bytes).ok())?;
+        Some(TaskAbout {
+            digest,
+            world: stored.world,
+            imports: stored.imports,
+            size_bytes: stored.size_bytes,
+            time: Hlc::from_wire(stored.time),
+        })
+    }
+}
+
+/// What compiling found out.
+struct Facts {
+    world: String,
+    imports: Vec<String>,
+}
+
+fn info(entry: &Entry, names: &[(TaskName, Version, Digest)]) -> TaskInfo {
+    let about = entry.about.clone();
+    let own = names.iter().filter(|(_, _, digest)| *digest == about.digest);
+    TaskInfo {
+        names: own.map(|(name, version, _)| (name.clone(), *version)).collect(),
+        state: entry.states.borrow().state(),
+        about,
+    }
+}
+
+fn module_key(digest: Digest, part: &str) -> Result<ObjectKey, Refusal> {
+    let text = digest.to_string().replacen("sha256:", "", 1);
+    format!("{text}/{part}").parse().map_err(|_| Refusal::Internal("naming a task"))
+}
+
+fn name_object(name: &TaskName) -> Result<ObjectName, Refusal> {
+    let key = name.as_str().parse().map_err(|_| Refusal::Internal("naming a task"))?;
+    Ok(ObjectName { pool: names_pool(), key })
+}
