@@ -5,6 +5,9 @@
 //!
 //! Reading order: [`limits`] bounds everything; [`digest`] names content; [`private`] is data that
 //! cannot be printed; [`name`] says what may be addressed; [`label`] says how confidential it is.
+//! [`contract`] is the promise itself, as text; [`note`] is how text is signed; [`receipt`] is what
+//! a node states about a run; [`ledger`] is the public log it states it in; [`verify`] is how
+//! anyone checks all of it.
 #![forbid(unsafe_code)]
 
 pub mod limits;
@@ -14,3 +17,12 @@ pub mod private;
 
 pub mod label;
 pub mod name;
+
+mod encode;
+mod words;
+
+pub mod contract;
+pub mod ledger;
+pub mod note;
+pub mod receipt;
+pub mod verify;

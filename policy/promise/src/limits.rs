@@ -27,5 +27,24 @@ pub const TRANSACT_OPS_MAX: usize = 256;
 /// The most keys or versions one listing answers.
 pub const LIST_ENTRIES_MAX: usize = 1000;
 
+/// The longest name an operator can have in a promise.
+pub const OPERATOR_BYTES_MAX: usize = 128;
+/// The longest name of a key that signs notes, and so the longest origin of a log.
+pub const KEY_NAME_BYTES_MAX: usize = 255;
+/// The longest signed note: room for a quorum of post-quantum cosignatures of 5 kB each.
+pub const NOTE_BYTES_MAX: usize = 92 << 10;
+/// The longest proof file.
+pub const PROOF_BYTES_MAX: usize = 100 << 10;
+/// The most hashes on a way from a leaf to the root.
+pub const PROOF_HASHES_MAX: usize = 63;
+/// The longest extra data of a proof file.
+pub const PROOF_EXTRA_BYTES_MAX: usize = 2048;
+/// The most leaves a log can have. Beyond it, index arithmetic in 64 bits would need care.
+pub const LEDGER_LEAVES_MAX: u64 = 1 << 48;
+/// The longest encoded receipt, of this or a later version.
+pub const RECEIPT_BYTES_MAX: usize = 1024;
+
 const _: () = assert!(OBJECT_KEY_BYTES_MAX <= u16::MAX as usize, "a key's length fits its prefix");
 const _: () = assert!(RUN_OBJECTS_MAX * OBJECT_BYTES_MAX <= 4 << 30, "a run's objects fit 4 GiB");
+const _: () =
+    assert!(NOTE_BYTES_MAX + PROOF_EXTRA_BYTES_MAX * 2 < PROOF_BYTES_MAX, "a note fits its proof");
