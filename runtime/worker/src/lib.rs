@@ -1,1 +1,39 @@
-//! To be written.
+//! One channel, two sides, used once: the supervisor in the node, and the worker it hands a job to.
+//!
+//! The plaintext of a task exists in its worker alone. What passes between the two is ciphertext,
+//! under a key that passes in a page of secret memory. A worker's answer is read only once the
+//! worker is dead, so nobody can change it while it is read, and no answer exists whose worker does.
+//!
+//! Reading order: [`limits`]; [`job`] is what goes in and comes out; [`code`] and [`cache`] are what
+//! is run; [`channel`] and [`letter`] are what passes; [`worker`] is the one side, [`supervisor`] the
+//! other, [`residue`] what is left of a run; [`guest`] calls the sandbox; [`compile`] makes code.
+#![forbid(unsafe_code)]
+
+pub mod limits;
+
+mod job;
+
+mod code;
+
+mod channel;
+mod letter;
+
+mod guest;
+mod worker;
+
+mod residue;
+mod supervisor;
+
+pub use code::Code;
+pub use job::{End, GrantedObject, Job, KillReason, Limits, Outcome, RunError};
+pub use notrace_runtime_jail::{Fence, State, Why, harden_process};
+pub use residue::{Residue, Scrubbed, scrub};
+pub use supervisor::process::Exit;
+pub use supervisor::template::StartError;
+pub use supervisor::{Supervisor, SupervisorConfig};
+pub use worker::main as worker_main;
+
+/// Memory for keys that not even root can read, where the kernel has it.
+pub mod secret {
+    pub use notrace_runtime_jail::secret::{Secret, SecretBytes};
+}

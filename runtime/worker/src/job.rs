@@ -1,0 +1,146 @@
+//! A job, and what becomes of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use notrace_policy_promise::limits::{
+    ANSWER_BYTES_MAX, INPUT_BYTES_MAX, RUN_ARG_BYTES_MAX, RUN_ARGS_MAX, RUN_OBJECTS_MAX,
+};
+use notrace_policy_promise::name::ObjectName;
+use notrace_policy_promise::private::Private;
+use notrace_sdk_seal::DataKey;
+use serde::{Deserialize, Serialize};
+
+use crate::code::Code;
+use crate::limits::{JOB_BYTES_MAX, WALL_MAX};
+
+/// One run: what to run, and everything it may see.
+pub struct Job {
+    /// The compiled task.
+    pub code: Code,
+    /// Its arguments.
+    pub args: Vec<Private<String>>,
+    /// Its input.
+    pub input: Private<Vec<u8>>,
+    /// The objects it was granted, as they lie in the store.
+    pub objects: Vec<GrantedObject>,
+    /// The time at which the guest's clocks stand, in microseconds since 1970.
+    pub time_unix_micros: u64,
+    /// What the guest's randomness grows from.
+    pub seed: [u8; 32],
+    /// What it may use up.
+    pub limits: Limits,
+}
+
+/// An object as it lies in the store, with its key. It is opened in the worker only.
+pub struct GrantedObject {
+    /// What the guest knows it by.
+    pub name: ObjectName,
+    /// Its stored ciphertext.
+    pub sealed: Arc<[u8]>,
+    /// What the ciphertext is bound to.
+    pub ad: Vec<u8>,
+    /// Its data key.
+    pub key: DataKey,
+}
+
+/// What one run may use up.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Limits {
+    /// Units of work, as the engine counts them.
+    pub fuel: u64,
+    /// Memory of the guest, in bytes.
+    pub memory_bytes: u64,
+    /// The answer, in bytes.
+    pub output_bytes: u64,
+    /// Time on the wall.
+    pub wall: Duration,
+}
+
+/// How a run ended, what it answered, and what it used.
+pub struct Outcome {
+    /// How it ended.
+    pub end: End,
+    /// What it answered; empty unless it ran to its end.
+    pub answer: Private<Vec<u8>>,
+    /// What it said about its failure, for its owner only.
+    pub message: Option<Private<String>>,
+    /// Units of work it used.
+    pub fuel_used: u64,
+    /// The most memory it had, in bytes.
+    pub memory_peak_bytes: u64,
+    /// The number of this run: strictly rising over the life of the supervisor.
+    pub slot: u64,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum End {
+    /// The guest ended, in one of the ways the sandbox knows.
+    Guest(crate::guest::GuestEnd),
+    /// An object or the request did not open under its key: the store or the channel is damaged.
+    NotAuthentic,
+    /// The code was not loadable by this engine. It must be compiled again.
+    CodeRefused,
+    /// The worker was ended.
+    Killed {
+        /// By what.
+        reason: KillReason,
+    },
+}
+
+/// What ended a worker before it could answer.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum KillReason {
+    /// Its wall time was over and it did not end by itself.
+    Time,
+    /// It used up its processor time.
+    Processor,
+    /// It made a system call that is not on the list. Worth an alarm: no guest can do that.
+    Seccomp,
+    /// It faulted, which includes running out of memory outside the guest's own.
+    Fault,
+    /// Our own code in it panicked.
+    Panic,
+    /// Someone else ended it: the kernel short of memory, or an operator.
+    Outside,
+    /// It ended as if all were well, but its answer was not authentic.
+    Garbled,
+}
+
+/// Why a job was not run. Nothing of it was handed over in any of these cases.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum RunError {
+    /// No worker became free in the time given, or too many wait already.
+    #[error("all workers are busy")]
+    Busy,
+    /// The supervisor is draining.
+    #[error("the supervisor takes no more jobs")]
+    Draining,
+    /// The job is larger than a slot.
+    #[error("the job is too large to hand over")]
+    TooLarge,
+    /// The machine has no memory or chance to give.
+    #[error("the host is out of something a run needs")]
+    Host,
+}
+
+impl Job {
+    /// Whether every part is within its bound.
+    pub(crate) fn check(&self) -> Result<(), RunError> {
+        let args = self.args.iter().map(|arg| arg.reveal(String::len));
+        let args_fit = self.args.len() <= RUN_ARGS_MAX
+            && args.into_iter().all(|bytes| bytes <= RUN_ARG_BYTES_MAX);
+        let input = self.input.reveal(Vec::len);
+        let objects = self.objects.iter().map(|object| object.sealed.len() + object.ad.len());
+        let whole = objects.fold(input, usize::saturating_add);
+        let limits_fit =
+            self.limits.wall <= WALL_MAX && self.limits.output_bytes <= ANSWER_BYTES_MAX as u64;
+        let fits = args_fit
+            && limits_fit
+            && input <= INPUT_BYTES_MAX
+            && self.objects.len() <= RUN_OBJECTS_MAX
+            && whole <= JOB_BYTES_MAX - (1 << 20);
+        if fits { Ok(()) } else { Err(RunError::TooLarge) }
+    }
+}

@@ -1,0 +1,142 @@
+//! `notrace worker`: the template, and the workers it forks.
+//!
+//! The process that the supervisor executes jails itself as far as it goes for all, forks the first
+//! process of the new PID namespace and the template as children of the supervisor, and ends. The
+//! template builds the engine and then forks workers on order. A worker takes one job, opens it,
+//! runs it, seals the answer, wipes what it knows of, and ends without running a destructor.
+
+use std::os::fd::OwnedFd;
+
+use notrace_runtime_jail::process::{exit_now, limit_data};
+use notrace_runtime_jail::secret::Shared;
+use notrace_runtime_jail::{Cell, Fence, Side, alarm, wipe_stack};
+use notrace_sdk_seal::DataKey;
+use rustix::net::{RecvFlags, SendFlags};
+use zeroize::Zeroizing;
+
+use crate::channel::{Doorbell, FromTemplate, NotReceived, Order, exactly, receive, send};
+use crate::guest::Engine;
+use crate::letter::{self, JobHead, Way};
+use crate::limits::{EXCHANGE_BYTES, SECRET_BYTES, WORKER_OWN_BYTES};
+
+/// The exit status of a process that could not go on, for a reason that is ours.
+const EXIT_FAILED: i32 = 71;
+
+/// The whole of `notrace worker`. To be called before the process starts a thread or opens a file;
+/// standard input and output are the supervisor's sockets.
+pub fn main() -> ! {
+    match launch() {
+        Ok(never) => match never {},
+        Err(_) => exit_now(EXIT_FAILED),
+    }
+}
+
+/// Why a process of ours cannot go on. Nobody reads it: the exit status says enough.
+struct Failed;
+
+enum Never {}
+
+fn launch() -> Result<Never, Failed> {
+    let (mut cell, control, lifeline) = Cell::begin().map_err(|_| Failed)?;
+    cell.separate(0, None);
+    if cell.fences().stands(Fence::PidNamespace) {
+        match cell.fork().map_err(|_| Failed)? {
+            Side::Sibling => cell.into_init(lifeline),
+            Side::Forker { pidfd } => tell(&control, &FromTemplate::Init, Some(&pidfd))?,
+        }
+    }
+    match cell.fork().map_err(|_| Failed)? {
+        Side::Forker { pidfd } => {
+            tell(&control, &FromTemplate::Template, Some(&pidfd))?;
+            exit_now(0)
+        }
+        Side::Sibling => {
+            drop(lifeline);
+            template(cell, control)
+        }
+    }
+}
+
+fn tell(control: &OwnedFd, message: &FromTemplate, fd: Option<&OwnedFd>) -> Result<(), Failed> {
+    use std::os::fd::AsFd;
+    let fds: Vec<_> = fd.iter().map(|fd| fd.as_fd()).collect();
+    send(control, message, &fds, SendFlags::empty()).map_err(|_| Failed)
+}
+
+fn template(mut cell: Cell, control: OwnedFd) -> Result<Never, Failed> {
+    let engine = Engine::new().ok_or(Failed)?;
+    cell.settle_as_template();
+    tell(&control, &FromTemplate::Ready { fences: cell.fences().clone() }, None)?;
+    loop {
+        let (order, fds) = match receive::<Order>(&control, RecvFlags::empty()) {
+            Ok(order) => order,
+            Err(NotReceived::Closed) => exit_now(0),
+            Err(_) => return Err(Failed),
+        };
+        let [doorbell, secret, exchange] = exactly(fds).map_err(|_| Failed)?;
+        match cell.fork() {
+            Ok(Side::Sibling) => worker(cell, &engine, doorbell, secret, exchange, &order),
+            Ok(Side::Forker { pidfd }) => {
+                tell(&control, &FromTemplate::Forked { slot: order.slot }, Some(&pidfd))?;
+            }
+            Err(_) => tell(&control, &FromTemplate::NotForked { slot: order.slot }, None)?,
+        }
+    }
+}
+
+/// A worker's life. Whatever goes wrong, it ends, and the supervisor sees how.
+fn worker(
+    cell: Cell,
+    engine: &Engine,
+    doorbell: OwnedFd,
+    secret: OwnedFd,
+    exchange: OwnedFd,
+    order: &Order,
+) -> ! {
+    let shared =
+        Shared::map(secret, SECRET_BYTES).ok().zip(Shared::map(exchange, EXCHANGE_BYTES).ok());
+    let Some((mut secret, mut exchange)) = shared else { exit_now(EXIT_FAILED) };
+    let worker = cell.settle_as_worker(&doorbell, order.processor_seconds);
+    let (bell, code) = match receive::<Doorbell>(&doorbell, RecvFlags::empty()) {
+        Ok((bell, fds)) => match exactly(fds) {
+            Ok([code]) => (bell, code),
+            Err(_) => exit_now(EXIT_FAILED),
+        },
+        // The supervisor needs this worker no more.
+        Err(NotReceived::Closed) => exit_now(0),
+        Err(_) => exit_now(EXIT_FAILED),
+    };
+    let done = serve(&worker, engine, &bell, code, &mut secret, &mut exchange);
+    wipe_stack();
+    exit_now(if done.is_some() { 0 } else { EXIT_FAILED })
+}
+
+fn serve(
+    worker: &notrace_runtime_jail::Worker,
+    engine: &Engine,
+    bell: &Doorbell,
+    code: OwnedFd,
+    secret: &mut Shared,
+    exchange: &mut Shared,
+) -> Option<()> {
+    let key = key(secret, 0)?;
+    let mut letter = vec![0; usize::try_from(bell.request_bytes).ok()?];
+    exchange.read(0, &mut letter)?;
+    let (head, input) = letter::read::<JobHead>(&key, Way::ToWorker, letter).ok()?;
+    limit_data(head.limits.memory_bytes.saturating_add(WORKER_OWN_BYTES)).ok()?;
+    alarm::alarm_in(head.limits.wall).ok()?;
+    let (end, answer) = engine.run(code, input);
+    worker.freeze_code().ok()?;
+    let head = letter::AnswerHead { end, message: None, fuel_used: 0, memory_peak_bytes: 0 };
+    let sealed = answer.reveal(|answer| letter::close(&key, Way::ToSupervisor, &head, answer))?;
+    exchange.write(4, &sealed)?;
+    exchange.write(0, &u32::try_from(sealed.len()).ok()?.to_le_bytes())?;
+    secret.wipe();
+    Some(())
+}
+
+fn key(secret: &Shared, index: usize) -> Option<DataKey> {
+    let mut bytes = Zeroizing::new([0; DataKey::BYTES]);
+    secret.read(index * DataKey::BYTES, bytes.as_mut())?;
+    Some(DataKey::from_bytes(&bytes))
+}
