@@ -2,7 +2,10 @@
 
 use std::io;
 
+use notrace_policy_promise::contract::NotAPromise;
 use notrace_policy_promise::digest::Digest;
+use notrace_policy_promise::ledger::checkpoint::BadCheckpoint;
+use notrace_policy_promise::verify::Untrue;
 use notrace_sdk_wire::{Code, Problem};
 
 use crate::trust::Fingerprint;
@@ -40,6 +43,15 @@ pub enum Error {
         /// What the node named.
         answered: Digest,
     },
+    /// The receipt does not show what it should.
+    #[error("the receipt is not true: {0}")]
+    ReceiptFalse(Untrue),
+    /// The promise is not one that the node's key signed.
+    #[error("the promise is not true: {0}")]
+    PromiseFalse(NotAPromise),
+    /// The checkpoint is not one that the node's key signed.
+    #[error("the ledger is not true: {0}")]
+    LedgerFalse(BadCheckpoint),
     /// Nobody answers at the node's address.
     #[error("nobody answers at the node's address")]
     Unreachable,

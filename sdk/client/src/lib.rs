@@ -8,7 +8,8 @@
 //!
 //! Reading order: [`limits`], [`error`], [`credentials`], `trust` (who is on the other end), `call`
 //! (one request and its repetitions), [`source`] and [`download`] (bodies), then the calls by
-//! subject: [`pool`], [`object`], [`watch`] over `sse`, [`task`], [`run`], [`receipt`], [`node`].
+//! subject: [`pool`], [`object`], [`watch`] over `sse`, [`task`], [`run`], [`receipt`],
+//! [`node`]; [`verify`] needs no node at all.
 #![forbid(unsafe_code)]
 
 pub mod limits;
@@ -33,6 +34,8 @@ pub mod run;
 pub mod task;
 
 pub mod node;
+
+pub mod verify;
 
 pub use call::{Client, Patience};
 pub use error::Error;

@@ -1,7 +1,8 @@
 //! What a node says of itself.
 
+use notrace_policy_promise::ledger::tile::Tile;
 use notrace_sdk_wire::node::{Health, NodeDescription, SignedPromise};
-use notrace_sdk_wire::path::{CHECKPOINT, HEALTH, NODE, PROMISE, TILE};
+use notrace_sdk_wire::path::{CHECKPOINT, HEALTH, LEDGER, NODE, PROMISE};
 
 use crate::call::{Call, Client, read_bounded};
 use crate::error::Error;
@@ -34,10 +35,10 @@ impl Client {
         String::from_utf8(bytes).map_err(|_| Error::NotUnderstood("a checkpoint"))
     }
 
-    /// A tile of the ledger; `path` is what follows `/v1/ledger/tile/`, such as `entries/000`.
-    /// # Errors  `not_found` for a tile that is not there yet.
-    pub async fn tile(&self, path: &str) -> Result<Vec<u8>, Error> {
-        let response = self.send(&Call::get(format!("{TILE}/{path}"))).await?;
+    /// A tile of the ledger.
+    /// # Errors  `not_found` for a tile that is not there.
+    pub async fn tile(&self, tile: &Tile) -> Result<Vec<u8>, Error> {
+        let response = self.send(&Call::get(format!("{LEDGER}/{tile}"))).await?;
         read_bounded(response, REPLY_BYTES_MAX).await
     }
 }

@@ -10,6 +10,7 @@ use notrace_sdk_wire::{Code, Problem, Version};
 use reqwest::header::IF_MATCH;
 use reqwest::{Method, StatusCode};
 use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -181,4 +182,21 @@ fn accepted(task: Task) -> TaskAccepted {
     let Task { digest, world, imports, size_bytes, names, services, .. } = task;
     let name = names.into_iter().next().map(|named| named.name);
     TaskAccepted { digest, world, imports, size_bytes, name, services }
+}
+
+/// A text that is neither a digest nor a task's name.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("a task is `sha256:` and 64 hexadecimal digits, or a name of a-z, 0-9, -, _ and .")]
+pub struct NotATask;
+
+impl FromStr for TaskRef {
+    type Err = NotATask;
+
+    fn from_str(text: &str) -> Result<Self, NotATask> {
+        if text.starts_with("sha256:") {
+            text.parse().map(TaskRef::Digest).map_err(|_| NotATask)
+        } else {
+            text.parse().map(TaskRef::Name).map_err(|_| NotATask)
+        }
+    }
 }

@@ -12,8 +12,8 @@ pub const NODE: &str = "/v1/node";
 pub const PROMISE: &str = "/v1/promise";
 /// The ledger's latest checkpoint.
 pub const CHECKPOINT: &str = "/v1/ledger/checkpoint";
-/// The ledger's tiles; `{level}/{index}` follows.
-pub const TILE: &str = "/v1/ledger/tile";
+/// The ledger's files; `checkpoint` or `tile/...` follows.
+pub const LEDGER: &str = "/v1/ledger";
 /// Tasks; a digest or name follows.
 pub const TASKS: &str = "/v1/tasks";
 /// Pools; a name follows.
