@@ -78,7 +78,9 @@ pub(super) async fn watch(
     watch.read().map_err(Box::<crate::problem::Refused>::from)?;
     let events = stream::unfold(watch, |mut watch| async move {
         let change = watch.next().await?;
-        Some((Ok::<_, Infallible>(event(&change)), watch))
+        // A client resumes after the last id it saw, so a version's id comes with its last change.
+        let more = watch.ready.front().is_some_and(|next| next.version == change.version);
+        Some((Ok::<_, Infallible>(event(&change, !more)), watch))
     });
     Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(WATCH_HEARTBEAT)).into_response())
 }
@@ -112,10 +114,9 @@ impl Watch {
     }
 }
 
-fn event(change: &Change) -> Event {
-    let event = translate::watch_event(change);
-    Event::default()
-        .event(watch::EVENT)
-        .id(event.version.to_string())
-        .data(serde_json::to_string(&event).unwrap_or_default())
+fn event(change: &Change, is_last_of_version: bool) -> Event {
+    let change = translate::watch_event(change);
+    let data = serde_json::to_string(&change).unwrap_or_default();
+    let event = Event::default().event(watch::EVENT).data(data);
+    if is_last_of_version { event.id(change.version.to_string()) } else { event }
 }

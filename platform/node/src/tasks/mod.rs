@@ -4,6 +4,9 @@
 //! sealed, versioned and replicated like all others; a name is an object too, and moving one is a
 //! conditional put. Compiled code is only a cache beside them.
 
+mod names;
+mod stored;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -16,7 +19,6 @@ use notrace_runtime_worker::{Code, CompileError, Refused};
 use notrace_store_objects::{At, Condition};
 use notrace_store_protocol::ids::Version;
 use notrace_store_protocol::time::Hlc;
-use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -25,6 +27,7 @@ use crate::node::Node;
 use crate::objects::TransactOp;
 use crate::progress::Progress;
 use crate::refusal::Refusal;
+use crate::tasks::stored::StoredAbout;
 
 /// A module on its way in.
 pub struct Upload {
@@ -130,18 +133,9 @@ impl Compiling {
 #[derive(Default)]
 pub(crate) struct Tasks(Mutex<BTreeMap<Digest, Entry>>);
 
-struct Entry {
-    about: TaskAbout,
-    states: watch::Sender<Compiling>,
-}
-
-/// The stored form of what is known of a task.
-#[derive(Serialize, Deserialize)]
-struct StoredAbout {
-    world: String,
-    imports: Vec<String>,
-    size_bytes: u64,
-    time: u64,
+pub(super) struct Entry {
+    pub(super) about: TaskAbout,
+    pub(super) states: watch::Sender<Compiling>,
 }
 
 pub(crate) fn modules_pool() -> PoolName {
@@ -153,7 +147,7 @@ pub(crate) fn names_pool() -> PoolName {
 }
 
 impl Tasks {
-    fn with<R>(&self, work: impl FnOnce(&mut BTreeMap<Digest, Entry>) -> R) -> R {
+    pub(super) fn with<R>(&self, work: impl FnOnce(&mut BTreeMap<Digest, Entry>) -> R) -> R {
         work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -240,19 +234,14 @@ impl Node {
         module: Private<Vec<u8>>,
     ) -> Result<(), Failure> {
         let compiled = self.compile(digest, &module).await?;
-        let about = StoredAbout {
-            world: compiled.world,
-            imports: compiled.imports,
-            size_bytes: module.reveal(Vec::len) as u64,
-            time: crate::clock::wall().to_wire(),
-        };
+        let about = StoredAbout::now(compiled, module.reveal(Vec::len) as u64);
         self.tasks_table().with(|tasks| {
             if let Some(entry) = tasks.get_mut(&digest) {
                 entry.about.world.clone_from(&about.world);
                 entry.about.imports.clone_from(&about.imports);
             }
         });
-        let about = postcard::to_stdvec(&about).map_err(|_| Failure::Node)?;
+        let about = about.encode().ok_or(Failure::Node)?;
         let put = |part: &str, value: Private<Vec<u8>>| {
             let key = module_key(digest, part).map_err(|_| Failure::Node)?;
             Ok::<_, Failure>(TransactOp::Put { key, value, condition: Condition::Always })
@@ -316,22 +305,6 @@ impl Node {
         self.tasks_table().set(digest, state);
     }
 
-    /// The digest that a client's name for a task stands for.
-    /// # Errors  [`Refusal::TaskUnknown`]
-    pub fn resolve(&self, task: &TaskRef) -> Result<Digest, Refusal> {
-        let digest = match task {
-            TaskRef::Digest(digest) => *digest,
-            TaskRef::Name(name) => {
-                let name = name_object(name)?;
-                let got = self.get(&name, At::Latest).map_err(|_| Refusal::TaskUnknown)?;
-                let text = got.value.reveal(|text| String::from_utf8(text.clone()).ok());
-                text.and_then(|text| text.parse().ok()).ok_or(Refusal::Internal("reading a name"))?
-            }
-        };
-        let known = self.tasks_table().with(|tasks| tasks.contains_key(&digest));
-        if known { Ok(digest) } else { Err(Refusal::TaskUnknown) }
-    }
-
     /// A task as it is.
     /// # Errors  [`Refusal::TaskUnknown`]
     pub fn task(&self, digest: Digest) -> Result<TaskInfo, Refusal> {
@@ -362,112 +335,12 @@ impl Node {
         })
     }
 
-    /// Removes a name, or a task with all its names. The module's keys are destroyed.
-    /// # Errors  [`Refusal::TaskUnknown`], [`Refusal::VersionMismatch`] for a name's condition.
-    pub async fn remove_task(&self, task: &TaskRef, condition: Condition) -> Result<(), Refusal> {
-        let digest = match task {
-            TaskRef::Name(name) => {
-                let removed = self.delete(&name_object(name)?, condition, None).await;
-                return removed.map(drop).map_err(|refusal| match refusal {
-                    Refusal::ObjectUnknown => Refusal::TaskUnknown,
-                    other => other,
-                });
-            }
-            TaskRef::Digest(digest) => *digest,
-        };
-        self.resolve(task)?;
-        for (name, _, target) in self.names() {
-            if target == digest {
-                self.delete(&name_object(&name)?, Condition::Always, None).await?;
-            }
-        }
-        for part in ["module", "about"] {
-            let name = ObjectName { pool: modules_pool(), key: module_key(digest, part)? };
-            match self.shred(&name, Condition::Always).await {
-                Ok(_) | Err(Refusal::ObjectUnknown | Refusal::ObjectShredded) => {}
-                Err(refusal) => return Err(refusal),
-            }
-        }
-        self.codes().remove(digest);
-        self.tasks_table().with(|tasks| tasks.remove(&digest));
-        Ok(())
-    }
-
-    async fn name_task(
-        &self,
-        name: &TaskName,
-        digest: Digest,
-        condition: Condition,
-    ) -> Result<(), Refusal> {
-        let object = name_object(name)?;
-        if condition == Condition::Always
-            && let Ok(got) = self.get(&object, At::Latest)
-        {
-            // Giving a task the name it has is no change; taking one away needs the version.
-            let current = got.place.version;
-            let same = got.value.reveal(|text| **text == *digest.to_string().as_bytes());
-            let mismatch = Refusal::VersionMismatch { current: Some(current), index: None };
-            return if same { Ok(()) } else { Err(mismatch) };
-        }
-        let value = Private::new(digest.to_string().into_bytes());
-        let condition =
-            if condition == Condition::Always { Condition::Absent } else { condition };
-        self.put(&object, value, condition, None).await.map(drop)
-    }
-
-    fn names(&self) -> Vec<(TaskName, Version, Digest)> {
-        let Ok((entries, _)) = self.list(&names_pool(), "", None, TASKS_MAX) else {
-            return Vec::new();
-        };
-        let read = |entry: notrace_store_objects::ListEntry| {
-            let name: TaskName = entry.key.as_str().parse().ok()?;
-            let got = self.get(&name_object(&name).ok()?, At::Latest).ok()?;
-            let text = got.value.reveal(|text| String::from_utf8(text.clone()).ok())?;
-            Some((name, entry.version, text.parse().ok()?))
-        };
-        entries.into_iter().filter_map(read).collect()
-    }
-
-    /// Reads the known tasks back from the store, at start.
-    pub(crate) fn load_tasks(&self) -> Result<(), Refusal> {
-        let mut after: Option<ObjectKey> = None;
-        loop {
-            let page = self.list(&modules_pool(), "", after.as_ref(), 1000)?;
-            let (entries, more) = page;
-            for entry in &entries {
-                if let Some(about) = self.load_about(&entry.key) {
-                    let (sender, _) = watch::channel(Compiling::Ready);
-                    let entry = Entry { states: sender, about };
-                    self.tasks_table().with(|tasks| tasks.insert(entry.about.digest, entry));
-                }
-            }
-            after = entries.into_iter().last().map(|entry| entry.key);
-            if !more {
-                return Ok(());
-            }
-        }
-    }
-
-    fn load_about(&self, key: &ObjectKey) -> Option<TaskAbout> {
-        let digits = key.as_str().strip_suffix("/about")?;
-        let digest: Digest = format!("sha256:{digits}").parse().ok()?;
-        let name = ObjectName { pool: modules_pool(), key: key.clone() };
-        let got = self.get(&name, At::Latest).ok()?;
-        let stored: StoredAbout = got.value.reveal(|bytes| postcard::from_bytes(bytes).ok())?;
-        Some(TaskAbout {
-            digest,
-            world: stored.world,
-            imports: stored.imports,
-            size_bytes: stored.size_bytes,
-            time: Hlc::from_wire(stored.time),
-        })
-    }
 }
 
 /// What compiling found out.
-struct Facts {
-    world: String,
-    imports: Vec<String>,
+pub(super) struct Facts {
+    pub(super) world: String,
+    pub(super) imports: Vec<String>,
 }
 
 fn info(entry: &Entry, names: &[(TaskName, Version, Digest)]) -> TaskInfo {
@@ -480,12 +353,7 @@ fn info(entry: &Entry, names: &[(TaskName, Version, Digest)]) -> TaskInfo {
     }
 }
 
-fn module_key(digest: Digest, part: &str) -> Result<ObjectKey, Refusal> {
+pub(super) fn module_key(digest: Digest, part: &str) -> Result<ObjectKey, Refusal> {
     let text = digest.to_string().replacen("sha256:", "", 1);
     format!("{text}/{part}").parse().map_err(|_| Refusal::Internal("naming a task"))
-}
-
-fn name_object(name: &TaskName) -> Result<ObjectName, Refusal> {
-    let key = name.as_str().parse().map_err(|_| Refusal::Internal("naming a task"))?;
-    Ok(ObjectName { pool: names_pool(), key })
 }

@@ -1,0 +1,11 @@
+//! A real node in a folder of its own, and connections to it, for the suites that attack and
+//! measure one from outside.
+#![forbid(unsafe_code)]
+
+pub mod link;
+pub mod node;
+pub mod process;
+
+pub use link::Link;
+pub use node::Node;
+pub use process::Process;
