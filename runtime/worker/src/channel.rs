@@ -47,6 +47,7 @@ pub(crate) struct Order {
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Doorbell {
     pub(crate) request_bytes: u32,
+    pub(crate) code_bytes: u64,
 }
 
 /// Why nothing was received.

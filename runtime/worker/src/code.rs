@@ -1,8 +1,11 @@
 //! Compiled code: authentic, unchangeable, shared without a copy.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::fs::File;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
+use notrace_policy_promise::digest::Digest;
 use notrace_runtime_jail::sealed::sealed_file;
 use rustix::io::Errno;
 
@@ -12,30 +15,37 @@ use rustix::io::Errno;
 /// node's key was verified: loading code is trusting it.
 #[derive(Clone)]
 pub struct Code {
-    file: Arc<OwnedFd>,
+    module: Digest,
+    file: Arc<File>,
     bytes: u64,
 }
 
 impl Code {
-    /// Code from bytes that are known to be authentic.
+    /// Code from bytes that are known to be authentic, made of the module with this digest.
     ///
     /// # Errors  What the kernel said.
-    pub(crate) fn from_authentic(bytes: &[u8]) -> Result<Self, Errno> {
-        Ok(Self { file: Arc::new(sealed_file(bytes)?), bytes: bytes.len() as u64 })
+    pub(crate) fn from_authentic(module: Digest, bytes: &[u8]) -> Result<Self, Errno> {
+        let file = Arc::new(File::from(sealed_file(bytes)?));
+        Ok(Self { module, file, bytes: bytes.len() as u64 })
     }
 
-    pub(crate) fn file(&self) -> BorrowedFd<'_> {
-        self.file.as_fd()
+    /// The digest of the module it was made of.
+    pub fn module(&self) -> Digest {
+        self.module
     }
 
     /// How many bytes the code has.
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
-}
-impl Code {
-    /// TEMP
-    pub fn test() -> Self {
-        Self::from_authentic(b"x").unwrap()
+
+    pub(crate) fn file(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+
+    pub(crate) fn copy(&self) -> Option<Vec<u8>> {
+        let mut bytes = vec![0; usize::try_from(self.bytes).ok()?];
+        self.file.read_exact_at(&mut bytes, 0).ok()?;
+        Some(bytes)
     }
 }

@@ -1,26 +1,110 @@
-//! TEMPORARY
+//! Where the sandbox is called: in a worker, once.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use notrace_policy_promise::name::{ObjectName, PoolName};
 use notrace_policy_promise::private::Private;
+use notrace_runtime_jail::{Worker, alarm};
+use notrace_runtime_sandbox as sandbox;
+use notrace_runtime_sandbox::{AuthenticCode, Grant, Sandbox};
+use notrace_sdk_seal::{DataKey, open};
 use serde::{Deserialize, Serialize};
-use std::os::fd::OwnedFd;
+
+use crate::job::{End, KillReason, Limits};
+use crate::letter::{AnswerHead, JobHead};
+
+/// How a run ended, as the worker tells it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub enum GuestEnd {
-    Done,
+pub(crate) enum GuestEnd {
+    Ran(sandbox::End),
+    CodeRefused,
+    NotAuthentic,
 }
-impl From<GuestEnd> for crate::job::End {
-    fn from(e: GuestEnd) -> Self {
-        crate::job::End::Guest(e)
+
+impl From<GuestEnd> for End {
+    fn from(end: GuestEnd) -> Self {
+        match end {
+            GuestEnd::Ran(end) => end.into(),
+            GuestEnd::CodeRefused => End::Killed(KillReason::CodeRefused),
+            GuestEnd::NotAuthentic => End::Killed(KillReason::NotAuthentic),
+        }
     }
 }
-pub(crate) struct Engine;
+
+/// The engine, as the template prepares it for the workers it forks.
+pub(crate) struct Engine(Sandbox);
+
 impl Engine {
+    /// Prepares all that can be prepared, and lets the alarm interrupt guests.
     pub(crate) fn new() -> Option<Self> {
-        Some(Self)
+        let sandbox = Sandbox::new().ok()?;
+        let interrupter = sandbox.interrupter();
+        alarm::on_alarm(move || interrupter.interrupt()).ok()?;
+        Some(Self(sandbox))
     }
+
+    /// Maps the code, and closes its file. No memory becomes executable after it.
+    pub(crate) fn load(
+        &self,
+        worker: &Worker,
+        code: OwnedFd,
+        bytes: u64,
+    ) -> Option<sandbox::Loaded> {
+        let code_bytes = AuthenticCode::mapped(code.as_fd(), bytes).ok()?;
+        let loaded = self.0.load(code_bytes).ok()?;
+        drop(code);
+        worker.freeze_code().ok()?;
+        Some(loaded)
+    }
+
+    /// Runs a guest to its end, in time or not.
     pub(crate) fn run(
         &self,
-        _code: OwnedFd,
-        input: Private<Vec<u8>>,
-    ) -> (GuestEnd, Private<Vec<u8>>) {
-        (GuestEnd::Done, input)
+        loaded: sandbox::Loaded,
+        grant: Grant,
+        limits: &Limits,
+    ) -> Option<sandbox::Ended> {
+        alarm::alarm_in(limits.wall).ok()?;
+        let ended = self.0.run(loaded, grant, limits.into());
+        alarm::alarm_in(core::time::Duration::ZERO).ok()?;
+        Some(ended)
     }
+}
+
+/// Opens the objects that lie one after the other behind the letter. Each is copied out by `take`.
+pub(crate) fn grant(
+    mut head: JobHead,
+    input: Private<Vec<u8>>,
+    key: impl Fn(usize) -> Option<DataKey>,
+    mut take: impl FnMut(usize) -> Option<Vec<u8>>,
+) -> Option<Grant> {
+    let mut objects = Vec::with_capacity(head.objects.len());
+    for (index, object) in head.objects.iter().enumerate() {
+        let pool = PoolName::from_stored(&object.pool).ok()?;
+        let name = ObjectName { pool, key: object.key.parse().ok()? };
+        let sealed = take(usize::try_from(object.sealed_bytes).ok()?)?;
+        // Key 0 is the run's own.
+        let opened = open(&key(index + 1)?, &object.ad, sealed).ok()?;
+        objects.push((name, Private::new(opened)));
+    }
+    let args = core::mem::take(&mut head.args).into_iter().map(Private::new).collect();
+    let (time_unix_micros, seed) = (head.time_unix_micros, head.seed);
+    Some(Grant { args, input, objects, time_unix_micros, seed })
+}
+
+/// The head of an answer, and its payload.
+pub(crate) fn answer(ended: sandbox::Ended) -> (AnswerHead<GuestEnd>, Private<Vec<u8>>) {
+    let head = AnswerHead {
+        end: GuestEnd::Ran(ended.end),
+        message: ended.message.map(|message| message.reveal(String::clone)),
+        fuel_used: ended.fuel_used,
+        memory_peak_bytes: ended.memory_peak_bytes,
+    };
+    (head, ended.answer)
+}
+
+/// The head of an answer from a worker that could not begin.
+pub(crate) fn did_not_begin(end: GuestEnd) -> (AnswerHead<GuestEnd>, Private<Vec<u8>>) {
+    let head = AnswerHead { end, message: None, fuel_used: 0, memory_peak_bytes: 0 };
+    (head, Private::new(Vec::new()))
 }

@@ -8,6 +8,8 @@ use notrace_policy_promise::limits::{
 };
 use notrace_policy_promise::name::ObjectName;
 use notrace_policy_promise::private::Private;
+use notrace_runtime_sandbox as sandbox;
+use notrace_runtime_sandbox::{Failure, Resource, TrapKind};
 use notrace_sdk_seal::DataKey;
 use serde::{Deserialize, Serialize};
 
@@ -51,10 +53,32 @@ pub struct Limits {
     pub fuel: u64,
     /// Memory of the guest, in bytes.
     pub memory_bytes: u64,
+    /// Elements of all of the guest's tables together.
+    pub table_elements: u64,
     /// The answer, in bytes.
     pub output_bytes: u64,
     /// Time on the wall.
     pub wall: Duration,
+}
+
+impl Default for Limits {
+    /// What a task gets that asks for nothing in particular.
+    fn default() -> Self {
+        Self {
+            fuel: 10_000_000_000,
+            memory_bytes: 256 << 20,
+            table_elements: 1 << 20,
+            output_bytes: 16 << 20,
+            wall: Duration::from_secs(5),
+        }
+    }
+}
+
+impl From<&Limits> for sandbox::Limits {
+    fn from(limits: &Limits) -> Self {
+        let Limits { fuel, memory_bytes, table_elements, output_bytes, wall: _ } = *limits;
+        Self { fuel, memory_bytes, table_elements, output_bytes }
+    }
 }
 
 /// How a run ended, what it answered, and what it used.
@@ -74,22 +98,38 @@ pub struct Outcome {
 }
 
 /// How a run ended.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum End {
-    /// The guest ended, in one of the ways the sandbox knows.
-    Guest(crate::guest::GuestEnd),
-    /// An object or the request did not open under its key: the store or the channel is damaged.
-    NotAuthentic,
-    /// The code was not loadable by this engine. It must be compiled again.
-    CodeRefused,
-    /// The worker was ended.
-    Killed {
-        /// By what.
-        reason: KillReason,
+    /// It ran to its end and answered.
+    Answered,
+    /// It ran to its end and said that it failed.
+    Failed {
+        /// The status of a command; none if it answered an error.
+        exit: Option<i32>,
     },
+    /// It did something that WebAssembly or its host forbids.
+    Trapped(TrapKind),
+    /// It used up something.
+    Exhausted(Resource),
+    /// It did not come to an end of its own.
+    Killed(KillReason),
 }
 
-/// What ended a worker before it could answer.
+impl From<sandbox::End> for End {
+    fn from(end: sandbox::End) -> Self {
+        match end {
+            sandbox::End::Answered => End::Answered,
+            sandbox::End::Failed(Failure::Error) => End::Failed { exit: None },
+            sandbox::End::Failed(Failure::Exit(status)) => {
+                End::Failed { exit: Some(i32::from(status)) }
+            }
+            sandbox::End::Trapped(kind) => End::Trapped(kind),
+            sandbox::End::Exhausted(resource) => End::Exhausted(resource),
+        }
+    }
+}
+
+/// What kept a run from an end of its own.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum KillReason {
     /// Its wall time was over and it did not end by itself.
@@ -106,6 +146,10 @@ pub enum KillReason {
     Outside,
     /// It ended as if all were well, but its answer was not authentic.
     Garbled,
+    /// The request or an object did not open under its key: the store is damaged.
+    NotAuthentic,
+    /// The code is not of this engine, or of none. It must be compiled again.
+    CodeRefused,
 }
 
 /// Why a job was not run. Nothing of it was handed over in any of these cases.

@@ -73,6 +73,12 @@ impl Zeroize for JobHead {
     }
 }
 
+impl<E> Drop for AnswerHead<E> {
+    fn drop(&mut self) {
+        self.message.zeroize();
+    }
+}
+
 impl Drop for JobHead {
     fn drop(&mut self) {
         self.zeroize();

@@ -13,6 +13,7 @@ pub mod limits;
 
 mod job;
 
+mod cache;
 mod code;
 
 mod channel;
@@ -21,12 +22,17 @@ mod letter;
 mod guest;
 mod worker;
 
+mod compile;
+
 mod residue;
 mod supervisor;
 
+pub use cache::{CacheError, CodeCache};
 pub use code::Code;
+pub use compile::{CompileError, Compiled, main as compile_main};
 pub use job::{End, GrantedObject, Job, KillReason, Limits, Outcome, RunError};
 pub use notrace_runtime_jail::{Fence, State, Why, harden_process};
+pub use notrace_runtime_sandbox::{Refused, Resource, Task, TrapKind, World};
 pub use residue::{Residue, Scrubbed, scrub};
 pub use supervisor::process::Exit;
 pub use supervisor::template::StartError;

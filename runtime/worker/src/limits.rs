@@ -61,3 +61,7 @@ const _: () = assert!(
 const _: () = assert!(ANSWER_BYTES_MAX < EXCHANGE_BYTES, "the largest answer fits the exchange");
 const _: () = assert!(MODULE_BYTES_MAX < CODE_BYTES_MAX, "code is larger than its module");
 const _: () = assert!(EXCHANGE_BYTES <= u32::MAX as usize, "lengths fit 32 bits");
+/// The most compiled modules kept ready in memory.
+pub const HOT_CODE_FILES_MAX: usize = 256;
+/// The most bytes of compiled modules kept ready in memory.
+pub const HOT_CODE_BYTES_MAX: u64 = 512 << 20;

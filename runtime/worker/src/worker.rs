@@ -5,17 +5,19 @@
 //! template builds the engine and then forks workers on order. A worker takes one job, opens it,
 //! runs it, seals the answer, wipes what it knows of, and ends without running a destructor.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use notrace_runtime_jail::process::{exit_now, limit_data};
 use notrace_runtime_jail::secret::Shared;
-use notrace_runtime_jail::{Cell, Fence, Side, alarm, wipe_stack};
+use notrace_runtime_jail::{Cell, Fence, Side, Worker, wipe_stack};
+use notrace_runtime_sandbox::Grant;
 use notrace_sdk_seal::DataKey;
 use rustix::net::{RecvFlags, SendFlags};
 use zeroize::Zeroizing;
 
 use crate::channel::{Doorbell, FromTemplate, NotReceived, Order, exactly, receive, send};
-use crate::guest::Engine;
+use crate::guest::{self, Engine, GuestEnd};
+use crate::job::Limits;
 use crate::letter::{self, JobHead, Way};
 use crate::limits::{EXCHANGE_BYTES, SECRET_BYTES, WORKER_OWN_BYTES};
 
@@ -58,7 +60,6 @@ fn launch() -> Result<Never, Failed> {
 }
 
 fn tell(control: &OwnedFd, message: &FromTemplate, fd: Option<&OwnedFd>) -> Result<(), Failed> {
-    use std::os::fd::AsFd;
     let fds: Vec<_> = fd.iter().map(|fd| fd.as_fd()).collect();
     send(control, message, &fds, SendFlags::empty()).map_err(|_| Failed)
 }
@@ -111,28 +112,58 @@ fn worker(
     exit_now(if done.is_some() { 0 } else { EXIT_FAILED })
 }
 
+/// Opens the job, runs it and seals the answer. `None` if the channel itself was at fault.
 fn serve(
-    worker: &notrace_runtime_jail::Worker,
+    worker: &Worker,
     engine: &Engine,
     bell: &Doorbell,
     code: OwnedFd,
     secret: &mut Shared,
     exchange: &mut Shared,
 ) -> Option<()> {
-    let key = key(secret, 0)?;
-    let mut letter = vec![0; usize::try_from(bell.request_bytes).ok()?];
-    exchange.read(0, &mut letter)?;
-    let (head, input) = letter::read::<JobHead>(&key, Way::ToWorker, letter).ok()?;
-    limit_data(head.limits.memory_bytes.saturating_add(WORKER_OWN_BYTES)).ok()?;
-    alarm::alarm_in(head.limits.wall).ok()?;
-    let (end, answer) = engine.run(code, input);
-    worker.freeze_code().ok()?;
-    let head = letter::AnswerHead { end, message: None, fuel_used: 0, memory_peak_bytes: 0 };
-    let sealed = answer.reveal(|answer| letter::close(&key, Way::ToSupervisor, &head, answer))?;
+    // The code comes first: nothing can become executable any more once there is plaintext.
+    let loaded = engine.load(worker, code, bell.code_bytes);
+    let run_key = key(secret, 0)?;
+    let (head, answer) = match loaded {
+        None => guest::did_not_begin(GuestEnd::CodeRefused),
+        Some(loaded) => match begin(&run_key, bell, secret, exchange) {
+            None => guest::did_not_begin(GuestEnd::NotAuthentic),
+            Some((grant, limits)) => guest::answer(engine.run(loaded, grant, &limits)?),
+        },
+    };
+    let sealed =
+        answer.reveal(|answer| letter::close(&run_key, Way::ToSupervisor, &head, answer))?;
     exchange.write(4, &sealed)?;
     exchange.write(0, &u32::try_from(sealed.len()).ok()?.to_le_bytes())?;
     secret.wipe();
     Some(())
+}
+
+/// Opens everything that was handed over, and bounds what may be used from here on.
+fn begin(
+    run_key: &DataKey,
+    bell: &Doorbell,
+    secret: &Shared,
+    exchange: &Shared,
+) -> Option<(Grant, Limits)> {
+    let mut at = 0;
+    let mut take = |bytes: usize| {
+        // Checked before there is memory for it.
+        (bytes <= exchange.length().checked_sub(at)?).then_some(())?;
+        let mut sealed = vec![0; bytes];
+        exchange.read(at, &mut sealed)?;
+        at += bytes;
+        Some(sealed)
+    };
+    let letter = take(usize::try_from(bell.request_bytes).ok()?)?;
+    let (head, input) = letter::read::<JobHead>(run_key, Way::ToWorker, letter).ok()?;
+    let limits = head.limits;
+    let grant = guest::grant(head, input, |index| key(secret, index), &mut take)?;
+    // What was opened is held already; the guest comes on top, and the answer twice while sealed.
+    let answer = limits.output_bytes.saturating_mul(3);
+    let most = limits.memory_bytes.saturating_add(answer).saturating_add(2 * at as u64);
+    limit_data(most.saturating_add(WORKER_OWN_BYTES)).ok()?;
+    Some((grant, limits))
 }
 
 fn key(secret: &Shared, index: usize) -> Option<DataKey> {

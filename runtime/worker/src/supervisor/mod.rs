@@ -37,6 +37,13 @@ pub struct SupervisorConfig {
     pub running_max: u16,
 }
 
+impl Default for SupervisorConfig {
+    /// This very binary, and a pool that suits a machine of a few cores.
+    fn default() -> Self {
+        Self { exe: PathBuf::from("/proc/self/exe"), idle_workers: 8, running_max: 32 }
+    }
+}
+
 /// Starts, feeds and buries workers. Cheap to clone; all clones are the same supervisor.
 #[derive(Clone)]
 pub struct Supervisor(pub(crate) Arc<Inner>);

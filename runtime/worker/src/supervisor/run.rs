@@ -111,6 +111,7 @@ impl Inner {
             }
             let bell = Doorbell {
                 request_bytes: u32::try_from(letter.len()).map_err(|_| RunError::TooLarge)?,
+                code_bytes: job.code.bytes(),
             };
             let code = [job.code.file()];
             match channel::send(&idle.doorbell, &bell, &code, SendFlags::DONTWAIT) {
@@ -159,14 +160,14 @@ fn answered(residue: &mut Residue, key: &DataKey, output_bytes: u64, run: u64) -
     let opened = sealed.and_then(|sealed| {
         letter::read::<AnswerHead<GuestEnd>>(key, Way::ToSupervisor, sealed).ok()
     });
-    let Some((head, answer)) = opened else { return killed(KillReason::Garbled, run) };
+    let Some((mut head, answer)) = opened else { return killed(KillReason::Garbled, run) };
     if answer.reveal(Vec::len) as u64 > output_bytes {
         return killed(KillReason::Garbled, run);
     }
     Outcome {
         end: head.end.into(),
         answer,
-        message: head.message.map(Private::new),
+        message: head.message.take().map(Private::new),
         fuel_used: head.fuel_used,
         memory_peak_bytes: head.memory_peak_bytes,
         slot: run,
@@ -175,7 +176,7 @@ fn answered(residue: &mut Residue, key: &DataKey, output_bytes: u64, run: u64) -
 
 fn killed(reason: KillReason, slot: u64) -> Outcome {
     let answer = Private::new(Vec::new());
-    let end = End::Killed { reason };
+    let end = End::Killed(reason);
     Outcome { end, answer, message: None, fuel_used: 0, memory_peak_bytes: 0, slot }
 }
 

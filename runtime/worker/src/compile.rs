@@ -1,0 +1,196 @@
+//! `notrace compile`: one module in, its code out, in a process of its own.
+//!
+//! Module and result lie in files in memory, passed as standard input and output. As with runs, the
+//! result is read only once the process is dead.
+
+use std::fs::File;
+use std::io::{Read, Seek, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use notrace_policy_promise::digest::Digest;
+use notrace_policy_promise::limits::MODULE_BYTES_MAX;
+use notrace_policy_promise::private::Private;
+use notrace_runtime_jail::Cell;
+use notrace_runtime_jail::process::{exit_now, limit_data};
+use notrace_runtime_jail::sealed::{memory_file, sealed_file};
+use notrace_runtime_sandbox::{Refused, Sandbox, Task};
+use tokio::time::timeout;
+
+use crate::code::Code;
+use crate::limits::{
+    CODE_BYTES_MAX, COMPILE_BYTES, COMPILE_PROCESSOR_SECONDS, COMPILE_WALL, FACTS_BYTES_MAX,
+};
+use crate::supervisor::Supervisor;
+use crate::supervisor::process::{Exit, Process};
+use crate::supervisor::template::open_child;
+
+/// A module that was taken, and its code.
+pub struct Compiled {
+    /// What the module is.
+    pub task: Task,
+    /// Its code.
+    pub code: Code,
+}
+
+/// Why there is no code.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum CompileError {
+    /// The module is not taken, for a reason of its own.
+    #[error("{0}")]
+    Refused(Refused),
+    /// Compiling took more time or memory than it may.
+    #[error("compiling the module takes more time or memory than is allowed")]
+    Limit,
+    /// The compiler ended without a result.
+    #[error("the compiler ended without a result")]
+    Crashed,
+    /// The host is out of something that compiling needs.
+    #[error("the host is out of something that compiling needs")]
+    Host,
+}
+
+/// What stands before the code: two lengths, and then what is known of the module, or why not.
+type Facts = Result<Task, Refused>;
+
+/// The whole of `notrace compile`. To be called before the process starts a thread or opens a file.
+pub fn main() -> ! {
+    exit_now(match compile() {
+        Some(()) => 0,
+        None => 1,
+    })
+}
+
+fn compile() -> Option<()> {
+    let (mut cell, module, result) = Cell::begin().ok()?;
+    let most = (CODE_BYTES_MAX + FACTS_BYTES_MAX + 8) as u64;
+    cell.separate(most, Some(COMPILE_PROCESSOR_SECONDS));
+    limit_data(COMPILE_BYTES).ok()?;
+    let sandbox = Sandbox::new().ok()?;
+    cell.settle_as_compiler();
+    let mut bytes = Vec::new();
+    let mut module = File::from(module);
+    // Whoever wrote it left it at its end.
+    module.rewind().ok()?;
+    module.take(MODULE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).ok()?;
+    let (facts, code): (Facts, Vec<u8>) = match sandbox.compile(&bytes) {
+        Ok(compiled) => (Ok(compiled.task), compiled.code),
+        Err(refused) => (Err(refused), Vec::new()),
+    };
+    let facts = postcard::to_stdvec(&facts).ok()?;
+    let mut result = File::from(result);
+    for length in [facts.len(), code.len()] {
+        result.write_all(&u32::try_from(length).ok()?.to_le_bytes()).ok()?;
+    }
+    result.write_all(&facts).ok()?;
+    result.write_all(&code).ok()
+}
+
+impl Supervisor {
+    /// Compiles the module with this digest, in a process of its own with limits on memory and
+    /// time. Takes up to [`COMPILE_WALL`]; a few at once, the others wait.
+    ///
+    /// # Errors  [`CompileError`]
+    ///
+    /// # Cancel  The compiler is killed.
+    pub async fn compile(
+        &self,
+        digest: Digest,
+        module: &Private<Vec<u8>>,
+    ) -> Result<Compiled, CompileError> {
+        let host = |_| CompileError::Host;
+        let _permit = self.0.compiling.acquire().await.map_err(|_| CompileError::Host)?;
+        let module = module.reveal(|module| sealed_file(module)).map_err(host)?;
+        let result = File::from(memory_file().map_err(host)?);
+        let theirs = result.try_clone().map_err(|_| CompileError::Host)?;
+        let compiler = Compiler(launch(self, module, theirs.into())?);
+        if timeout(COMPILE_WALL, compiler.0.ended()).await.is_err() {
+            return Err(CompileError::Limit);
+        }
+        match compiler.0.reap() {
+            Some(Exit::Status(0)) => {}
+            Some(Exit::Signal(signal)) if is_limit(signal) => return Err(CompileError::Limit),
+            _ => return Err(CompileError::Crashed),
+        }
+        let read = tokio::task::spawn_blocking(move || read(digest, &result));
+        read.await.unwrap_or(Err(CompileError::Host))
+    }
+}
+
+/// Ended by its processor time, or by running out of memory, which in Rust is an abort.
+fn is_limit(signal: i32) -> bool {
+    use rustix::process::Signal;
+    [Signal::XCPU, Signal::KILL, Signal::ABORT, Signal::SEGV]
+        .iter()
+        .any(|known| known.as_raw() == signal)
+}
+
+/// A compiler at work. Killed when it is no longer waited for.
+struct Compiler(Arc<Process>);
+
+impl Drop for Compiler {
+    fn drop(&mut self) {
+        self.0.kill();
+        if self.0.reap().is_none() {
+            let process = self.0.clone();
+            tokio::spawn(async move {
+                process.ended().await;
+                process.reap();
+            });
+        }
+    }
+}
+
+fn launch(
+    supervisor: &Supervisor,
+    module: OwnedFd,
+    result: OwnedFd,
+) -> Result<Arc<Process>, CompileError> {
+    let child = Command::new(&supervisor.0.config.exe)
+        .arg0("notrace")
+        .arg("compile")
+        .env_clear()
+        .current_dir("/")
+        .stdin(Stdio::from(module))
+        .stdout(Stdio::from(result))
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn()
+        .map_err(|_| CompileError::Host)?;
+    let (process, _) = open_child(&child).ok_or(CompileError::Host)?;
+    Ok(Arc::new(process))
+}
+
+/// Reads what a compiler that is dead left. It is our own code that wrote it, fed with a module
+/// that may have had the better of it: every length is checked before anything is believed.
+fn read(digest: Digest, result: &File) -> Result<Compiled, CompileError> {
+    let crashed = |_| CompileError::Crashed;
+    let mut lengths = [0; 8];
+    result.read_exact_at(&mut lengths, 0).map_err(crashed)?;
+    let [a, b, c, d, e, f, g, h] = lengths;
+    let facts_bytes = u32::from_le_bytes([a, b, c, d]) as usize;
+    let code_bytes = u32::from_le_bytes([e, f, g, h]) as usize;
+    let whole = result.metadata().map_err(crashed)?.len();
+    let fits = facts_bytes <= FACTS_BYTES_MAX && code_bytes <= CODE_BYTES_MAX;
+    if !fits || whole != (8 + facts_bytes + code_bytes) as u64 {
+        return Err(CompileError::Crashed);
+    }
+    let mut facts = vec![0; facts_bytes];
+    result.read_exact_at(&mut facts, 8).map_err(crashed)?;
+    let task = read_facts(&facts)?;
+    let mut code = vec![0; code_bytes];
+    result.read_exact_at(&mut code, 8 + facts_bytes as u64).map_err(crashed)?;
+    let code = Code::from_authentic(digest, &code).map_err(|_| CompileError::Host)?;
+    Ok(Compiled { task, code })
+}
+
+fn read_facts(facts: &[u8]) -> Result<Task, CompileError> {
+    match postcard::take_from_bytes::<Facts>(facts) {
+        Ok((Ok(task), [])) => Ok(task),
+        Ok((Err(refused), [])) => Err(CompileError::Refused(refused)),
+        _ => Err(CompileError::Crashed),
+    }
+}
