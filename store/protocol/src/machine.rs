@@ -1,5 +1,7 @@
 //! What consumes the order: a deterministic machine, and the place that each command gets in it.
 
+use std::sync::Arc;
+
 use crate::ids::Version;
 use crate::time::Hlc;
 
@@ -65,9 +67,33 @@ pub trait Machine: Sized + Send + Sync + 'static {
     /// The whole state as bytes, from which [`Machine::restore`] makes an equal machine.
     fn snapshot(&self) -> Vec<u8>;
 
+    /// The same bytes as [`Machine::snapshot`], in parts. A machine that shares its large values
+    /// hands them out here instead of copying them, so that a snapshot costs little memory and can
+    /// be written while the machine goes on.
+    fn snapshot_chunks(&self) -> Vec<Chunk> {
+        vec![Chunk::Owned(self.snapshot())]
+    }
+
     /// The machine of this snapshot.
     /// # Errors  [`Malformed`] if the bytes are not a snapshot of this version.
     fn restore(bytes: &[u8]) -> Result<Self, Malformed>;
+}
+
+/// A part of a snapshot.
+pub enum Chunk {
+    /// Bytes made for the snapshot.
+    Owned(Vec<u8>),
+    /// Bytes that the machine holds too.
+    Shared(Arc<[u8]>),
+}
+
+impl AsRef<[u8]> for Chunk {
+    fn as_ref(&self) -> &[u8] {
+        match self {
+            Chunk::Owned(bytes) => bytes,
+            Chunk::Shared(bytes) => bytes,
+        }
+    }
 }
 
 /// Bytes that are not what they should be.
