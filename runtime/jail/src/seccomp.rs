@@ -56,7 +56,7 @@ const INIT: &[(c_long, Verdict)] = &[
     (libc::SYS_rt_sigreturn, Allow),
 ];
 
-/// What computing takes: memory, locks, signals to oneself, chance, an end.
+/// What computing takes: memory, locks, one's own signals, chance, an end.
 const COMPUTE: &[(c_long, Verdict)] = &[
     (libc::SYS_brk, Allow),
     (libc::SYS_clock_gettime, Allow),
@@ -73,6 +73,8 @@ const COMPUTE: &[(c_long, Verdict)] = &[
     (libc::SYS_prctl, AllowIf { argument: 0, is: libc::PR_SET_MDWE as u64 }),
     (libc::SYS_prlimit64, AllowIf { argument: 0, is: 0 }),
     (libc::SYS_restart_syscall, Allow),
+    // A fault outside of a guest is given back to the default handler, which ends the process.
+    (libc::SYS_rt_sigaction, Allow),
     (libc::SYS_rt_sigprocmask, Allow),
     (libc::SYS_rt_sigreturn, Allow),
     (libc::SYS_sched_yield, Allow),
@@ -80,7 +82,6 @@ const COMPUTE: &[(c_long, Verdict)] = &[
     // `abort` goes through these before it gives up and faults.
     (libc::SYS_getpid, Refuse),
     (libc::SYS_gettid, Refuse),
-    (libc::SYS_rt_sigaction, Refuse),
     (libc::SYS_statx, Refuse),
     (libc::SYS_tgkill, Refuse),
     (libc::SYS_writev, Refuse),
