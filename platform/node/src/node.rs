@@ -20,7 +20,7 @@ use notrace_store_replica::{Replica, ReplicaConfig, Replicated, SendError, Syste
 use crate::config::{Config, Strictness};
 use crate::identity::Identity;
 use crate::keys::{Epoch, KeyError, KeyTable};
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Pace};
 use crate::limits::{CODE_CACHE_BYTES_MAX, DRAIN_MAX, RETENTION_LAG_MAX};
 use crate::posture::{self, Mitigation};
 use crate::promise::SignedPromise;
@@ -216,14 +216,19 @@ impl Node {
         self.0.store.close().await;
     }
 
-    /// Whether the node takes requests.
+    /// Whether the node takes requests: it does not drain, and it can log.
     pub fn is_serving(&self) -> bool {
-        self.0.serving.load(Ordering::Acquire)
+        !self.is_draining() && self.0.ledger.ready().is_ok()
+    }
+
+    /// Whether the node takes nothing new because it is about to end.
+    pub fn is_draining(&self) -> bool {
+        !self.0.serving.load(Ordering::Acquire)
     }
 
     /// How many workers wait for a task.
     pub fn workers_ready(&self) -> u32 {
-        self.0.workers.ready()
+        self.0.workers.idle_workers() as u32
     }
 
     /// Whether `token` is the owner's, and if so a digest that stands for it.
@@ -279,7 +284,7 @@ impl Node {
     /// Waits until the store is past `version`; `false` once the node drains.
     /// # Cancel  Dropping the future changes nothing.
     pub async fn advanced_past(&self, version: Version) -> bool {
-        self.is_serving() && self.0.store.advanced_past(version).await && self.is_serving()
+        !self.is_draining() && self.0.store.advanced_past(version).await && !self.is_draining()
     }
 
     pub(crate) fn config(&self) -> &Config {
@@ -364,7 +369,8 @@ fn open_keys(config: &Config) -> Result<KeyTable, StartError> {
 fn open_ledger(config: &Config, identity: &Identity) -> Result<Ledger, StartError> {
     let origin = crate::promise::ledger_origin(identity);
     let dir = config.dir.join("ledger");
-    Ledger::open(&dir, &origin, identity.ledger_seed()).map_err(StartError::Ledger)
+    let pace = Pace { epoch: config.epoch, receipt_window: config.receipt_window };
+    Ledger::open_at(&dir, &origin, identity.ledger_seed(), pace).map_err(StartError::Ledger)
 }
 
 fn require(config: &Config, posture: &[Mitigation]) -> Result<(), StartError> {

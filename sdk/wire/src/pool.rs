@@ -18,7 +18,7 @@ use crate::version::Version;
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PoolSpec {
-    /// How long a version is kept after it was superseded or deleted.
+    /// How long a version is kept, counted from when it was written, current or not.
     pub retain: Retain,
     /// When a put is acknowledged; `all_durable` if not said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -42,7 +42,7 @@ pub struct Pool {
     #[serde(with = "text")]
     #[schema(value_type = String)]
     pub name: PoolName,
-    /// How long a version is kept after it was superseded or deleted.
+    /// How long a version is kept, counted from when it was written, current or not.
     pub retain: Retain,
     /// When a put is acknowledged.
     pub durability: Durability,

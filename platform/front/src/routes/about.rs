@@ -30,9 +30,10 @@ pub(super) async fn get_only() -> Response {
 )]
 pub(super) async fn health(State(front): State<Front>, request: Request) -> Answer {
     Query::parse(request.uri().query(), &[])?;
-    let state = match front.node.is_serving() {
-        true => HealthState::Serving,
-        false => HealthState::Draining,
+    let state = match (front.node.is_draining(), front.node.is_serving()) {
+        (true, _) => HealthState::Draining,
+        (false, true) => HealthState::Serving,
+        (false, false) => HealthState::Unable,
     };
     let status = match state {
         HealthState::Serving => StatusCode::OK,

@@ -76,21 +76,23 @@ impl Records {
         for segment in segments.iter_mut().filter(|segment| segment.first + segment.count > index) {
             let path = self.path(segment.first);
             let file = File::open(&path)?;
-            let mut whole = index.saturating_sub(segment.first);
-            let reached = segment.first + whole == index + found.len() as u64;
-            while let Some(record) = reached
-                .then(|| read_one(&file, segment.first, whole))
-                .transpose()?
-                .flatten()
-                .filter(|_| whole < segment.count)
-            {
+            let mut next = index + found.len() as u64;
+            while let Some(place) = next.checked_sub(segment.first) {
+                let read = if place < segment.count { read_one(&file, segment.first, place)? } else { None };
+                let Some(record) = read else { break };
                 found.push(record);
-                whole += 1;
+                next += 1;
             }
-            segment.count = whole;
-            disk.truncate(&path, whole * RECORD_BYTES as u64)?;
-            disk.sync(&path)?;
+            segment.count = next.saturating_sub(segment.first);
+            if segment.count == 0 {
+                disk.remove(&path)?;
+            } else {
+                disk.truncate(&path, segment.count * RECORD_BYTES as u64)?;
+                disk.sync(&path)?;
+            }
         }
+        segments.retain(|segment| segment.count > 0);
+        disk.sync_dir(&self.dir)?;
         Ok(found)
     }
 

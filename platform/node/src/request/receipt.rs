@@ -28,8 +28,8 @@ impl Asked {
 }
 
 /// Puts the run's receipt on its way into the log, and only then gives the answer out.
-/// # Errors  [`Refusal::Unavailable`]: the answer is dropped, and a node that cannot log stops
-/// serving rather than run unlogged.
+/// # Errors  [`Refusal::Unavailable`]: the answer is dropped. A node whose ledger takes no receipts
+/// takes no runs either, until it does again.
 pub(super) fn receipt(
     node: &Node,
     asked: Asked,
@@ -68,10 +68,7 @@ pub(super) fn receipt(
             clock::unix_micros() / 1_000_000,
         ),
     };
-    let appended = node.ledger().append(receipt, salt).map_err(|_| {
-        node.stop_taking();
-        Refusal::Unavailable
-    })?;
+    let appended = node.ledger().append(receipt, salt).map_err(|_| Refusal::Unavailable)?;
     Ok(Reply { answer: verdict.answer, receipt: appended.id })
 }
 

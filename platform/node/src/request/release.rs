@@ -2,7 +2,7 @@
 
 use notrace_policy_promise::private::Private;
 use notrace_policy_rules::{Grant, Principal};
-use notrace_runtime_worker::{End, Outcome};
+use notrace_runtime_worker::{End, KillReason, Outcome, Resource};
 
 use crate::node::Node;
 use crate::refusal::Refusal;
@@ -32,8 +32,19 @@ pub(super) fn release(
             End::Failed { exit } => Err(Refusal::TaskFailed { message: outcome.message, exit }),
             End::Trapped(kind) => Err(Refusal::TaskTrapped(kind)),
             End::Exhausted(resource) => Err(Refusal::TaskExhausted(resource)),
-            End::Killed(_) => Err(Refusal::TaskKilled),
+            End::Killed(reason) => Err(killed(reason)),
         },
     };
     Verdict { answer, end, slot: outcome.slot }
+}
+
+/// What a worker that did not come to an end of its own means for the requester.
+fn killed(reason: KillReason) -> Refusal {
+    match reason {
+        KillReason::Time | KillReason::Processor => Refusal::TaskExhausted(Resource::Time),
+        KillReason::Fault | KillReason::Seccomp | KillReason::Outside => Refusal::TaskKilled,
+        KillReason::Panic | KillReason::Garbled => Refusal::Internal("its worker"),
+        KillReason::NotAuthentic => Refusal::Internal("opening an object; the store is damaged"),
+        KillReason::CodeRefused => Refusal::TaskCompiling,
+    }
 }
