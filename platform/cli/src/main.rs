@@ -1,1 +1,95 @@
-fn main() {}
+//! The binary `notrace`: the node, its workers, its compiler, and a client, in one file.
+//!
+//! `notrace worker` and `notrace compile` are not for people: a node starts them. They are told apart
+//! before there is a runtime, a thread or a parsed argument, because what they hold must be able to
+//! vanish with the process.
+//!
+//! Reading order: [`exit`] (how a command ends), [`say`] (the two streams), [`args`] (the command
+//! line), [`session`] (which node), [`progress`], [`guests`] (what a new task starts from), then
+//! [`command`], a module each.
+#![forbid(unsafe_code)]
+
+mod exit;
+mod say;
+
+mod args;
+mod session;
+
+mod guests;
+mod progress;
+
+mod command;
+
+use std::ffi::OsStr;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::args::{Cli, Command};
+use crate::exit::{Done, Exit, Failure, Local};
+
+/// Everything that was ever on the heap of one of our processes is zero once it is freed.
+#[global_allocator]
+static ALLOCATOR: zeroizing_alloc::ZeroAlloc<std::alloc::System> =
+    zeroizing_alloc::ZeroAlloc(std::alloc::System);
+
+fn main() -> ExitCode {
+    match std::env::args_os().nth(1).as_deref().and_then(OsStr::to_str) {
+        Some("worker") => notrace_runtime_worker::worker_main(),
+        Some("compile") => notrace_runtime_worker::compile_main(),
+        _ => {}
+    }
+    tell_panics_by_place_alone();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and versions are answers and go to standard output; the rest is usage.
+            let _ = error.print();
+            let usage = error.use_stderr();
+            return if usage { Exit::Usage.into() } else { Exit::Done.into() };
+        }
+    };
+    let as_json = cli.json;
+    match run(cli) {
+        Ok(()) => Exit::Done.into(),
+        Err(failure) => {
+            say::failure(&failure, as_json);
+            failure.exit.into()
+        }
+    }
+}
+
+fn run(cli: Cli) -> Done {
+    let Cli { json, command } = cli;
+    match command {
+        Command::Explain(explain) => command::explain::explain(&explain, json),
+        Command::Completions(completions) => command::completions::print(&completions),
+        Command::Task(args::TaskCommand::New(new)) => command::new::write(&new),
+        Command::Task(args::TaskCommand::Check(check)) => command::check::check(&check, json),
+        Command::Audit(args::AuditCommand::Verify(verify)) => command::audit::verify(&verify, json),
+        Command::Serve(serve) => {
+            block_on(tokio::runtime::Builder::new_multi_thread(), command::serve::serve(serve))
+        }
+        command => {
+            block_on(tokio::runtime::Builder::new_current_thread(), command::talk(command, json))
+        }
+    }
+}
+
+fn block_on(mut runtime: tokio::runtime::Builder, done: impl Future<Output = Done>) -> Done {
+    let runtime = runtime.enable_all().build().map_err(|error| {
+        let cause = format!("the system gives no threads or timers: {}", error.kind());
+        Failure::local(Local::NodeNotStarted, cause)
+    })?;
+    runtime.block_on(done)
+}
+
+/// A panic's message may hold what a program computed with; its place in our source cannot.
+fn tell_panics_by_place_alone() {
+    std::panic::set_hook(Box::new(|panic| match panic.location() {
+        Some(place) => {
+            say::note(format_args!("notrace stopped at {}:{}", place.file(), place.line()))
+        }
+        None => say::note("notrace stopped"),
+    }));
+}

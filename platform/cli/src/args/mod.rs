@@ -1,0 +1,166 @@
+//! The command line, as types. Every command has its example beside it.
+
+mod object;
+mod task;
+
+pub(crate) use object::{Get, History, Ls, Named, Put, Shred, Watch};
+pub(crate) use task::{
+    AuditCommand, AuditLog, AuditVerify, Check, Language, New, PromiseCommand, Push, Run,
+    TaskCommand, TaskNamed,
+};
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use notrace_policy_promise::label::Label;
+use notrace_policy_promise::name::PoolName;
+use notrace_sdk_wire::pool::{Consistency, Durability, Retain, Transport};
+
+/// Runs code on private data and leaves nothing behind.
+#[derive(Parser)]
+#[command(
+    name = "notrace",
+    version,
+    max_term_width = 100,
+    after_help = "Example:\n  \
+        notrace demo                       the whole story, on this machine, in seconds\n\n\
+        Client commands read the file that $NOTRACE_CONFIG names, or ./node/client.toml.\n\
+        Exit codes: 0 done, 1 the task itself failed, 2 wrong usage, 3 not found, 4 not permitted,\n\
+        5 conflict, 6 not trusted, 7 unavailable, 8 a limit was reached."
+)]
+pub(crate) struct Cli {
+    /// Print data as JSON, and refusals as problem+json on stderr
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Tell the whole story on this machine: store, run, verify, shred, and show that it is gone
+    #[command(after_help = "Example:\n  notrace demo")]
+    Demo,
+    /// Run a node with an embedded store
+    Serve(Serve),
+    /// List the host's mitigations, with how to turn on what is off
+    #[command(after_help = "Example:\n  notrace posture")]
+    Posture,
+    /// Say whether the node serves, and with what
+    #[command(after_help = "Example:\n  notrace status --json")]
+    Status,
+    /// Create, list, show and shred pools
+    #[command(subcommand)]
+    Pool(PoolCommand),
+    /// Store a value
+    Put(Put),
+    /// Read a value
+    Get(Get),
+    /// Say what there is to know of a value without reading it
+    Head(Get),
+    /// List the objects of a pool
+    Ls(Ls),
+    /// Put a tombstone in an object's place
+    Rm(Named),
+    /// List the versions of an object
+    History(History),
+    /// Destroy the keys of all versions of an object
+    Shred(Shred),
+    /// Print each change of a pool as one JSON object a line
+    Watch(Watch),
+    /// Write, check, upload, list and remove tasks
+    #[command(subcommand)]
+    Task(TaskCommand),
+    /// Run a task once
+    Run(Run),
+    /// Show the node's promise, or verify who signed it
+    #[command(subcommand)]
+    Promise(PromiseCommand),
+    /// Verify a receipt offline, or read the ledger
+    #[command(subcommand)]
+    Audit(AuditCommand),
+    /// Say what an error code means and what to do about it
+    Explain(Explain),
+    /// Print a completion script for a shell
+    Completions(Completions),
+}
+
+#[derive(Args)]
+#[command(after_help = "Example:\n  notrace serve --dir ./node")]
+pub(crate) struct Serve {
+    /// The folder that holds all the node keeps; made at the first start
+    #[arg(long, default_value = "./node", value_name = "FOLDER")]
+    pub(crate) dir: PathBuf,
+    /// Where to listen, over what the configuration says [default: 127.0.0.1:7443]
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// A TOML file of settings; unknown keys are errors
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Refuse to serve when a required fence is missing on this host
+    #[arg(long)]
+    pub(crate) strict: bool,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum PoolCommand {
+    /// Create a pool
+    Create(PoolCreate),
+    /// List the pools
+    #[command(after_help = "Example:\n  notrace pool list")]
+    List,
+    /// Show one pool
+    #[command(after_help = "Example:\n  notrace pool show photos")]
+    Show(PoolNamed),
+    /// Destroy the keys of everything in a pool
+    #[command(after_help = "Example:\n  notrace pool shred photos")]
+    Shred(PoolNamed),
+}
+
+#[derive(Args)]
+#[command(
+    after_help = "Example:\n  notrace pool create photos --retain 30d --durability all_durable"
+)]
+pub(crate) struct PoolCreate {
+    /// The pool's name: a-z, 0-9, `-`, `_` and `.`
+    pub(crate) name: PoolName,
+    /// How long a version is kept once it is superseded or deleted: 90s, 15m, 12h, 30d or forever
+    #[arg(long)]
+    pub(crate) retain: Retain,
+    /// When a put is acknowledged: delivered, majority_durable or all_durable
+    #[arg(long)]
+    pub(crate) durability: Option<Durability>,
+    /// What a read may see: linearizable, causal or scratch
+    #[arg(long)]
+    pub(crate) consistency: Option<Consistency>,
+    /// How requests must come: tls, or sealed to the worker
+    #[arg(long)]
+    pub(crate) transport: Option<Transport>,
+    /// The confidentiality label of its objects
+    #[arg(long)]
+    pub(crate) label: Option<Label>,
+}
+
+#[derive(Args)]
+pub(crate) struct PoolNamed {
+    /// The pool's name
+    pub(crate) name: PoolName,
+}
+
+#[derive(Args)]
+#[command(after_help = "Example:\n  notrace explain version_mismatch")]
+pub(crate) struct Explain {
+    /// The code, as it stands in brackets after `error`; all codes if left out
+    pub(crate) code: Option<String>,
+}
+
+#[derive(Args)]
+#[command(
+    after_help = "Example:\n  notrace completions bash > ~/.local/share/bash-completion/completions/notrace"
+)]
+pub(crate) struct Completions {
+    /// The shell
+    pub(crate) shell: clap_complete::Shell,
+}

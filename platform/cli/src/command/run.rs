@@ -1,0 +1,60 @@
+//! `notrace run`.
+
+use std::fs::OpenOptions;
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+use std::time::Duration;
+
+use notrace_policy_promise::limits::INPUT_BYTES_MAX;
+use notrace_sdk_client::Error;
+use notrace_sdk_client::receipt::ReceiptPath;
+use notrace_sdk_client::run;
+use notrace_sdk_client::source::Source;
+use notrace_sdk_client::task::TaskRef;
+use notrace_sdk_client::verify;
+
+use crate::args::Run;
+use crate::command::object::source;
+use crate::exit::{Done, Failure};
+use crate::progress;
+use crate::session::Session;
+
+/// How long a receipt is waited for: an epoch lasts a minute at most.
+const RECEIPT_PATIENCE: Duration = Duration::from_secs(90);
+
+pub(super) async fn run(session: &Session, run: Run) -> Done {
+    let input = match &run.input {
+        Some(path) => source(path, "the input", INPUT_BYTES_MAX)?,
+        None => Source::bytes(Vec::new()),
+    };
+    let Run { task, objects, args, timeout, receipt, plain: _, .. } = run;
+    let shown = progress::waiting("running");
+    let run = run::Run { task, objects, args, input, timeout };
+    let answer = session.client.run(&run).await.map_err(|error| session.fail(error))?;
+    drop(shown);
+    answer.body.write_to(&mut io::stdout().lock()).await.map_err(Failure::from)?;
+    let Some(file) = receipt else { return Ok(()) };
+    let path = answer.receipt.ok_or(Failure::from(Error::NotUnderstood("no receipt was named")))?;
+    let task = match run.task {
+        TaskRef::Digest(digest) => Some(digest),
+        TaskRef::Name(_) => None,
+    };
+    let proof = keep(session, &path, &file).await?;
+    // It is written first: a receipt that is not true is evidence.
+    verify::receipt(&proof, &verify::trust(&session.credentials)?, task)?;
+    Ok(())
+}
+
+async fn keep(session: &Session, path: &ReceiptPath, file: &Path) -> Result<String, Failure> {
+    let shown = progress::waiting("waiting for the receipt");
+    let proof = session.client.receipt(path, RECEIPT_PATIENCE).await;
+    drop(shown);
+    let proof = proof.map_err(|error| session.fail(error))?;
+    let mut options = OpenOptions::new();
+    let opened = options.write(true).create(true).truncate(true).mode(0o600).open(file);
+    opened
+        .and_then(|mut open| open.write_all(proof.as_bytes()))
+        .map_err(|error| Failure::unwritable(file, &error))?;
+    Ok(proof)
+}

@@ -1,0 +1,359 @@
+//! How a command ends: an exit code, one line of cause, one line of remedy, a stable word.
+
+use std::fmt;
+use std::io;
+use std::process::ExitCode;
+
+use notrace_sdk_client::Error;
+use notrace_sdk_wire::{Code, Problem};
+
+/// The exit codes. What a script can tell apart without reading.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Exit {
+    Done = 0,
+    TaskFailed = 1,
+    Usage = 2,
+    NotFound = 3,
+    NotPermitted = 4,
+    Conflict = 5,
+    NotTrusted = 6,
+    Unavailable = 7,
+    Limit = 8,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        ExitCode::from(exit as u8)
+    }
+}
+
+/// Why a command did not do what was asked.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// The stable word, as in `notrace explain WORD`.
+    pub(crate) code: &'static str,
+    pub(crate) exit: Exit,
+    pub(crate) cause: String,
+    pub(crate) remedy: String,
+    /// More lines of fact, such as a trap's frames.
+    pub(crate) facts: Vec<String>,
+    /// The node's own words, where it was the node that refused.
+    pub(crate) problem: Option<Box<Problem>>,
+}
+
+/// What every command comes to.
+pub(crate) type Done = Result<(), Failure>;
+
+impl Failure {
+    /// A failure found on this side.
+    pub(crate) fn local(word: Local, cause: impl fmt::Display) -> Self {
+        Self {
+            code: word.as_str(),
+            exit: word.exit(),
+            cause: cause.to_string(),
+            remedy: word.remedy().to_owned(),
+            facts: Vec::new(),
+            problem: None,
+        }
+    }
+
+    /// The same with a remedy that fits better than the word's own.
+    #[must_use]
+    pub(crate) fn help(mut self, remedy: impl Into<String>) -> Self {
+        self.remedy = remedy.into();
+        self
+    }
+
+    /// A file that could not be read.
+    pub(crate) fn unreadable(path: &std::path::Path, error: &io::Error) -> Self {
+        let cause = format!("{} cannot be read: {}", path.display(), why(error.kind()));
+        Self { exit: exit_of(error.kind()), ..Self::local(Local::FileUnreadable, cause) }
+    }
+
+    /// A file that could not be written.
+    pub(crate) fn unwritable(path: &std::path::Path, error: &io::Error) -> Self {
+        let cause = format!("{} cannot be written: {}", path.display(), why(error.kind()));
+        Self { exit: exit_of(error.kind()), ..Self::local(Local::FileUnwritable, cause) }
+    }
+
+    /// Whether there is nobody left to tell: the reader of our output has gone.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.code == Local::OutputClosed.as_str()
+    }
+}
+
+/// What the system said, in the words that people use.
+fn why(kind: io::ErrorKind) -> String {
+    match kind {
+        io::ErrorKind::NotFound => "there is no such file or folder".to_owned(),
+        io::ErrorKind::IsADirectory => "it is a folder".to_owned(),
+        kind => kind.to_string(),
+    }
+}
+
+fn exit_of(kind: io::ErrorKind) -> Exit {
+    match kind {
+        io::ErrorKind::NotFound => Exit::NotFound,
+        io::ErrorKind::PermissionDenied => Exit::NotPermitted,
+        io::ErrorKind::AlreadyExists => Exit::Conflict,
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Exit::Limit,
+        _ => Exit::Usage,
+    }
+}
+
+/// What this side can find wrong by itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Local {
+    CredentialsMissing,
+    CredentialsMalformed,
+    CertificateChanged,
+    CertificateUnfit,
+    DigestDiffers,
+    ReceiptFalse,
+    PromiseFalse,
+    LedgerFalse,
+    Unreachable,
+    Silent,
+    CutOff,
+    NotUnderstood,
+    FileUnreadable,
+    FileUnwritable,
+    FileExists,
+    TooLarge,
+    NodeNotStarted,
+    DemoFailed,
+    OutputClosed,
+}
+
+impl Local {
+    pub(crate) const ALL: [Local; 18] = [
+        Local::CredentialsMissing,
+        Local::CredentialsMalformed,
+        Local::CertificateChanged,
+        Local::CertificateUnfit,
+        Local::DigestDiffers,
+        Local::ReceiptFalse,
+        Local::PromiseFalse,
+        Local::LedgerFalse,
+        Local::Unreachable,
+        Local::Silent,
+        Local::CutOff,
+        Local::NotUnderstood,
+        Local::FileUnreadable,
+        Local::FileUnwritable,
+        Local::FileExists,
+        Local::TooLarge,
+        Local::NodeNotStarted,
+        Local::DemoFailed,
+    ];
+
+    pub(crate) fn as_str(self) -> &'static str {
+        self.row().0
+    }
+
+    pub(crate) fn exit(self) -> Exit {
+        self.row().1
+    }
+
+    pub(crate) fn meaning(self) -> &'static str {
+        self.row().2
+    }
+
+    pub(crate) fn remedy(self) -> &'static str {
+        self.row().3
+    }
+
+    #[rustfmt::skip]
+    fn row(self) -> (&'static str, Exit, &'static str, &'static str) {
+        use Exit::{Conflict, Done, Limit, NotTrusted, Unavailable, Usage};
+        match self {
+            Local::CredentialsMissing => ("credentials_missing", Usage,
+                "No file says which node to talk to.",
+                "Set NOTRACE_CONFIG to a node's client.toml, or run `notrace serve --dir ./node` here."),
+            Local::CredentialsMalformed => ("credentials_malformed", Usage,
+                "The credentials file is not one that a node wrote.",
+                "Copy client.toml anew from the node's folder."),
+            Local::CertificateChanged => ("certificate_changed", NotTrusted,
+                "Another authority signed the certificate than the one in the credentials.",
+                "If the node was made anew, take its new client.toml; if not, somebody stands in between."),
+            Local::CertificateUnfit => ("certificate_unfit", NotTrusted,
+                "The certificate comes from the right authority but is not valid here or now.",
+                "Check this machine's clock, and that `url` in the credentials names the node as `names` in its configuration does."),
+            Local::DigestDiffers => ("digest_differs", NotTrusted,
+                "The node answered for another module than the one that was sent.",
+                "Do not run it; ask the node's operator."),
+            Local::ReceiptFalse => ("receipt_false", NotTrusted,
+                "The receipt does not prove what it says.",
+                "Keep the file: a false receipt is evidence. Check that the credentials are of the node that wrote it."),
+            Local::PromiseFalse => ("promise_false", NotTrusted,
+                "The promise is not signed by the node's key.",
+                "Do not rely on it; check that the credentials are of this node."),
+            Local::LedgerFalse => ("ledger_false", NotTrusted,
+                "The ledger's checkpoint is not signed by the node's key.",
+                "Keep what was shown: it is evidence. Check that the credentials are of this node."),
+            Local::Unreachable => ("unreachable", Unavailable,
+                "Nobody answers at the node's address.",
+                "Start it with `notrace serve`, or check `url` in the credentials."),
+            Local::Silent => ("silent", Unavailable,
+                "The node was silent for too long.",
+                "Try again; `notrace status` says whether it serves."),
+            Local::CutOff => ("cut_off", Unavailable,
+                "The connection ended before the reply was complete.",
+                "Try again; a change that was acknowledged is there."),
+            Local::NotUnderstood => ("not_understood", Unavailable,
+                "The reply is not what this client can read.",
+                "Check that node and client are of the same version: `notrace --version`, `notrace status`."),
+            Local::FileUnreadable => ("file_unreadable", Usage,
+                "A file on this machine cannot be read.",
+                "Check its path and rights."),
+            Local::FileUnwritable => ("file_unwritable", Usage,
+                "A file on this machine cannot be written.",
+                "Check its folder's rights and space."),
+            Local::FileExists => ("file_exists", Conflict,
+                "A file or folder of this name is there already.",
+                "Choose another name, or move it away."),
+            Local::TooLarge => ("too_large", Limit,
+                "What was to be sent is larger than any node takes.",
+                "Split it into smaller pieces."),
+            Local::NodeNotStarted => ("node_not_started", Unavailable,
+                "The node could not be started.",
+                "The cause is in the line above; `notrace serve --help` lists the settings."),
+            Local::DemoFailed => ("demo_failed", Unavailable,
+                "The demo did not come to its end.",
+                "The step that failed is named above; please report it with the code."),
+            Local::OutputClosed => ("output_closed", Done, "Nobody reads the output.", "Nothing."),
+        }
+    }
+}
+
+/// Which exit code a node's refusal is.
+pub(crate) fn exit_for(code: Code) -> Exit {
+    match code {
+        Code::TaskFailed | Code::TaskTrapped | Code::TaskExhausted | Code::TaskKilled => {
+            Exit::TaskFailed
+        }
+        Code::ModuleMalformed
+        | Code::EntryMissing
+        | Code::ImportRefused
+        | Code::NameMalformed
+        | Code::ParameterUnknown
+        | Code::ParameterMalformed
+        | Code::HeaderMalformed
+        | Code::BodyMalformed
+        | Code::MediaTypeUnknown
+        | Code::RangeUnsatisfiable
+        | Code::MethodNotAllowed => Exit::Usage,
+        Code::TaskUnknown
+        | Code::PoolUnknown
+        | Code::PoolShredded
+        | Code::ObjectUnknown
+        | Code::ObjectShredded
+        | Code::HistoryTrimmed
+        | Code::ReceiptUnknown
+        | Code::NotFound => Exit::NotFound,
+        Code::Unauthenticated | Code::NotPermitted | Code::SealedRequired | Code::LabelForbids => {
+            Exit::NotPermitted
+        }
+        Code::Conflict
+        | Code::PoolExists
+        | Code::VersionMismatch
+        | Code::PreconditionRequired
+        | Code::IdempotencyMismatch => Exit::Conflict,
+        Code::Busy
+        | Code::TaskCompiling
+        | Code::RequestTimeout
+        | Code::Unavailable
+        | Code::Internal => Exit::Unavailable,
+        Code::ModuleTooLarge
+        | Code::ModuleUncompilable
+        | Code::ObjectTooLarge
+        | Code::InputTooLarge
+        | Code::BodyTooLarge
+        | Code::TooMany
+        | Code::HeadersTooLarge
+        | Code::OutOfSpace => Exit::Limit,
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let word = match &error {
+            Error::Refused(problem) => return refused(problem.clone()),
+            Error::SinkUnwritable(io::ErrorKind::BrokenPipe) => Local::OutputClosed,
+            Error::CertificateChanged { .. } => Local::CertificateChanged,
+            Error::CertificateUnfit { .. } => Local::CertificateUnfit,
+            Error::DigestDiffers { .. } => Local::DigestDiffers,
+            Error::ReceiptFalse(_) => Local::ReceiptFalse,
+            Error::PromiseFalse(_) => Local::PromiseFalse,
+            Error::LedgerFalse(_) => Local::LedgerFalse,
+            Error::Unreachable => Local::Unreachable,
+            Error::TimedOut => Local::Silent,
+            Error::CutOff => Local::CutOff,
+            Error::NotUnderstood(_) | Error::NoRandomness => Local::NotUnderstood,
+            Error::CredentialsUnreadable(_) | Error::CredentialsMalformed(_) => {
+                Local::CredentialsMalformed
+            }
+            Error::SourceUnreadable(_) => Local::FileUnreadable,
+            Error::SinkUnwritable(_) => Local::FileUnwritable,
+            Error::TooLarge { .. } => Local::TooLarge,
+        };
+        Failure::local(word, &error)
+    }
+}
+
+fn refused(problem: Box<Problem>) -> Failure {
+    let mut facts = Vec::new();
+    let detail = &problem.detail;
+    if let Some(version) = problem.current_version.filter(|v| !detail.contains(&v.to_string())) {
+        facts.push(format!("current version: {version}"));
+    }
+    if let Some(nearest) = problem.nearest.as_ref().filter(|name| !detail.contains(*name)) {
+        facts.push(format!("did you mean: {nearest}"));
+    }
+    facts.extend(problem.frames.iter().map(|frame| format!("at {frame}")));
+    Failure {
+        code: problem.code.as_str(),
+        exit: exit_for(problem.code),
+        cause: problem.detail.clone(),
+        remedy: problem.code.remedy().to_owned(),
+        facts,
+        problem: Some(problem),
+    }
+}
+
+#[cfg(test)]
+mod a_failure {
+    use super::*;
+
+    #[test]
+    fn of_every_code_has_an_exit_code_of_its_kind() {
+        for (code, exit) in [
+            ("task_trapped", 1),
+            ("module_malformed", 2),
+            ("object_shredded", 3),
+            ("unauthenticated", 4),
+            ("version_mismatch", 5),
+            ("busy", 7),
+            ("out_of_space", 8),
+        ] {
+            assert_eq!(exit_for(code.parse().unwrap()) as u8, exit, "{code}");
+        }
+    }
+
+    #[test]
+    fn has_one_word_whether_the_node_found_it_or_this_side() {
+        for local in Local::ALL {
+            assert!(local.as_str().parse::<Code>().is_err(), "{}", local.as_str());
+            assert!(local.meaning().ends_with('.') && local.remedy().ends_with('.'));
+        }
+    }
+
+    #[test]
+    fn of_trust_is_never_mistaken_for_anything_else() {
+        for word in ["certificate_changed", "certificate_unfit", "digest_differs", "receipt_false"]
+        {
+            let local = Local::ALL.into_iter().find(|local| local.as_str() == word).unwrap();
+            assert_eq!(local.exit(), Exit::NotTrusted);
+        }
+    }
+}
