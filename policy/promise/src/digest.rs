@@ -26,6 +26,8 @@ pub enum Domain {
     Session,
     /// Proof that a key was destroyed.
     Shred,
+    /// What a ledger keeps for itself: names of receipts and checks of records.
+    Ledger,
 }
 
 impl Domain {
@@ -40,6 +42,7 @@ impl Domain {
             Domain::Request => b"notrace/v1/request\0",
             Domain::Session => b"notrace/v1/session\0",
             Domain::Shred => b"notrace/v1/shred\0",
+            Domain::Ledger => b"notrace/v1/ledger\0",
         }
     }
 }

@@ -95,10 +95,14 @@ pub enum LedgerError {
     #[error("another node writes this ledger; stop it first")]
     InUse,
     /// It is the log of another origin or key.
-    #[error("the ledger in this folder belongs to another key; restore its key or begin a new folder")]
+    #[error(
+        "the ledger in this folder belongs to another key; restore its key or begin a new folder"
+    )]
     OtherLog,
     /// What its checkpoint covers is not all there. Going on would fork the log.
-    #[error("the ledger's files do not lead to its checkpoint; restore them, or begin a new folder")]
+    #[error(
+        "the ledger's files do not lead to its checkpoint; restore them, or begin a new folder"
+    )]
     Damaged,
     /// The file system refused.
     #[error("the ledger cannot be {verb} ({kind}); check the folder's rights and space")]
@@ -164,8 +168,8 @@ impl Ledger {
             let desk = desk.clone();
             move || pace::run(log, &desk, &sender, pace.epoch, lock)
         });
-        let thread = thread
-            .map_err(|error| LedgerError::Files { verb: "started", kind: error.kind() })?;
+        let thread =
+            thread.map_err(|error| LedgerError::Files { verb: "started", kind: error.kind() })?;
         Ok(Self {
             origin: origin.into(),
             vkey,
@@ -209,7 +213,8 @@ impl Ledger {
                 }
             } else if let Some(wait) = wait {
                 let there = heads.wait_for(|head| head.size() > id.index());
-                if tokio::time::timeout(wait.min(WAIT_MAX), there).await.is_err() {
+                let there = tokio::time::timeout(wait.min(WAIT_MAX), there).await;
+                if !matches!(there, Ok(Ok(_))) {
                     return pending;
                 }
             } else {
@@ -222,8 +227,8 @@ impl Ledger {
 
     async fn published(&self, head: &Arc<Head>, id: ReceiptId) -> Found {
         if let Some(record) = head.recent(id.index()) {
-            let known = record.id(id.index()) == id
-                && self.records.is_kept(record.minute, now_minute());
+            let known =
+                record.id(id.index()) == id && self.records.is_kept(record.minute, now_minute());
             let proof = known.then(|| self.shelf.prove(head, id.index(), record)).flatten();
             return proof.map_or(Found::Unknown, Found::Ready);
         }

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use super::disk::Disk;
 use super::limits::{CLOSE_TRIES_MAX, EPOCH_GAP, PENDING_MAX, RETRY_AFTER};
 use super::log::Log;
-use super::record::{Record, ReceiptId};
+use super::record::{ReceiptId, Record};
 use super::shelf::Head;
 use super::{AppendError, now_minute};
 

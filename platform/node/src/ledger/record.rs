@@ -148,7 +148,8 @@ mod a_record {
         assert!(text.starts_with("000000000000000c") && text.len() == 48);
         assert_eq!(text.parse(), Ok(id));
         assert_ne!(ReceiptId::new(12, &[8; 32]), id);
-        for bad in [text.to_uppercase(), text[1..].to_owned(), format!("{text}0"), "é".repeat(24)] {
+        for bad in [text.to_uppercase(), text[1..].to_owned(), format!("{text}0"), "é".repeat(24)]
+        {
             assert_eq!(bad.parse::<ReceiptId>(), Err(NotAnId));
         }
     }

