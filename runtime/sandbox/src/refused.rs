@@ -43,6 +43,15 @@ pub enum Refused {
     /// It has no entry point that we know.
     #[error("the module has no entry point; export {}", WhatWeRun)]
     NoEntry,
+    /// Its entry point takes or answers something else than it should.
+    #[error(
+        "the entry point has another type: `_start` takes and answers nothing, and `run` is \
+             func(input: list<u8>) -> result<list<u8>, string>"
+    )]
+    EntryType,
+    /// It cannot be joined with WASI preview 1.
+    #[error("the module cannot be joined with WASI preview 1: export its memory as `memory`")]
+    Unwrappable,
     /// It asks for something that no task is given.
     #[error("{0}")]
     Import(Box<RefusedImport>),
@@ -90,6 +99,8 @@ pub enum Reason {
     Version,
     /// The interface is offered, but has nothing of this name.
     Missing,
+    /// A core module cannot import an interface.
+    NotAComponent,
     /// It is offered, but with another type.
     Type,
     /// Nothing of this name is known.
@@ -109,6 +120,8 @@ pub enum Offer {
     WasiTarget,
     /// One thread.
     OneThread,
+    /// Making the core module a component.
+    Component,
 }
 
 /// A part of a module.
@@ -186,9 +199,11 @@ impl Refused {
     pub fn code(&self) -> &'static str {
         match self {
             Refused::TooLarge { .. } => "module_too_large",
-            Refused::NoEntry => "entry_missing",
+            Refused::NoEntry | Refused::EntryType => "entry_missing",
             Refused::Import(_) => "import_refused",
-            Refused::CompileLimit { .. } | Refused::Feature { .. } => "module_uncompilable",
+            Refused::CompileLimit { .. } | Refused::Feature { .. } | Refused::Unwrappable => {
+                "module_uncompilable"
+            }
             Refused::Empty
             | Refused::NotWasm { .. }
             | Refused::Truncated { .. }
@@ -215,6 +230,7 @@ says! {
         OtherHost = "it belongs to a host of another kind",
         Version = "this version of WASI is not offered",
         Missing = "the interface has nothing of this name",
+        NotAComponent = "only a component imports interfaces, and this is a core module",
         Type = "it is offered with another type",
         Unknown = "nothing of this name is known",
     }
@@ -224,6 +240,7 @@ says! {
         Wasi02 = "WASI 0.2 and WASI preview 1",
         WasiTarget = "building for wasm32-wasip1 or wasm32-wasip2, which links it in",
         OneThread = "the same work on one thread",
+        Component = "linking it as a component, as wasm-component-ld does",
     }
     Section {
         Header = "header", Types = "type section", Imports = "import section",

@@ -1,6 +1,17 @@
-//! The engine, with our one configuration.
+//! The engine with all that can be prepared before any task is known.
 
-use crate::load::AuthenticCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use wasmtime::component::Linker;
+use wasmtime::{CustomCodeMemory, Engine};
+
+use crate::check;
+use crate::compile;
+use crate::engine;
+use crate::execute::{self, Ready};
+use crate::host::{self, State};
+use crate::load::{AuthenticCode, Executable, Inert};
 use crate::refused::Refused;
 use crate::run::{Ended, Grant, Limits};
 use crate::task::{Inspection, Task, World};
@@ -8,13 +19,16 @@ use crate::task::{Inspection, Task, World};
 /// The engine with everything that can be prepared before any task is known. Made once per process,
 /// best before it forks: what is prepared here is inherited.
 pub struct Sandbox {
-    engine: wasmtime::Engine,
+    engine: Engine,
+    linker: Linker<State>,
+    interrupts: Arc<AtomicU64>,
 }
 
 /// Ends a run from outside. Cheap to clone; may be used from another thread or a signal handler.
 #[derive(Clone)]
 pub struct Interrupter {
-    engine: wasmtime::Engine,
+    engine: Engine,
+    interrupts: Arc<AtomicU64>,
 }
 
 /// A task with its compiled code.
@@ -27,7 +41,8 @@ pub struct Compiled {
 
 /// Code that is ready to run once.
 pub struct Loaded {
-    world: World,
+    ready: Ready,
+    interrupts_before: u64,
 }
 
 /// Why the sandbox could not do its duty. Never the fault of a module.
@@ -37,7 +52,7 @@ pub enum SandboxError {
     #[error("the engine cannot be set up on this machine")]
     Engine,
     /// The compiled code could not be mapped.
-    #[error("the compiled code could not be mapped: {0:?}")]
+    #[error("the compiled code could not be mapped: {0}")]
     Mapping(std::io::ErrorKind),
     /// The code was compiled by another version, for another machine, or is no code.
     #[error("the compiled code is not of this engine; compile it again")]
@@ -48,20 +63,35 @@ pub enum SandboxError {
 }
 
 impl Sandbox {
-    /// The engine and the host's functions.
+    /// The engine and the host's functions, for a process that runs tasks.
     ///
     /// # Errors  [`SandboxError::Engine`] if this machine cannot run it.
     pub fn new() -> Result<Self, SandboxError> {
-        let engine = wasmtime::Engine::new(&wasmtime::Config::new());
-        Ok(Self { engine: engine.map_err(|_| SandboxError::Engine)? })
+        let sandbox = Self::with(Arc::new(Executable))?;
+        // The signal stack of this thread is made now, so that a fork inherits it.
+        Engine::tls_eager_initialize();
+        Ok(sandbox)
+    }
+
+    /// The same for a process that only compiles: it never asks for executable memory, so it needs
+    /// no right to it. What it loads, it cannot run.
+    ///
+    /// # Errors  [`SandboxError::Engine`] if this machine cannot run it.
+    pub fn for_compiling() -> Result<Self, SandboxError> {
+        Self::with(Arc::new(Inert))
+    }
+
+    fn with(memory: Arc<dyn CustomCodeMemory>) -> Result<Self, SandboxError> {
+        let engine = engine::engine(memory).map_err(|_| SandboxError::Engine)?;
+        let linker = host::linker(&engine).map_err(|_| SandboxError::Engine)?;
+        Ok(Self { engine, linker, interrupts: Arc::default() })
     }
 
     /// Says all there is to say about `module`, refused or not. Compiles nothing.
     ///
     /// # Errors  If it is not a valid module at all.
     pub fn inspect(&self, module: &[u8]) -> Result<Inspection, Refused> {
-        let _ = module;
-        Err(Refused::Empty)
+        check::inspect(module)
     }
 
     /// Whether `module` is taken, and for what. Compiles nothing.
@@ -76,32 +106,42 @@ impl Sandbox {
     ///
     /// # Errors  The first reason to refuse it.
     pub fn compile(&self, module: &[u8]) -> Result<Compiled, Refused> {
-        Ok(Compiled { task: self.check(module)?, code: Vec::new() })
+        let task = self.check(module)?;
+        let code = compile::compile(&self.engine, &self.linker, &task, module)?;
+        Ok(Compiled { task, code })
     }
 
     /// Makes compiled code ready to run.
     ///
     /// # Errors  If it is not code of this engine.
     pub fn load(&self, code: AuthenticCode) -> Result<Loaded, SandboxError> {
-        let _ = (code, &self.engine);
-        Err(SandboxError::Foreign)
+        let interrupts_before = self.interrupts.load(Ordering::SeqCst);
+        let component = code.into_component(&self.engine)?;
+        let task = component.get_export_index(None, check::TASK_ENTRY);
+        let (world, entry) = match task {
+            Some(entry) => (World::Task, entry),
+            None => {
+                let run = component.get_export_index(None, check::COMMAND_ENTRY);
+                let run = run.ok_or(SandboxError::Unfit)?;
+                let entry = component.get_export_index(Some(&run), "run");
+                (World::WasiCommand, entry.ok_or(SandboxError::Unfit)?)
+            }
+        };
+        let pre = self.linker.instantiate_pre(&component).map_err(|_| SandboxError::Unfit)?;
+        Ok(Loaded { ready: Ready { pre, entry, world }, interrupts_before })
     }
 
-    /// Runs `loaded` once on what it is granted.
+    /// Runs `loaded` once on what it is granted. Everything the run had is dropped, and what held
+    /// data wiped, before this returns.
     pub fn run(&self, loaded: Loaded, grant: Grant, limits: Limits) -> Ended {
-        let _ = (loaded.world, grant.args, limits);
-        Ended {
-            end: crate::run::End::Answered,
-            answer: grant.input,
-            message: None,
-            fuel_used: 0,
-            memory_peak_bytes: 0,
-        }
+        let before = loaded.interrupts_before;
+        let interrupted = || self.interrupts.load(Ordering::SeqCst) != before;
+        execute::execute(&self.engine, &loaded.ready, grant, &limits, interrupted)
     }
 
     /// What ends runs of this sandbox: the one that goes on, and those of code loaded already.
     pub fn interrupter(&self) -> Interrupter {
-        Interrupter { engine: self.engine.clone() }
+        Interrupter { engine: self.engine.clone(), interrupts: self.interrupts.clone() }
     }
 }
 
@@ -109,6 +149,9 @@ impl Interrupter {
     /// Ends the current run, which then is [`Exhausted`](crate::End::Exhausted) of time. Adds to two
     /// atomics and does nothing else, so a signal handler may call it.
     pub fn interrupt(&self) {
+        // First the count, then the epoch: a run sets its deadline before it looks at the count, so
+        // it sees at least one of the two.
+        self.interrupts.fetch_add(1, Ordering::SeqCst);
         self.engine.increment_epoch();
     }
 }
