@@ -278,7 +278,9 @@ pub(crate) fn exit_for(code: Code) -> Exit {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let word = match &error {
-            Error::Refused(problem) => return refused(problem.clone()),
+            Error::Refused(problem) | Error::RunFailed { problem, .. } => {
+                return refused(problem.clone());
+            }
             Error::SinkUnwritable(io::ErrorKind::BrokenPipe) => Local::OutputClosed,
             Error::CertificateChanged { .. } => Local::CertificateChanged,
             Error::CertificateUnfit { .. } => Local::CertificateUnfit,

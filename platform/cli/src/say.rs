@@ -71,11 +71,16 @@ pub(crate) fn failure(failure: &Failure, as_json: bool) {
         };
         return note(told);
     }
-    note(format_args!("error[{}]: {}", failure.code, failure.cause));
+    note(format_args!("error[{}]: {}", failure.code, printable(&failure.cause)));
     for fact in &failure.facts {
-        note(format_args!("  {fact}"));
+        note(format_args!("  {}", printable(fact)));
     }
     note(format_args!("  help: {}", failure.remedy));
+}
+
+/// One line without anything that a terminal might act on: a task's own words may be among it.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// A number with a comma between thousands.
@@ -103,6 +108,14 @@ fn failed(error: &io::Error) -> Failure {
     }
     let cause = format!("standard output cannot be written: {}", error.kind());
     Failure::local(Local::FileUnwritable, cause)
+}
+
+#[cfg(test)]
+mod a_cause {
+    #[test]
+    fn cannot_act_on_the_terminal() {
+        assert_eq!(super::printable("a\u{1b}[2Jb\nc\u{9b}d"), "a [2Jb c d");
+    }
 }
 
 #[cfg(test)]

@@ -234,9 +234,12 @@ pub(crate) fn transport_error(error: &reqwest::Error) -> Error {
 /// The error that a reply other than success stands for, and how long to wait if it says so.
 async fn refusal(response: Response) -> (Error, Option<Duration>) {
     let status = response.status();
-    let text = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
-    let wait = text(RETRY_AFTER).and_then(|value| value.parse().ok()).map(Duration::from_secs);
-    let typed = text(CONTENT_TYPE).is_some_and(|value| value.starts_with(problem::MEDIA_TYPE));
+    let text = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
+    let wait =
+        text(RETRY_AFTER.as_str()).and_then(|value| value.parse().ok()).map(Duration::from_secs);
+    let receipt = text(header::RECEIPT).and_then(|path| path.parse().ok());
+    let typed =
+        text(CONTENT_TYPE.as_str()).is_some_and(|value| value.starts_with(problem::MEDIA_TYPE));
     let body = match read_bounded(response, REPLY_BYTES_MAX).await {
         Ok(body) => body,
         Err(error) => return (error, wait),
@@ -244,7 +247,11 @@ async fn refusal(response: Response) -> (Error, Option<Duration>) {
     let parsed = serde_json::from_slice::<Problem>(&body).ok().filter(|_| typed);
     // A reply to HEAD has no body, and a newer node may have codes this client does not know.
     let problem = parsed.or_else(|| problem_of_status(status));
-    let error = problem.map_or(Error::NotUnderstood("its status"), |p| Error::Refused(Box::new(p)));
+    let error = match (problem.map(Box::new), receipt) {
+        (None, _) => Error::NotUnderstood("its status"),
+        (Some(problem), None) => Error::Refused(problem),
+        (Some(problem), Some(receipt)) => Error::RunFailed { problem, receipt },
+    };
     (error, wait)
 }
 

@@ -8,6 +8,7 @@ use notrace_policy_promise::ledger::checkpoint::BadCheckpoint;
 use notrace_policy_promise::verify::Untrue;
 use notrace_sdk_wire::{Code, Problem};
 
+use crate::receipt::ReceiptPath;
 use crate::trust::Fingerprint;
 
 /// Why a call did not come to what was asked. Closed: a caller can match on all of it.
@@ -16,6 +17,14 @@ pub enum Error {
     /// The node said no; the problem says why and what to do.
     #[error("{}", .0.detail)]
     Refused(Box<Problem>),
+    /// The run took place and ended without an answer. It has a receipt like any other.
+    #[error("{}", .problem.detail)]
+    RunFailed {
+        /// How it ended.
+        problem: Box<Problem>,
+        /// Where its receipt will be.
+        receipt: ReceiptPath,
+    },
     /// The other end is not the node of these credentials.
     #[error(
         "the certificate changed: expected one of authority {expected}, was shown {shown}; \
@@ -110,7 +119,7 @@ impl Error {
     /// The node's code, if the node refused.
     pub fn code(&self) -> Option<Code> {
         match self {
-            Error::Refused(problem) => Some(problem.code),
+            Error::Refused(problem) | Error::RunFailed { problem, .. } => Some(problem.code),
             _ => None,
         }
     }
@@ -118,7 +127,7 @@ impl Error {
     /// The node's problem, if the node refused.
     pub fn problem(&self) -> Option<&Problem> {
         match self {
-            Error::Refused(problem) => Some(problem),
+            Error::Refused(problem) | Error::RunFailed { problem, .. } => Some(problem),
             _ => None,
         }
     }

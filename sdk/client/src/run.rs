@@ -41,8 +41,8 @@ pub struct Answer {
 impl Client {
     /// Runs a task once. The request travels plain inside TLS: the node sees the input and the
     /// answer in passing, and the receipt says so.
-    /// # Errors  `task_unknown`, `task_compiling`; `task_failed`, `task_trapped`, `task_exhausted`;
-    /// `not_permitted`, `label_forbids`; `busy` once patience is out.
+    /// # Errors  `task_unknown`, `task_compiling`, `not_permitted`, `label_forbids`; `busy` once
+    /// patience is out; [`Error::RunFailed`] if it took place and ended without an answer.
     /// # Cancel  Ends the waiting; the node scrubs all the same.
     pub async fn run(&self, run: &Run) -> Result<Answer, Error> {
         // A run has no idempotency key: its answer is not kept, so there is nothing to repeat it

@@ -147,6 +147,22 @@ mod a_run {
     }
 
     #[tokio::test]
+    async fn that_failed_has_its_receipt_all_the_same() {
+        let fake = Fake::start(|_, _| {
+            let Told::Reply(status, mut headers, body) = refuse(Code::TaskTrapped, None) else {
+                return Told::Silence;
+            };
+            headers.push(("notrace-receipt", "/v1/receipts/r1".to_owned()));
+            Told::Reply(status, headers, body)
+        })
+        .await;
+        let error = fake.client().run(&echo()).await.err().unwrap();
+        assert_eq!(error.code(), Some(Code::TaskTrapped));
+        let Error::RunFailed { receipt, .. } = error else { panic!("{error:?}") };
+        assert_eq!(receipt.to_string(), "/v1/receipts/r1");
+    }
+
+    #[tokio::test]
     async fn is_never_sent_again_once_it_may_have_begun() {
         let fake = Fake::start(|_, _| Told::Silence).await;
         let error = fake.client().run(&echo()).await.err().unwrap();

@@ -31,22 +31,25 @@ pub(super) async fn run(session: &Session, run: Run) -> Done {
     let Run { task, objects, args, timeout, receipt, plain: _, .. } = run;
     let shown = progress::waiting("running");
     let run = run::Run { task, objects, args, input, timeout };
-    let answer = session.client.run(&run).await.map_err(|error| session.fail(error))?;
+    let answer = session.client.run(&run).await;
     drop(shown);
+    let answer = match (answer, &receipt) {
+        (Ok(answer), _) => answer,
+        // A run that failed took place: its receipt is kept before its failure is told.
+        (Err(Error::RunFailed { problem, receipt: path }), Some(file)) => {
+            keep(session, &path, file, &run.task).await?;
+            return Err(session.fail(Error::RunFailed { problem, receipt: path }));
+        }
+        (Err(error), _) => return Err(session.fail(error)),
+    };
     answer.body.write_to(&mut io::stdout().lock()).await.map_err(Failure::from)?;
     let Some(file) = receipt else { return Ok(()) };
     let path = answer.receipt.ok_or(Failure::from(Error::NotUnderstood("no receipt was named")))?;
-    let task = match run.task {
-        TaskRef::Digest(digest) => Some(digest),
-        TaskRef::Name(_) => None,
-    };
-    let proof = keep(session, &path, &file).await?;
-    // It is written first: a receipt that is not true is evidence.
-    verify::receipt(&proof, &verify::trust(&session.credentials)?, task)?;
-    Ok(())
+    keep(session, &path, &file, &run.task).await
 }
 
-async fn keep(session: &Session, path: &ReceiptPath, file: &Path) -> Result<String, Failure> {
+/// Waits for a receipt, writes it, and then verifies it: one that is not true is evidence.
+async fn keep(session: &Session, path: &ReceiptPath, file: &Path, task: &TaskRef) -> Done {
     let shown = progress::waiting("waiting for the receipt");
     let proof = session.client.receipt(path, RECEIPT_PATIENCE).await;
     drop(shown);
@@ -56,5 +59,10 @@ async fn keep(session: &Session, path: &ReceiptPath, file: &Path) -> Result<Stri
     opened
         .and_then(|mut open| open.write_all(proof.as_bytes()))
         .map_err(|error| Failure::unwritable(file, &error))?;
-    Ok(proof)
+    let task = match task {
+        TaskRef::Digest(digest) => Some(*digest),
+        TaskRef::Name(_) => None,
+    };
+    verify::receipt(&proof, &verify::trust(&session.credentials)?, task)?;
+    Ok(())
 }
