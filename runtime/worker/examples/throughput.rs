@@ -1,110 +1,165 @@
-//! Measures what a run costs: `throughput [CALLERS] [SECONDS] [IDLE]`.
-use notrace_policy_promise::private::Private;
-use notrace_runtime_worker::*;
+//! What a run costs: `throughput [CALLERS] [SECONDS] [IDLE_WORKERS]`.
+//!
+//! Processor time is that of the whole machine, so run it on one that does nothing else.
+#![expect(clippy::disallowed_methods, reason = "a measurement reads the clock")]
+
+use std::fmt::Arguments;
+use std::io::Write;
 use std::time::{Duration, Instant};
 
+use anyhow::{Context, Result, ensure};
+use notrace_policy_promise::digest::{Digest, Domain};
+use notrace_policy_promise::private::Private;
+use notrace_runtime_worker::{
+    Code, End, Job, Limits, Supervisor, SupervisorConfig, compile_main, scrub, worker_main,
+};
+
 #[global_allocator]
-static GLOBAL: zeroizing_alloc::ZeroAlloc<std::alloc::System> =
+static ALLOCATOR: zeroizing_alloc::ZeroAlloc<std::alloc::System> =
     zeroizing_alloc::ZeroAlloc(std::alloc::System);
 
-fn main() {
-    match std::env::args().nth(1).as_deref() {
+const WAIT: Duration = Duration::from_secs(10);
+
+/// Answers at once, with nothing.
+const GUEST: &str = r#"(module (memory (export "memory") 1) (func (export "_start")))"#;
+
+fn main() -> Result<()> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    match args.first().map(String::as_str) {
         Some("worker") => worker_main(),
+        Some("compile") => compile_main(),
         _ => {}
     }
-    let n = |i: usize, d: u64| std::env::args().nth(i).map_or(d, |t| t.parse().unwrap());
-    let (callers, seconds, idle) = (n(1, 16), n(2, 5), n(3, 16));
-    let rt =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    rt.block_on(async move {
-        let t = Instant::now();
-        let s = Supervisor::start(SupervisorConfig { exe: std::env::current_exe().unwrap(), idle_workers: idle as u16, running_max: 64 }).await.unwrap();
-        println!("started in {:?}", t.elapsed());
-        for (f, st) in s.fences() { println!("  {f:?} {st:?}"); }
-        tokio::time::sleep(Duration::from_millis(500)).await;
-        println!("idle {}", s.idle_workers());
-        rss();
-        let c0 = cpu();
-        tokio::time::sleep(Duration::from_secs(2)).await;
-        println!("idle cpu over 2 s: {:?}", cpu() - c0);
-        let code = Code::test();
-        let go = |code: Code| Job { code, args: vec![], input: Private::new(b"hello".to_vec()), objects: vec![], time_unix_micros: 0, seed: [0; 32],
-            limits: Limits { fuel: 1_000_000, memory_bytes: 64 << 20, output_bytes: 1 << 20, wall: Duration::from_secs(5) } };
-        let mut lat = vec![]; let mut scr = vec![];
-        for _ in 0..300 {
-            let t = Instant::now();
-            let (o, r) = s.run(go(code.clone()), Duration::from_secs(5)).await.unwrap();
-            lat.push(t.elapsed());
-            let x = scrub(r).await;
-            scr.push(t.elapsed());
-            if lat.len() == 1 { println!("{:?} {:?}", o.end, x); }
-            assert!(o.answer.reveal(|a| a == b"hello"));
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
-        lat.sort(); scr.sort();
-        println!("unloaded: run p50 {:?} p99 {:?}; with scrub p50 {:?} p99 {:?}", lat[150], lat[297], scr[150], scr[297]);
-        let t = Instant::now(); let c0 = cpu();
-        let mut tasks = vec![];
-        for _ in 0..callers {
-            let s = s.clone(); let code = code.clone();
-            tasks.push(tokio::spawn(async move {
-                let mut v = vec![];
-                while t.elapsed() < Duration::from_secs(seconds) {
-                    let t = Instant::now();
-                    let (o, r) = s.run(go(code.clone()), Duration::from_secs(5)).await.unwrap();
-                    scrub(r).await;
-                    assert!(o.answer.reveal(|a| a == b"hello"), "{:?}", o.end);
-                    v.push(t.elapsed());
-                }
-                v
-            }));
-        }
-        let mut all = vec![];
-        for k in tasks { all.extend(k.await.unwrap()); }
-        let e = t.elapsed();
-        all.sort();
-        let c = cpu() - c0;
-        println!("{callers} callers: {:.0} runs/s, p50 {:?} p99 {:?}; cpu/run {:.0} us (of all cores {:.0}%)", all.len() as f64 / e.as_secs_f64(), all[all.len()/2], all[all.len()*99/100],
-            c.as_micros() as f64 / all.len() as f64, c.as_secs_f64() / e.as_secs_f64() * 100.0);
-        let t = Instant::now();
-        s.drain().await;
-        println!("drained in {:?}", t.elapsed());
-    });
+    let number = |index: usize, otherwise: u64| {
+        args.get(index).and_then(|text| text.parse().ok()).unwrap_or(otherwise)
+    };
+    let (callers, seconds) = (number(0, 16), Duration::from_secs(number(1, 5)));
+    let idle_workers = u16::try_from(number(2, 16))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(measure(callers, seconds, idle_workers))
 }
-/// Processor time of the whole machine, idle excluded.
-fn cpu() -> Duration {
-    let t = std::fs::read_to_string("/proc/stat").unwrap();
-    let v: Vec<u64> =
-        t.lines().next().unwrap().split_whitespace().skip(1).map(|x| x.parse().unwrap()).collect();
-    Duration::from_millis(10 * (v[0] + v[1] + v[2] + v[5] + v[6]))
+
+async fn measure(callers: u64, seconds: Duration, idle_workers: u16) -> Result<()> {
+    let began = Instant::now();
+    let config = SupervisorConfig { idle_workers, running_max: 64, ..SupervisorConfig::default() };
+    let supervisor = Supervisor::start(config).await?;
+    say(format_args!("started in {:?}", began.elapsed()));
+    for (fence, state) in supervisor.fences() {
+        say(format_args!("  {fence:?} {state:?}"));
+    }
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    processes()?;
+    let busy_before = processor_time()?;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    say(format_args!("idle for 3 s: {:?} of processor time", processor_time()? - busy_before));
+    let began = Instant::now();
+    let module = wat::parse_str(GUEST)?;
+    let digest = Digest::of(Domain::Module, &module);
+    let code = supervisor.compile(digest, &Private::new(module)).await?.code;
+    say(format_args!("compiled in {:?}, {} bytes of code", began.elapsed(), code.bytes()));
+    unloaded(&supervisor, &code).await?;
+    loaded(&supervisor, &code, callers, seconds).await?;
+    let began = Instant::now();
+    supervisor.drain().await;
+    say(format_args!("drained in {:?}", began.elapsed()));
+    Ok(())
 }
-fn rss() {
-    let me = std::process::id();
-    for p in std::fs::read_dir("/proc").unwrap().flatten() {
-        let Ok(st) = std::fs::read_to_string(p.path().join("status")) else { continue };
-        let g = |k: &str| {
-            st.lines()
-                .find(|l| l.starts_with(k))
-                .map(|l| l[k.len()..].trim().to_owned())
-                .unwrap_or_default()
+
+fn job(code: &Code) -> Job {
+    Job {
+        code: code.clone(),
+        args: vec![],
+        input: Private::new(b"hello".to_vec()),
+        objects: vec![],
+        time_unix_micros: 0,
+        seed: [0; 32],
+        limits: Limits::default(),
+    }
+}
+
+/// One run at a time, with a pause between that lets the pool fill up again.
+async fn unloaded(supervisor: &Supervisor, code: &Code) -> Result<()> {
+    let (mut ran, mut scrubbed) = (Vec::new(), Vec::new());
+    for _ in 0..1000 {
+        let began = Instant::now();
+        let (outcome, residue) = supervisor.run(job(code), WAIT).await?;
+        ran.push(began.elapsed());
+        scrub(residue).await;
+        scrubbed.push(began.elapsed());
+        ensure!(outcome.end == End::Answered, "{:?}", outcome.end);
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    say(format_args!("alone: to the answer of a dead worker {}", spread(ran)?));
+    say(format_args!("alone: to the end of its scrubbing    {}", spread(scrubbed)?));
+    Ok(())
+}
+
+/// As many callers as given, each with its next job at once.
+async fn loaded(supervisor: &Supervisor, code: &Code, callers: u64, span: Duration) -> Result<()> {
+    let (began, busy_before) = (Instant::now(), processor_time()?);
+    let mut tasks = Vec::new();
+    for _ in 0..callers {
+        let (supervisor, code) = (supervisor.clone(), code.clone());
+        tasks.push(tokio::spawn(async move {
+            let mut took = Vec::new();
+            while began.elapsed() < span {
+                let began = Instant::now();
+                let (outcome, residue) = supervisor.run(job(&code), WAIT).await?;
+                scrub(residue).await;
+                ensure!(outcome.end == End::Answered, "{:?}", outcome.end);
+                took.push(began.elapsed());
+            }
+            Ok(took)
+        }));
+    }
+    let mut took = Vec::new();
+    for task in tasks {
+        took.extend(task.await??);
+    }
+    let (span, busy) = (began.elapsed(), processor_time()? - busy_before);
+    let count = took.len() as f64;
+    say(format_args!(
+        "{callers} callers: {:.0} runs/s, {:.0} us of processor time each; {}",
+        count / span.as_secs_f64(),
+        busy.as_secs_f64() * 1e6 / count,
+        spread(took)?
+    ));
+    Ok(())
+}
+
+fn spread(mut took: Vec<Duration>) -> Result<String> {
+    took.sort();
+    let at = |part: usize| took.get(took.len() * part / 100).context("nothing was measured");
+    Ok(format!("p50 {:?} p99 {:?}", at(50)?, at(99)?))
+}
+
+/// What the machine's processors did since it started, idleness excluded.
+fn processor_time() -> Result<Duration> {
+    let text = std::fs::read_to_string("/proc/stat")?;
+    let line = text.lines().next().context("no first line")?;
+    let ticks: Vec<u64> = line.split_whitespace().flat_map(str::parse).collect();
+    let busy = [0, 1, 2, 5, 6].iter().filter_map(|index| ticks.get(*index)).sum::<u64>();
+    Ok(Duration::from_millis(busy * 10))
+}
+
+/// The memory of the processes that wait.
+fn processes() -> Result<()> {
+    for entry in std::fs::read_dir("/proc")?.flatten() {
+        let read =
+            |name: &str| std::fs::read_to_string(entry.path().join(name)).unwrap_or_default();
+        let status = read("status");
+        let field = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name));
+            line.unwrap_or_default().trim().to_owned()
         };
-        if g("PPid:") == me.to_string() {
-            let sm = std::fs::read_to_string(p.path().join("smaps_rollup")).unwrap_or_default();
-            let q = |k: &str| {
-                sm.lines()
-                    .find(|l| l.starts_with(k))
-                    .map(|l| l[k.len()..].trim().to_owned())
-                    .unwrap_or_default()
-            };
-            println!(
-                "  pid {} rss {} anon {} pss {} private dirty {} pagetables {}",
-                g("Pid:"),
-                g("VmRSS:"),
-                g("RssAnon:"),
-                q("Pss:"),
-                q("Private_Dirty:"),
-                g("VmPTE:")
-            );
+        if field("PPid:") == std::process::id().to_string() {
+            let (resident, own) = (field("VmRSS:"), field("RssAnon:"));
+            say(format_args!("  {} resident {resident}, own {own}", field("NSpid:")));
         }
     }
+    Ok(())
+}
+
+fn say(line: Arguments<'_>) {
+    let _ = writeln!(std::io::stdout(), "{line}");
 }

@@ -49,3 +49,15 @@ impl Code {
         Some(bytes)
     }
 }
+
+impl Code {
+    /// The same with its first byte altered: for tests, which must see a worker refuse it.
+    #[doc(hidden)]
+    pub fn altered(&self) -> Result<Self, Errno> {
+        let mut bytes = self.copy().ok_or(Errno::NOMEM)?;
+        if let Some(first) = bytes.first_mut() {
+            *first ^= 1;
+        }
+        Self::from_authentic(self.module, &bytes)
+    }
+}
