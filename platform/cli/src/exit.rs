@@ -5,7 +5,7 @@ use std::io;
 use std::process::ExitCode;
 
 use notrace_sdk_client::Error;
-use notrace_sdk_wire::{Code, Problem};
+use notrace_sdk_client::wire::{Code, Problem};
 
 /// The exit codes. What a script can tell apart without reading.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -169,28 +169,33 @@ impl Local {
         match self {
             Local::CredentialsMissing => ("credentials_missing", Usage,
                 "No file says which node to talk to.",
-                "Set NOTRACE_CONFIG to a node's client.toml, or run `notrace serve --dir ./node` here."),
+                "Set NOTRACE_CONFIG to a node's client.toml, or run `notrace serve --dir ./node` \
+                 here."),
             Local::CredentialsMalformed => ("credentials_malformed", Usage,
                 "The credentials file is not one that a node wrote.",
                 "Copy client.toml anew from the node's folder."),
             Local::CertificateChanged => ("certificate_changed", NotTrusted,
                 "Another authority signed the certificate than the one in the credentials.",
-                "If the node was made anew, take its new client.toml; if not, somebody stands in between."),
+                "If the node was made anew, take its new client.toml; if not, somebody stands in \
+                 between."),
             Local::CertificateUnfit => ("certificate_unfit", NotTrusted,
                 "The certificate comes from the right authority but is not valid here or now.",
-                "Check this machine's clock, and that `url` in the credentials names the node as `names` in its configuration does."),
+                "Check this machine's clock, and that `url` in the credentials names the node as \
+                 `names` in its configuration does."),
             Local::DigestDiffers => ("digest_differs", NotTrusted,
                 "The node answered for another module than the one that was sent.",
                 "Do not run it; ask the node's operator."),
             Local::ReceiptFalse => ("receipt_false", NotTrusted,
                 "The receipt does not prove what it says.",
-                "Keep the file: a false receipt is evidence. Check that the credentials are of the node that wrote it."),
+                "Keep the file: a false receipt is evidence. Check that the credentials are of \
+                 the node that wrote it."),
             Local::PromiseFalse => ("promise_false", NotTrusted,
                 "The promise is not signed by the node's key.",
                 "Do not rely on it; check that the credentials are of this node."),
             Local::LedgerFalse => ("ledger_false", NotTrusted,
                 "The ledger's checkpoint is not signed by the node's key.",
-                "Keep what was shown: it is evidence. Check that the credentials are of this node."),
+                "Keep what was shown: it is evidence. Check that the credentials are of this \
+                 node."),
             Local::Unreachable => ("unreachable", Unavailable,
                 "Nobody answers at the node's address.",
                 "Start it with `notrace serve`, or check `url` in the credentials."),
@@ -202,7 +207,8 @@ impl Local {
                 "Try again; a change that was acknowledged is there."),
             Local::NotUnderstood => ("not_understood", Unavailable,
                 "The reply is not what this client can read.",
-                "Check that node and client are of the same version: `notrace --version`, `notrace status`."),
+                "Check that node and client are of the same version: `notrace --version`, \
+                 `notrace status`."),
             Local::FileUnreadable => ("file_unreadable", Usage,
                 "A file on this machine cannot be read.",
                 "Check its path and rights."),

@@ -1,8 +1,8 @@
 //! The binary `notrace`: the node, its workers, its compiler, and a client, in one file.
 //!
-//! `notrace worker` and `notrace compile` are not for people: a node starts them. They are told apart
-//! before there is a runtime, a thread or a parsed argument, because what they hold must be able to
-//! vanish with the process.
+//! `notrace worker` and `notrace compile` are not for people: a node starts them. They are told
+//! apart before there is a runtime, a thread or a parsed argument, because what they hold must be
+//! able to vanish with the process.
 //!
 //! Reading order: [`exit`] (how a command ends), [`say`] (the two streams), [`args`] (the command
 //! line), [`session`] (which node), [`progress`], [`guests`] (what a new task starts from), then

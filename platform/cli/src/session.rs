@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use notrace_sdk_client::wire::Credentials;
 use notrace_sdk_client::{Client, Error, credentials};
-use notrace_sdk_wire::Credentials;
 
 use crate::exit::{Failure, Local};
 

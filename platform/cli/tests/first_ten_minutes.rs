@@ -191,21 +191,13 @@ fn have_wrong_turns_that_say_what_to_do() {
     node.types_with("put notes/a -", b"one").ended(0);
     node.write("text.js", b"console.log('canary-in-a-module')");
     node.write("truncated.wasm", b"\0asm\x01\0\0\0\x01\x7f");
-    node.write(
-        "trap.wasm",
-        &wat::parse_str(
-            "(module (memory (export \"memory\") 1) (func (export \"_start\") unreachable))",
-        )
-        .unwrap(),
-    );
-    node.write(
-        "loop.wasm",
-        &wat::parse_str(
-            "(module (memory (export \"memory\") 1) (func (export \"_start\") (loop (br 0))))",
-        )
-        .unwrap(),
-    );
-    node.write("import.wasm", &wat::parse_str("(module (import \"env\" \"open_socket\" (func)) (memory (export \"memory\") 1) (func (export \"_start\")))").unwrap());
+    let command = |body: &str| {
+        let export = "(memory (export \"memory\") 1) (func (export \"_start\")";
+        wat::parse_str(format!("(module {body})").replace("(start", export)).unwrap()
+    };
+    node.write("trap.wasm", &command("(start unreachable)"));
+    node.write("loop.wasm", &command("(start (loop (br 0)))"));
+    node.write("import.wasm", &command("(import \"env\" \"open_socket\" (func)) (start)"));
 
     refused("get notes/b", 3, "object_unknown");
     refused("get nowhere/b", 3, "pool_unknown");

@@ -3,8 +3,8 @@
 //! [`Client::new`] takes the credentials a node wrote and talks to that node and no other: its
 //! certificate must come from the one authority in them. Mutations carry an idempotency key of
 //! their own, so that repeating one whose reply was lost is safe; what may be repeated is repeated,
-//! a bounded number of times. Refusals come back as the node's [`Problem`](notrace_sdk_wire::Problem)
-//! with its stable code; whatever speaks against trust has an error of its own.
+//! a bounded number of times. Refusals come back as the node's [`Problem`](wire::Problem) with its
+//! stable code; whatever speaks against trust has an error of its own.
 //!
 //! Reading order: [`limits`], [`error`], [`credentials`], `trust` (who is on the other end), `call`
 //! (one request and its repetitions), [`source`] and [`download`] (bodies), then the calls by
@@ -39,4 +39,6 @@ pub mod verify;
 
 pub use call::{Client, Patience};
 pub use error::Error;
+/// The types of what a node says, for callers that pass them on.
+pub use notrace_sdk_wire as wire;
 pub use trust::Fingerprint;

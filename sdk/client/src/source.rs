@@ -96,8 +96,8 @@ impl Source {
     }
 }
 
-/// Reads `from` in chunks, each when the connection has taken the one before. A file of this machine
-/// is read on the spot: handing each chunk to a thread costs more than the page cache does.
+/// Reads `from` in chunks, each when the connection has taken the one before. A file of this
+/// machine is read on the spot: handing each chunk to a thread costs more than the page cache does.
 fn streamed(from: impl Read + Send + 'static, progress: Option<Progress>) -> Body {
     let start = (from, progress, 0u64);
     Body::wrap_stream(stream::try_unfold(start, async |(mut from, progress, sent)| {

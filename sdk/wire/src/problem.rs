@@ -10,8 +10,8 @@ use crate::version::Version;
 pub const MEDIA_TYPE: &str = "application/problem+json";
 
 /// Why a request was refused. Carries what a client needs to put it right, in members of their own,
-/// and never a byte the client sent. The names of a module's imports are the one exception: they are
-/// code, not data, and the refusal would be useless without them.
+/// and never a byte the client sent. The names of a module's imports are the one exception: they
+/// are code, not data, and the refusal would be useless without them.
 ///
 /// Source: RFC 9457.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug, ToSchema)]

@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use notrace_policy_promise::label::Label;
 use notrace_policy_promise::name::PoolName;
-use notrace_sdk_wire::pool::{Consistency, Durability, Retain, Transport};
+use notrace_sdk_client::wire::pool::{Consistency, Durability, Retain, Transport};
 
 /// Runs code on private data and leaves nothing behind.
 #[derive(Parser)]
@@ -26,8 +26,8 @@ use notrace_sdk_wire::pool::{Consistency, Durability, Retain, Transport};
     after_help = "Example:\n  \
         notrace demo                       the whole story, on this machine, in seconds\n\n\
         Client commands read the file that $NOTRACE_CONFIG names, or ./node/client.toml.\n\
-        Exit codes: 0 done, 1 the task itself failed, 2 wrong usage, 3 not found, 4 not permitted,\n\
-        5 conflict, 6 not trusted, 7 unavailable, 8 a limit was reached."
+        Exit codes: 0 done, 1 the task itself failed, 2 wrong usage, 3 not found,\n\
+        4 not permitted, 5 conflict, 6 not trusted, 7 unavailable, 8 a limit was reached."
 )]
 pub(crate) struct Cli {
     /// Print data as JSON, and refusals as problem+json on stderr
@@ -157,9 +157,8 @@ pub(crate) struct Explain {
 }
 
 #[derive(Args)]
-#[command(
-    after_help = "Example:\n  notrace completions bash > ~/.local/share/bash-completion/completions/notrace"
-)]
+#[command(after_help = "Example:\n  notrace completions bash > \
+        ~/.local/share/bash-completion/completions/notrace")]
 pub(crate) struct Completions {
     /// The shell
     pub(crate) shell: clap_complete::Shell,

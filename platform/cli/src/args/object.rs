@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use clap::Args;
 use notrace_policy_promise::name::{BadName, ObjectName, PoolName};
-use notrace_sdk_wire::{Time, Version};
+use notrace_sdk_client::wire::{Time, Version};
 
 #[derive(Args)]
 #[command(after_help = "Examples:\n  notrace put photos/rash.png rash.png\n  \

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use notrace_policy_promise::digest::Digest;
 use notrace_policy_promise::name::{ObjectName, TaskName};
 use notrace_sdk_client::task::TaskRef;
-use notrace_sdk_wire::Version;
+use notrace_sdk_client::wire::Version;
 
 #[derive(Subcommand)]
 pub(crate) enum TaskCommand {
@@ -79,9 +79,10 @@ pub(crate) struct TaskNamed {
 #[derive(Args)]
 #[command(after_help = "Example:\n  notrace run classify --object photos/rash.png \
     --input question.json --receipt r.proof\n\n\
-    The answer goes to standard output untouched, all else to standard error. A task that fails\n\
-    gives exit code 1 and one sentence with its reason code. Requests travel plain inside TLS: the\n\
-    node sees input and answer in passing and keeps neither, and the receipt says `sealed: false`.")]
+    The answer goes to standard output untouched, all else to standard error. A task that\n\
+    fails gives exit code 1 and one sentence with its reason code. Requests travel plain inside\n\
+    TLS: the node sees input and answer in passing and keeps neither, and the receipt says\n\
+    `sealed: false`.")]
 pub(crate) struct Run {
     /// The task: its digest or a name
     pub(crate) task: TaskRef,

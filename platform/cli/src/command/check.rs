@@ -4,7 +4,7 @@ use notrace_policy_promise::digest::{Digest, Domain};
 use notrace_policy_promise::limits::MODULE_BYTES_MAX;
 use notrace_runtime_sandbox::task::{Import, Inspection, Verdict};
 use notrace_runtime_sandbox::{Refused, Sandbox, Task};
-use notrace_sdk_wire::Code;
+use notrace_sdk_client::wire::Code;
 
 use crate::args::Check;
 use crate::command::task::module;
@@ -83,7 +83,8 @@ fn as_json(
         .iter()
         .map(|import| {
             let (verdict, reason) = told(import);
-            serde_json::json!({ "name": import.name.as_str(), "verdict": verdict, "reason": reason })
+            let name = import.name.as_str();
+            serde_json::json!({ "name": name, "verdict": verdict, "reason": reason })
         })
         .collect();
     let exports: Vec<&str> = inspection.exports.iter().map(|name| name.as_str()).collect();

@@ -1,6 +1,6 @@
 //! `notrace explain`.
 
-use notrace_sdk_wire::Code;
+use notrace_sdk_client::wire::Code;
 
 use crate::args::Explain;
 use crate::exit::{Done, Exit, Failure, Local, exit_for};

@@ -1,6 +1,6 @@
 //! `notrace status` and `notrace posture`.
 
-use notrace_sdk_wire::node::{HealthState, MitigationState, NodeDescription};
+use notrace_sdk_client::wire::node::{HealthState, MitigationState, NodeDescription};
 
 use crate::exit::Done;
 use crate::say;

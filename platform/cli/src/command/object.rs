@@ -10,8 +10,8 @@ use notrace_sdk_client::Error;
 use notrace_sdk_client::download::{Download, Head};
 use notrace_sdk_client::object::{At, Condition, Listing};
 use notrace_sdk_client::source::Source;
-use notrace_sdk_wire::Time;
-use notrace_sdk_wire::object::{ObjectList, ShredReceipt};
+use notrace_sdk_client::wire::Time;
+use notrace_sdk_client::wire::object::{ObjectList, ShredReceipt};
 
 use crate::args::{Get, History, Ls, Named, Put, Shred};
 use crate::exit::{Done, Failure, Local};

@@ -1,6 +1,6 @@
 //! `notrace pool`.
 
-use notrace_sdk_wire::pool::{Pool, PoolList, PoolSpec};
+use notrace_sdk_client::wire::pool::{Pool, PoolList, PoolSpec};
 
 use crate::args::{PoolCreate, PoolNamed};
 use crate::exit::Done;

@@ -6,7 +6,7 @@ use std::io::Read as _;
 
 use notrace_policy_promise::limits::MODULE_BYTES_MAX;
 use notrace_sdk_client::task;
-use notrace_sdk_wire::task::{Task, TaskAccepted, TaskList, TaskState};
+use notrace_sdk_client::wire::task::{Task, TaskAccepted, TaskList, TaskState};
 
 use crate::args::{Push, TaskNamed};
 use crate::exit::{Done, Failure, Local};
@@ -27,8 +27,8 @@ pub(super) async fn push(session: &Session, push: Push, json: bool) -> Done {
     if json { say::json(&accepted) } else { say::line(told_in_a_line(&accepted)) }
 }
 
-/// A module's bytes, if they may be uploaded. A `.wat` file is assembled first, so that the smallest
-/// task needs no tool at all.
+/// A module's bytes, if they may be uploaded. A `.wat` file is assembled first, so that the
+/// smallest task needs no tool at all.
 pub(super) fn module(path: &std::path::Path) -> Result<Vec<u8>, Failure> {
     let unreadable = |error: std::io::Error| Failure::unreadable(path, &error);
     let mut bytes = Vec::new();

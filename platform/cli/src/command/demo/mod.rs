@@ -12,8 +12,8 @@ use notrace_sdk_client::object::{At, Condition};
 use notrace_sdk_client::run::Run;
 use notrace_sdk_client::source::Source;
 use notrace_sdk_client::task::{Push, TaskRef};
-use notrace_sdk_wire::Code;
-use notrace_sdk_wire::pool::{PoolSpec, Retain};
+use notrace_sdk_client::wire::Code;
+use notrace_sdk_client::wire::pool::{PoolSpec, Retain};
 
 use crate::exit::{Done, Failure, Local};
 use crate::session::Session;
@@ -26,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// The largest answer that the demo takes.
 const ANSWER_BYTES_MAX: usize = 4 << 20;
 
-/// Tells the story, and cleans up however it ends: the node and the folder go when they are dropped.
+/// Tells the story, and cleans up however it ends: node and folder go when they are dropped.
 pub(super) async fn tell() -> Done {
     tokio::select! {
         told = story() => told,
