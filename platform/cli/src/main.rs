@@ -39,7 +39,9 @@ fn main() -> ExitCode {
         Some("compile") => notrace_runtime_worker::compile_main(),
         _ => {}
     }
-    tell_panics_by_place_alone();
+    // No core file, nobody reads along, and a panic tells its place without its message. The node
+    // tells in its posture which of it this host gives.
+    let _ = notrace_runtime_worker::harden_process(std::io::stderr());
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -82,14 +84,4 @@ fn block_on(mut runtime: tokio::runtime::Builder, done: impl Future<Output = Don
         Failure::local(Local::NodeNotStarted, cause)
     })?;
     runtime.block_on(done)
-}
-
-/// A panic's message may hold what a program computed with; its place in our source cannot.
-fn tell_panics_by_place_alone() {
-    std::panic::set_hook(Box::new(|panic| match panic.location() {
-        Some(place) => {
-            say::note(format_args!("notrace stopped at {}:{}", place.file(), place.line()))
-        }
-        None => say::note("notrace stopped"),
-    }));
 }
