@@ -1,6 +1,6 @@
 //! What a run costs: `throughput [CALLERS] [SECONDS] [IDLE_WORKERS]`.
 //!
-//! Processor time is that of the whole machine, so run it on one that does nothing else.
+//! Processor time is that of the node's side and of all of its workers together.
 #![expect(clippy::disallowed_methods, reason = "a measurement reads the clock")]
 
 use std::fmt::Arguments;
@@ -133,13 +133,26 @@ fn spread(mut took: Vec<Duration>) -> Result<String> {
     Ok(format!("p50 {:?} p99 {:?}", at(50)?, at(99)?))
 }
 
-/// What the machine's processors did since it started, idleness excluded.
+/// Processor time of this process, of those it has seen off, and of those that are there.
 fn processor_time() -> Result<Duration> {
-    let text = std::fs::read_to_string("/proc/stat")?;
-    let line = text.lines().next().context("no first line")?;
-    let ticks: Vec<u64> = line.split_whitespace().flat_map(str::parse).collect();
-    let busy = [0, 1, 2, 5, 6].iter().filter_map(|index| ticks.get(*index)).sum::<u64>();
-    Ok(Duration::from_millis(busy * 10))
+    let mut ticks = ticks("/proc/self/stat", 11..15)?;
+    for entry in std::fs::read_dir("/proc")?.flatten() {
+        let path = entry.path();
+        let status = std::fs::read_to_string(path.join("status")).unwrap_or_default();
+        let parent = format!("PPid:\t{}\n", std::process::id());
+        if status.contains(&parent) {
+            ticks += self::ticks(&path.join("stat").to_string_lossy(), 11..13).unwrap_or(0);
+        }
+    }
+    Ok(Duration::from_millis(ticks * 10))
+}
+
+/// The sum of some fields of a `stat` file, counted from behind the name.
+fn ticks(path: &str, fields: std::ops::Range<usize>) -> Result<u64> {
+    let text = std::fs::read_to_string(path)?;
+    let (_, rest) = text.rsplit_once(')').context("no name")?;
+    let rest: Vec<&str> = rest.split_whitespace().collect();
+    Ok(rest.get(fields).context("too short")?.iter().flat_map(|field| field.parse::<u64>()).sum())
 }
 
 /// The memory of the processes that wait.

@@ -69,7 +69,7 @@ fn compile() -> Option<()> {
     let most = (CODE_BYTES_MAX + FACTS_BYTES_MAX + 8) as u64;
     cell.separate(most, Some(COMPILE_PROCESSOR_SECONDS));
     limit_data(COMPILE_BYTES).ok()?;
-    let sandbox = Sandbox::new().ok()?;
+    let sandbox = Sandbox::for_compiling().ok()?;
     cell.settle_as_compiler();
     let mut bytes = Vec::new();
     let mut module = File::from(module);

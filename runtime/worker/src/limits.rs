@@ -37,6 +37,8 @@ pub const WORKER_OWN_BYTES: u64 = 128 << 20;
 pub const TEMPLATE_START: Duration = Duration::from_secs(20);
 /// How often strays are looked for while a dead template's namespace ends.
 pub const STRAY_PAUSE: Duration = Duration::from_millis(5);
+/// How often at most. Strays have no work that could take them longer.
+pub const STRAY_TRIES_MAX: u32 = 1000;
 /// The longest pause between two attempts to start a template.
 pub const TEMPLATE_PAUSE_MAX: Duration = Duration::from_secs(5);
 

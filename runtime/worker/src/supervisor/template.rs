@@ -17,7 +17,7 @@ use tokio::time::timeout;
 use super::SupervisorConfig;
 use super::process::{Process, watch};
 use crate::channel::{self, FromTemplate, NotReceived, Order, exactly};
-use crate::limits::{GRACE, STRAY_PAUSE, TEMPLATE_START};
+use crate::limits::{GRACE, STRAY_PAUSE, STRAY_TRIES_MAX, TEMPLATE_START};
 
 /// Why no template could be started.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -157,22 +157,45 @@ impl Template {
         // Every worker holds a membership until it is scrubbed; nothing is ever sent.
         while members.recv().await.is_some() {}
         drop(lifeline);
-        let Some(init) = init else { return reap_strays(group) };
-        init.kill();
-        // The namespace ends only when each of its processes was waited for, and a template that
-        // was killed may have left workers we never heard of. They died with the namespace.
-        while timeout(STRAY_PAUSE, init.ended()).await.is_err() {
-            reap_strays(group);
+        // The namespace ends only when each of its processes was waited for, and there may be
+        // workers we never heard of: those whose template was killed, or not listened to any more.
+        // They end with the namespace, or by themselves because their doorbell is closed.
+        if let Some(init) = &init {
+            init.kill();
         }
-        init.reap();
-        reap_strays(group);
+        for _ in 0..STRAY_TRIES_MAX {
+            let strays = reap_strays(group);
+            let ended = match &init {
+                Some(init) => timeout(STRAY_PAUSE, init.ended()).await.is_ok(),
+                None => true,
+            };
+            match strays {
+                Strays::None if ended => break,
+                _ => tokio::time::sleep(STRAY_PAUSE).await,
+            }
+        }
+        if let Some(init) = &init {
+            init.reap();
+        }
     }
 }
 
+/// Whether processes of a group are left that will have to be waited for.
+enum Strays {
+    None,
+    Some,
+}
+
 /// Waits for those of the template's process group that nobody else will wait for.
-fn reap_strays(group: Pid) {
-    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
-    while let Ok(Some(_)) = waitid(WaitId::Pgid(Some(group)), options) {}
+fn reap_strays(group: Pid) -> Strays {
+    loop {
+        match waitid(WaitId::Pgid(Some(group)), WaitIdOptions::EXITED | WaitIdOptions::NOHANG) {
+            Ok(Some(_)) => {}
+            Ok(None) => return Strays::Some,
+            // No child of ours is in the group.
+            Err(_) => return Strays::None,
+        }
+    }
 }
 
 /// Starts the binary with nothing of ours but the two sockets.

@@ -20,7 +20,7 @@ pub(crate) const LOOP: &str = r#"(module
   (memory (export "memory") 1)
   (func (export "_start") (loop $again (br $again))))"#;
 
-/// Says "oh" on standard error and leaves with status 3.
+/// Says "oh" on standard error and leaves with status 1.
 pub(crate) const FAIL: &str = r#"(module
   (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
   (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
@@ -29,7 +29,7 @@ pub(crate) const FAIL: &str = r#"(module
   (data (i32.const 16) "oh")
   (func (export "_start")
     (drop (call $write (i32.const 2) (i32.const 0) (i32.const 1) (i32.const 8)))
-    (call $exit (i32.const 3))))"#;
+    (call $exit (i32.const 1))))"#;
 
 /// Answers the object `photos/one`, and behind it all of its arguments, each with a zero.
 pub(crate) const SHOW: &str = r#"(module
@@ -40,10 +40,15 @@ pub(crate) const SHOW: &str = r#"(module
   (import "wasi_snapshot_preview1" "args_sizes_get" (func $sizes (param i32 i32) (result i32)))
   (import "wasi_snapshot_preview1" "args_get" (func $args (param i32 i32) (result i32)))
   (memory (export "memory") 1)
-  (data (i32.const 32) "photos/one")
+  (data (i32.const 32) "objects/photos/one")
   (func (export "_start")
-    (if (call $open (i32.const 3) (i32.const 0) (i32.const 32) (i32.const 10) (i32.const 0)
-      (i64.const 2) (i64.const 0) (i32.const 0) (i32.const 16)) (then unreachable))
+    (i32.store (i32.const 800) (call $open (i32.const 3) (i32.const 0) (i32.const 32) (i32.const 18) (i32.const 0)
+      (i64.const 2) (i64.const 0) (i32.const 0) (i32.const 16)))
+    (if (i32.load (i32.const 800)) (then
+      (i32.store (i32.const 0) (i32.const 800))
+      (i32.store (i32.const 4) (i32.const 4))
+      (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 12)))
+      return))
     (i32.store (i32.const 0) (i32.const 1024))
     (i32.store (i32.const 4) (i32.const 4096))
     (drop (call $read (i32.load (i32.const 16)) (i32.const 0) (i32.const 1) (i32.const 8)))

@@ -38,7 +38,7 @@ pub(crate) mod a_run {
     pub(crate) async fn tells_its_owner_what_it_said() -> Result<()> {
         let supervisor = supervisor(1, 1).await?;
         let outcome = run(&supervisor, job(&compile(&supervisor, FAIL).await?, b"")).await?;
-        ensure!(outcome.end == End::Failed { exit: Some(3) }, "{:?}", outcome.end);
+        ensure!(outcome.end == End::Failed { exit: Some(1) }, "{:?}", outcome.end);
         let said = outcome.message.map(|message| message.reveal(String::clone));
         ensure!(said.as_deref() == Some("oh"), "{said:?}");
         ensure!(outcome.answer.reveal(Vec::is_empty), "a failure has no answer");
