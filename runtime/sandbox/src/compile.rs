@@ -1,15 +1,12 @@
 //! From a module that was taken to machine code.
 
-use wasi_preview1_component_adapter_provider::{
-    WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER,
-};
 use wasmtime::Engine;
 use wasmtime::component::{Component, Linker};
-use wit_component::ComponentEncoder;
 
 use crate::host::State;
 use crate::limits::{INSTANCES_MAX, MEMORIES_MAX, TABLES_MAX};
 use crate::name::Name;
+use crate::preview1;
 use crate::refused::{CompileLimit, Reason, Refused, RefusedImport};
 use crate::task::{Task, World};
 
@@ -23,7 +20,7 @@ pub(crate) fn compile(
     let wrapped;
     let component = match task.world {
         World::WasiPreview1 => {
-            wrapped = wrap(module).ok_or(Refused::Unwrappable)?;
+            wrapped = preview1::wrap(module).ok_or(Refused::Unwrappable)?;
             wrapped.as_slice()
         }
         World::Task | World::WasiCommand => module,
@@ -34,14 +31,6 @@ pub(crate) fn compile(
     // The names were checked already, so what does not link is of another type.
     linker.instantiate_pre(&component).map_err(|error| mistyped(task, &error))?;
     component.serialize().map_err(|_| gave_up)
-}
-
-/// A preview 1 module as a component, so that there is one host for both.
-fn wrap(module: &[u8]) -> Option<Vec<u8>> {
-    let adapter = WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER;
-    let encoder = ComponentEncoder::default().module(module).ok()?;
-    let mut encoder = encoder.adapter(WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, adapter).ok()?;
-    encoder.encode().ok()
 }
 
 /// Refuses at upload what the limits of a run would refuse at every start.

@@ -6,8 +6,8 @@
 //!
 //! Reading order. Before a run: [`refused`] is why a module is not taken and [`task`] what it is
 //! when it is taken; `check` looks at bytes without compiling them; `engine` is the one
-//! configuration, argued line by line; `compile` makes machine code, and [`load`] is the only place
-//! that trusts it. During a run: [`run`] is what a run is given and how it ends, `execute` leads it
+//! configuration, argued line by line; `preview1` makes components of old programs, `compile` makes
+//! machine code, and [`load`] is the only place that trusts it. During a run: [`run`] is what a run is given and how it ends, `execute` leads it
 //! from a fresh store to that end, and `host` is all the guest can see. [`sandbox`] ties them.
 //!
 //! What a run leaves: its linear memories are unmapped, and its input, objects, answer and messages
@@ -27,6 +27,7 @@ mod check;
 mod compile;
 mod engine;
 pub mod load;
+mod preview1;
 
 mod execute;
 mod host;
