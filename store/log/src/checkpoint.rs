@@ -1,0 +1,109 @@
+//! Checkpoints: a whole state in one file, so that the records before it can go.
+//!
+//! ```text
+//! magic 8 · version u64 · time u64 · length u64 · head CRC32C u32 · the state · its CRC32C u32
+//! ```
+
+use std::io::{self, ErrorKind, IoSlice};
+
+use notrace_store_protocol::ids::Version;
+use notrace_store_protocol::machine::Place;
+use notrace_store_protocol::time::Hlc;
+
+use crate::disk::{Disk, DiskFile};
+use crate::error::CheckpointError;
+use crate::limits::PARTS_MAX;
+
+const MAGIC: [u8; 8] = *b"NTCHK\0\0\x01";
+const HEAD_BYTES: usize = 36;
+const TAIL_BYTES: u64 = 4;
+/// The name of a checkpoint that is being written.
+pub(crate) const UNFINISHED: &str = "checkpoint.new";
+
+pub(crate) fn name(version: Version) -> String {
+    format!("checkpoint-{:016x}", version.to_wire())
+}
+
+/// The version in a checkpoint's name.
+pub(crate) fn version(name: &str) -> Option<Version> {
+    let digits = name.strip_prefix("checkpoint-")?;
+    let version = Version::from_wire(u64::from_str_radix(digits, 16).ok()?);
+    (self::name(version) == name).then_some(version)
+}
+
+/// Writes a state as of `place`: to a file of another name, synced, then renamed, so that under its
+/// own name it is whole. Returns its bytes on disk. Safe to run beside appends to the log.
+/// # Errors  [`CheckpointError`]; earlier checkpoints are untouched.
+pub fn write_checkpoint<D: Disk, B: AsRef<[u8]>>(
+    disk: &D,
+    place: Place,
+    chunks: &[B],
+) -> Result<u64, CheckpointError> {
+    let written = try_write(disk, place, chunks);
+    written.map_err(|error| {
+        let _ = disk.remove(UNFINISHED);
+        CheckpointError { kind: error.kind() }
+    })
+}
+
+fn try_write<D: Disk, B: AsRef<[u8]>>(disk: &D, place: Place, chunks: &[B]) -> io::Result<u64> {
+    match disk.remove(UNFINISHED) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = disk.create(UNFINISHED)?;
+    let length = chunks.iter().map(|chunk| chunk.as_ref().len() as u64).sum();
+    let head = head(place, length);
+    let mut offset = file.write_all_at(0, &mut [IoSlice::new(&head)])?;
+    let mut crc = 0;
+    for group in chunks.chunks(PARTS_MAX) {
+        for chunk in group {
+            crc = crc32c::crc32c_append(crc, chunk.as_ref());
+        }
+        let mut parts: Vec<_> = group.iter().map(|chunk| IoSlice::new(chunk.as_ref())).collect();
+        offset = file.write_all_at(offset, &mut parts)?;
+    }
+    offset = file.write_all_at(offset, &mut [IoSlice::new(&crc.to_le_bytes())])?;
+    file.sync()?;
+    disk.rename(UNFINISHED, &name(place.version))?;
+    disk.sync_names()?;
+    Ok(offset)
+}
+
+fn head(place: Place, length: u64) -> [u8; HEAD_BYTES] {
+    let mut bytes = [0; HEAD_BYTES];
+    let numbers = [place.version.to_wire(), place.time.to_wire(), length];
+    let numbers = numbers.into_iter().flat_map(u64::to_le_bytes);
+    bytes.iter_mut().zip(MAGIC.into_iter().chain(numbers)).for_each(|(at, byte)| *at = byte);
+    if let Some((body, crc)) = bytes.split_last_chunk_mut::<4>() {
+        *crc = crc32c::crc32c(body).to_le_bytes();
+    }
+    bytes
+}
+
+/// The checkpoint of this version, or `None` if it is damaged.
+pub(crate) fn read<D: Disk>(disk: &D, version: Version) -> io::Result<Option<(Place, Vec<u8>)>> {
+    let file = disk.open(&name(version))?;
+    let on_disk = file.length()?;
+    let mut bytes = [0; HEAD_BYTES];
+    match file.read_exact_at(0, &mut bytes) {
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(None),
+        read => read?,
+    }
+    let numbers = bytes.get(MAGIC.len()..).unwrap_or_default();
+    let mut numbers = numbers.as_chunks::<8>().0.iter().map(|chunk| u64::from_le_bytes(*chunk));
+    let mut next = || numbers.next().unwrap_or_default();
+    let (found, time, length) = (Version::from_wire(next()), Hlc::from_wire(next()), next());
+    let place = Place { version, time };
+    let whole = length.checked_add(HEAD_BYTES as u64 + TAIL_BYTES) == Some(on_disk);
+    if found != version || head(place, length) != bytes || !whole {
+        return Ok(None);
+    }
+    // The length is the file's, so this asks for no more memory than there is file.
+    let mut state = vec![0; usize::try_from(length).map_err(|_| ErrorKind::OutOfMemory)?];
+    file.read_exact_at(HEAD_BYTES as u64, &mut state)?;
+    let mut crc = [0; TAIL_BYTES as usize];
+    file.read_exact_at(HEAD_BYTES as u64 + length, &mut crc)?;
+    let good = crc32c::crc32c(&state) == u32::from_le_bytes(crc);
+    Ok(good.then_some((place, state)))
+}
