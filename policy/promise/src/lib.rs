@@ -1,7 +1,8 @@
 //! What we promise, as values: the words, marks and proofs that a client and a node share.
 //!
 //! Everything here is pure. Nothing reads a clock, a file, a socket or a random source, so that a
-//! client can run exactly the code the node runs and come to the same verdict, offline, years later.
+//! client can run exactly the code the node runs and come to the same verdict, offline, years
+//! later.
 //!
 //! Reading order: [`limits`] bounds everything; [`digest`] names content; [`private`] is data that
 //! cannot be printed; [`name`] says what may be addressed; [`label`] says how confidential it is.

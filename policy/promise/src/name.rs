@@ -5,7 +5,8 @@ use core::str::FromStr;
 
 use crate::limits::{OBJECT_KEY_BYTES_MAX, POOL_NAME_BYTES_MAX, TASK_NAME_BYTES_MAX};
 
-/// The name of a pool: lower-case letters, digits, `-`, `_` and `.`, starting with a letter or digit.
+/// The name of a pool: lower-case letters, digits, `-`, `_` and `.`, starting with a letter or
+/// digit.
 /// Names that start with `.` are the platform's own and no client text parses to one.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct PoolName(Box<str>);

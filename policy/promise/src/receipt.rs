@@ -157,7 +157,7 @@ pub struct Receipt {
     pub node: Digest,
     /// What stands behind the node's key.
     pub trust: TrustLevel,
-    /// The worker's number. Each start of a worker takes the next one, so a gap is a missing receipt.
+    /// The worker's number. Each start of a worker takes the next: a gap is a missing receipt.
     pub slot: u64,
     /// Who could read the request in passing.
     pub passage: Passage,

@@ -1,8 +1,8 @@
 //! The log on disk: what an epoch writes, in an order that no crash can turn into a fork.
 //!
 //! Records first, durably: from then on the same leaves come back in the same order, whatever
-//! happens. Then entries and tiles, durably. Then the checkpoint, whole or not at all. A file of the
-//! public log is only ever written before the first checkpoint that covers it, so whatever a
+//! happens. Then entries and tiles, durably. Then the checkpoint, whole or not at all. A file of
+//! the public log is only ever written before the first checkpoint that covers it, so whatever a
 //! published checkpoint covers stays as it is.
 
 use std::collections::BTreeSet;

@@ -1,8 +1,9 @@
-//! The ledger: every run's receipt in a public, append-only log, and the proof of it for its client.
+//! The ledger: every run's receipt in a public, append-only log, and its proof for its client.
 //!
-//! Reading order: `record` is a receipt as it is kept; `records` keeps them until their window ends;
-//! `disk` is every step on files; `log` is what an epoch writes and in which order; `recover` opens
-//! what a crash left; `shelf` reads what is published; `pace` is the thread that closes epochs.
+//! Reading order: `record` is a receipt as it is kept; `records` keeps them until their window
+//! ends; `disk` is every step on files; `log` is what an epoch writes and in which order; `recover`
+//! opens what a crash left; `shelf` reads what is published; `pace` is the thread that closes
+//! epochs.
 //!
 //! Below the folder lies the log as static files (C2SP `tlog-tiles`), for any server of files. The
 //! receipts themselves, whose salts would unblind it, lie beside it, for the node alone.

@@ -216,9 +216,10 @@ fn publish<D: Disk>(
     loop {
         match log.close_epoch(batch.clone(), now_minute()) {
             Ok(head) => {
-                // First the head, then the queue: a receipt is always in one of them.
-                heads.send_replace(Arc::new(head));
+                // Under the lock, so that a receipt is always in the queue or under the head, and
+                // whoever saw the head finds the queue open again.
                 let mut queue = desk.lock();
+                heads.send_replace(Arc::new(head));
                 queue.leaving = Arc::new([]);
                 queue.failing = None;
                 return true;

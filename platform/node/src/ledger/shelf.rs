@@ -35,10 +35,13 @@ impl Head {
     }
 }
 
+/// A full tile's level and index, and the tile.
+type Cached = ((u8, u64), Arc<Subtree>);
+
 /// Tiles on disk, and the last used ones in memory.
 pub(super) struct Shelf {
     dir: PathBuf,
-    cache: Mutex<VecDeque<((u8, u64), Arc<Subtree>)>>,
+    cache: Mutex<VecDeque<Cached>>,
 }
 
 impl Shelf {

@@ -273,7 +273,9 @@ mod a_tile {
 
     proptest! {
         #[test]
-        fn prints_as_it_parses(level in 0u8..=TILE_LEVEL_MAX, index in 0u64..1 << 40, width in 1u16..=256) {
+        fn prints_as_it_parses(
+            level in 0u8..=TILE_LEVEL_MAX, index in 0u64..1 << 40, width in 1u16..=256,
+        ) {
             let tile = tile(Rows::Hashes(level), index, width);
             prop_assert_eq!(tile.to_string().parse(), Ok(tile));
         }
