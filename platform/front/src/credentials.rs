@@ -13,7 +13,9 @@ use zeroize::Zeroizing;
 #[derive(Debug, thiserror::Error)]
 pub enum CredentialsError {
     /// The file cannot be read or written.
-    #[error("the client's credentials cannot be {verb} ({kind}); check the folder's rights and space")]
+    #[error(
+        "the client's credentials cannot be {verb} ({kind}); check the folder's rights and space"
+    )]
     File {
         /// What was attempted.
         verb: &'static str,

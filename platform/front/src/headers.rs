@@ -6,13 +6,13 @@ use std::time::Duration;
 use hyper::HeaderMap;
 use hyper::header::{HeaderName, IF_MATCH, IF_NONE_MATCH, RANGE};
 use notrace_platform_node::SessionKey;
+use notrace_platform_node::rules::Principal;
+use notrace_platform_node::store::Condition;
 use notrace_policy_promise::limits::{RUN_ARG_BYTES_MAX, RUN_ARGS_MAX, RUN_OBJECTS_MAX};
 use notrace_policy_promise::name::ObjectName;
 use notrace_policy_promise::private::Private;
-use notrace_platform_node::rules::Principal;
 use notrace_sdk_wire::code::Code;
 use notrace_sdk_wire::{header, path};
-use notrace_platform_node::store::Condition;
 
 use crate::problem::{Answer, Refused, refuse};
 use crate::translate;
@@ -35,7 +35,8 @@ pub(crate) fn condition(headers: &HeaderMap) -> Answer<Condition> {
 
 /// The idempotency key, scoped to who sent it.
 pub(crate) fn session(headers: &HeaderMap, who: &Principal) -> Answer<Option<SessionKey>> {
-    let Some(key) = single(headers, header_name(header::IDEMPOTENCY_KEY), "Idempotency-Key")? else {
+    let Some(key) = single(headers, header_name(header::IDEMPOTENCY_KEY), "Idempotency-Key")?
+    else {
         return Ok(None);
     };
     let printable = key.bytes().all(|byte| byte.is_ascii_graphic());

@@ -2,6 +2,8 @@
 
 use std::sync::LazyLock;
 
+use notrace_sdk_wire::problem::MEDIA_TYPE;
+use utoipa::openapi::RefOr;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
@@ -39,7 +41,7 @@ use crate::routes::{about, ledger, objects, pools, runs, tasks, transact, watch}
         transact::transact,
         watch::watch,
     ),
-    modifiers(&Credentials),
+    modifiers(&Credentials, &Problems),
     security(("bearer" = [])),
 )]
 struct Surface;
@@ -52,6 +54,30 @@ impl Modify for Credentials {
         let components = document.components.get_or_insert_default();
         let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
         components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
+    }
+}
+
+/// Says that every `Problem` comes as the media type that RFC 9457 gives it.
+struct Problems;
+
+impl Modify for Problems {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        for item in document.paths.paths.values_mut() {
+            let verbs = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete];
+            for operation in verbs.into_iter().flatten() {
+                for (status, response) in &mut operation.responses.responses {
+                    let RefOr::T(response) = response else { continue };
+                    // 503 of the health path is no problem but its own answer.
+                    if status.starts_with(['4', '5']) && status != "503" {
+                        let content = core::mem::take(&mut response.content);
+                        response.content = content
+                            .into_values()
+                            .map(|body| (MEDIA_TYPE.to_owned(), body))
+                            .collect();
+                    }
+                }
+            }
+        }
     }
 }
 

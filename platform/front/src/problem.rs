@@ -4,9 +4,9 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use hyper::header::{ALLOW, CONTENT_TYPE, ETAG, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use hyper::{HeaderMap, StatusCode};
-use notrace_platform_node::Refusal;
-use notrace_policy_promise::name::BadName;
 use notrace_platform_node::rules::Denied;
+use notrace_platform_node::{Refusal, task};
+use notrace_policy_promise::name::BadName;
 use notrace_sdk_wire::code::Code;
 use notrace_sdk_wire::problem::{MEDIA_TYPE, Problem};
 
@@ -145,7 +145,7 @@ impl From<Refusal> for Box<Refused> {
                     message.reveal(|text| problem.detail.clone_from(text));
                 }
             }
-            Refusal::TaskTrapped(kind) => problem.trap = Some(kind.to_string()),
+            Refusal::TaskTrapped(kind) => problem.trap = Some(task::trap(kind).to_owned()),
             Refusal::TaskExhausted(resource) => {
                 problem.exhausted = Some(translate::exhausted(resource));
             }

@@ -82,16 +82,15 @@ pub enum ServeError {
 /// # Cancel  Dropping the future cuts off what is open; nothing acknowledged is lost.
 pub async fn serve(options: ServeOptions, ready: impl FnOnce(&Banner)) -> Result<(), ServeError> {
     let config = configure(&options).map_err(ServeError::Config)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(|_| ServeError::Setup("signals"))?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(|_| ServeError::Setup("signals"))?;
+    let mut terminate =
+        signal(SignalKind::terminate()).map_err(|_| ServeError::Setup("signals"))?;
+    let mut interrupt =
+        signal(SignalKind::interrupt()).map_err(|_| ServeError::Setup("signals"))?;
     let listener = TcpListener::bind(config.listen).await;
-    let listener = listener.map_err(|error| ServeError::Listen {
-        address: config.listen,
-        kind: error.kind(),
-    })?;
+    let listener = listener
+        .map_err(|error| ServeError::Listen { address: config.listen, kind: error.kind() })?;
     let address = listener.local_addr().map_err(|_| ServeError::Setup("its address"))?;
-    let mut identity =
-        Identity::open(&config.dir.join("keys")).map_err(ServeError::Identity)?;
+    let mut identity = Identity::open(&config.dir.join("keys")).map_err(ServeError::Identity)?;
     let tls = identity.tls(&[address.ip()], &config.names).map_err(ServeError::Identity)?;
     let tls_config =
         tls::server_config(identity.authority_pem(), &tls.certificate_pem, &tls.key_pem)

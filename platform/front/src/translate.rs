@@ -1,23 +1,23 @@
 //! Between the node's types and the wire's.
 
 use axum::body::{Body, Bytes};
+use notrace_platform_node::store::Hlc;
+use notrace_platform_node::store::ids;
+use notrace_platform_node::store::{
+    Change, ChangeKind, Consistency, Durability, PoolSpec, Retain, Transport,
+};
+use notrace_platform_node::task::{Refused as ModuleRefused, Resource};
 use notrace_platform_node::{
     HistoryEntry as StoredVersion, Mitigation, PoolInfo, Shredded, TaskAbout, TaskInfo, TaskRef,
     TaskState,
 };
 use notrace_policy_promise::name::{ObjectKey, PoolName, TaskName};
 use notrace_policy_promise::private::Private;
-use notrace_platform_node::task::{Refused as ModuleRefused, Resource};
 use notrace_sdk_wire::object::{Change as WireChange, HistoryEntry, ShredReceipt};
 use notrace_sdk_wire::pool::{self, Pool};
 use notrace_sdk_wire::problem::{Exhausted, Problem};
 use notrace_sdk_wire::watch::WatchEvent;
 use notrace_sdk_wire::{Code, Time, Version, node, task};
-use notrace_platform_node::store::{
-    Change, ChangeKind, Consistency, Durability, PoolSpec, Retain, Transport,
-};
-use notrace_platform_node::store::ids;
-use notrace_platform_node::store::Hlc;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 use std::time::Duration;
@@ -44,9 +44,7 @@ pub(crate) fn time(time: Hlc) -> Time {
 
 pub(crate) fn parse_version(text: &str) -> Answer<ids::Version> {
     let parsed = text.parse::<Version>();
-    parsed
-        .map(stored_version)
-        .map_err(|error| refuse(Code::ParameterMalformed, error.to_string()))
+    parsed.map(stored_version).map_err(|error| refuse(Code::ParameterMalformed, error.to_string()))
 }
 
 pub(crate) fn parse_time(text: &str) -> Answer<Hlc> {
@@ -251,20 +249,23 @@ pub(crate) fn exhausted(resource: Resource) -> Exhausted {
 }
 
 pub(crate) fn module_code(why: &ModuleRefused) -> Code {
-    match why {
-        ModuleRefused::TooLarge { .. } => Code::ModuleTooLarge,
-        ModuleRefused::NoEntry => Code::EntryMissing,
-        ModuleRefused::ImportRefused { .. } => Code::ImportRefused,
-        _ => Code::ModuleMalformed,
-    }
+    // The sandbox's codes are the wire's, word for word.
+    why.code().parse().unwrap_or(Code::ModuleMalformed)
 }
 
 /// What a refused module's problem carries besides its sentence.
 pub(crate) fn module_refusal(why: ModuleRefused, problem: &mut Problem) {
     match why {
-        ModuleRefused::ImportRefused { name, .. } => problem.import = Some(name),
-        ModuleRefused::Truncated { offset, .. } | ModuleRefused::Malformed { offset, .. } => {
-            problem.offset = Some(offset);
+        ModuleRefused::Import(import) => {
+            problem.import = Some(import.name.to_string());
+            problem.nearest = import.near.map(|near| near.to_string());
+        }
+        ModuleRefused::Truncated { offset, .. }
+        | ModuleRefused::Malformed { offset, .. }
+        | ModuleRefused::Feature { offset, .. } => problem.offset = Some(offset),
+        ModuleRefused::TooLarge { bytes, bytes_max } => {
+            problem.used = Some(bytes);
+            problem.limit = Some(bytes_max);
         }
         _ => {}
     }

@@ -245,7 +245,8 @@ impl FileTask {
         let wall = self.timeout_ms.unwrap_or((task.wall.as_millis() as u64).min(wall_max));
         task.fuel = within("task.fuel", fuel, 1_000, 1 << 50)?;
         task.memory_bytes = within("task.memory_mib", memory, 1, 4096)? << 20;
-        task.output_bytes = within("task.output_mib", output, 1, mib(ANSWER_BYTES_MAX as u64))? << 20;
+        task.output_bytes =
+            within("task.output_mib", output, 1, mib(ANSWER_BYTES_MAX as u64))? << 20;
         let wall_max = within("task.timeout_ms_max", wall_max, 1, 600_000)?;
         task.wall_max = Duration::from_millis(wall_max);
         task.wall = Duration::from_millis(within("task.timeout_ms", wall, 1, wall_max)?);

@@ -122,7 +122,11 @@ impl Identity {
 
     /// A certificate for TLS on these addresses and names.
     /// # Errors  [`IdentityError::NoCrypto`] if a name cannot stand in a certificate.
-    pub fn tls(&self, addresses: &[IpAddr], names: &[String]) -> Result<TlsIdentity, IdentityError> {
+    pub fn tls(
+        &self,
+        addresses: &[IpAddr],
+        names: &[String],
+    ) -> Result<TlsIdentity, IdentityError> {
         let names: Vec<String> = ["localhost", "127.0.0.1", "::1"]
             .into_iter()
             .map(str::to_owned)

@@ -67,5 +67,6 @@ pub mod store {
 
 /// Why a module or a run was refused.
 pub mod task {
+    pub use crate::refusal::{resource, trap};
     pub use notrace_runtime_worker::{Refused, Resource, TrapKind};
 }

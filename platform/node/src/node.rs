@@ -113,12 +113,9 @@ impl Node {
         });
         let (store, keys) = (open_store(&config)?, open_keys(&config)?);
         let ledger = open_ledger(&config, &identity)?;
-        let codes = CodeCache::open(
-            &config.dir.join("cache"),
-            identity.cache_key(),
-            CODE_CACHE_BYTES_MAX,
-        )
-        .map_err(|_| StartError::Step("open the cache of compiled code"))?;
+        let codes =
+            CodeCache::open(&config.dir.join("cache"), identity.cache_key(), CODE_CACHE_BYTES_MAX)
+                .map_err(|_| StartError::Step("open the cache of compiled code"))?;
         let workers = workers.await.map_err(StartError::Workers)?;
         let posture = posture::survey(&workers.fences());
         require(&config, &posture)?;
@@ -193,11 +190,7 @@ impl Node {
 
     /// The receipt of a run, waiting for its epoch up to `wait`.
     /// # Errors  [`Refusal::ReceiptUnknown`]
-    pub async fn receipt(
-        &self,
-        id: &str,
-        wait: Option<Duration>,
-    ) -> Result<ReceiptState, Refusal> {
+    pub async fn receipt(&self, id: &str, wait: Option<Duration>) -> Result<ReceiptState, Refusal> {
         let id = id.parse().map_err(|_| Refusal::ReceiptUnknown)?;
         crate::ledger::fetch(&self.0.ledger, id, wait).await
     }

@@ -292,9 +292,7 @@ impl SealedOp {
             Self::Delete { key, condition } => {
                 Op::Delete { key: key.clone(), condition: *condition }
             }
-            Self::Check { key, condition } => {
-                Op::Check { key: key.clone(), condition: *condition }
-            }
+            Self::Check { key, condition } => Op::Check { key: key.clone(), condition: *condition },
         })
     }
 }

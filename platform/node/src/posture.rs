@@ -43,8 +43,7 @@ impl Mitigation {
 pub(crate) fn survey(fences: &[(Fence, State)]) -> Vec<Mitigation> {
     let fences = fences.iter().map(|(fence, state)| {
         let Words { name, required, meaning, remedy } = words(*fence);
-        let state =
-            if *state == State::On { MitigationState::On } else { MitigationState::Off };
+        let state = if *state == State::On { MitigationState::On } else { MitigationState::Off };
         Mitigation { name, state, required, meaning, remedy }
     });
     fences.chain(host()).collect()
@@ -52,9 +51,9 @@ pub(crate) fn survey(fences: &[(Fence, State)]) -> Vec<Mitigation> {
 
 /// Whether no process of a run could have left a core dump, for receipts.
 pub(crate) fn no_core_dumps(posture: &[Mitigation]) -> bool {
-    ["no_core_dump", "not_dumpable"].iter().all(|name| {
-        posture.iter().any(|mitigation| mitigation.name == *name && mitigation.is_on())
-    })
+    ["no_core_dump", "not_dumpable"]
+        .iter()
+        .all(|name| posture.iter().any(|mitigation| mitigation.name == *name && mitigation.is_on()))
 }
 
 /// Whether freed memory is zeroed by the kernel, for receipts.
@@ -81,9 +80,12 @@ const KERNEL: &str = "Run a kernel, and a container rule, that offers it.";
 
 fn words(fence: Fence) -> Words {
     let (name, required, meaning, remedy) = match fence {
-        Fence::UserNamespace => {
-            ("user_namespace", false, "A worker's user has no rights outside its namespace.", USERNS)
-        }
+        Fence::UserNamespace => (
+            "user_namespace",
+            false,
+            "A worker's user has no rights outside its namespace.",
+            USERNS,
+        ),
         Fence::MountNamespace => {
             ("mount_namespace", true, "The host's mounts do not exist for a worker.", USERNS)
         }

@@ -76,10 +76,10 @@ pub enum Refusal {
         exit: Option<i32>,
     },
     /// The task trapped.
-    #[error("the task trapped: {0}")]
+    #[error("the task trapped: {}", trap(*.0))]
     TaskTrapped(TrapKind),
     /// The task used up one of its bounds.
-    #[error("the task used up its {0}")]
+    #[error("the task used up its {}", resource(*.0))]
     TaskExhausted(Resource),
     /// The worker was ended by one of its fences.
     #[error("the task's worker was stopped by a fence")]
@@ -101,6 +101,39 @@ pub enum Refusal {
     /// What should not happen. The sentence names our own part, never data.
     #[error("the node failed in {0}")]
     Internal(&'static str),
+}
+
+impl core::fmt::Debug for Refusal {
+    /// Prints the sentence. What a task said of itself is not part of it.
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        core::fmt::Display::fmt(self, f)
+    }
+}
+
+/// The kind of trap, as WebAssembly names it.
+pub fn trap(kind: TrapKind) -> &'static str {
+    match kind {
+        TrapKind::Unreachable => "unreachable",
+        TrapKind::StackOverflow => "call stack exhausted",
+        TrapKind::MemoryOutOfBounds => "out of bounds memory access",
+        TrapKind::TableOutOfBounds => "out of bounds table access",
+        TrapKind::BadSignature => "indirect call type mismatch",
+        TrapKind::Arithmetic => "integer divide by zero, overflow or a bad conversion",
+        TrapKind::Convention => "a breach of the component model's rules",
+        TrapKind::TooMuchAtOnce => "more asked of the host than one call may",
+        TrapKind::NotStarted => "it could not be started",
+        TrapKind::Other => "a trap of another kind",
+    }
+}
+
+/// What a task used up, in a word.
+pub fn resource(resource: Resource) -> &'static str {
+    match resource {
+        Resource::Fuel => "fuel",
+        Resource::Time => "time",
+        Resource::Memory => "memory",
+        Resource::Output => "output",
+    }
 }
 
 impl From<Denied> for Refusal {

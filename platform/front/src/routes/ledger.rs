@@ -3,7 +3,7 @@
 use axum::extract::{Path, Request, State};
 use axum::response::IntoResponse;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
-use notrace_sdk_wire::Code;
+use notrace_sdk_wire::{Code, Problem};
 
 use crate::problem::{Answer, refuse};
 use crate::query::Query;
@@ -39,7 +39,7 @@ pub(super) async fn checkpoint(State(front): State<Front>, request: Request) -> 
     ),
     responses(
         (status = 200, description = "The tile", body = Vec<u8>, content_type = "application/octet-stream"),
-        (status = 404, description = "No such tile", body = Problem, content_type = "application/problem+json")
+        (status = 404, description = "No such tile", body = Problem)
     ),
 )]
 pub(super) async fn tile(

@@ -62,10 +62,7 @@ pub(crate) fn router(node: Node, certificate_sha256: Arc<str>) -> Router {
         )
         .route(
             "/v1/objects/{pool}/{*key}",
-            get(objects::get)
-                .put(objects::put)
-                .delete(objects::delete)
-                .fallback(objects::verbs),
+            get(objects::get).put(objects::put).delete(objects::delete).fallback(objects::verbs),
         )
         .route("/v1/watch/{pool}", get(watch::watch).fallback(about::get_only))
         .fallback(any(|| async {

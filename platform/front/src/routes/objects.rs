@@ -3,19 +3,19 @@
 use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, Request, State};
-use axum::response::{IntoResponse, Response};
+use axum::response::IntoResponse;
 use hyper::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderValue,
 };
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method, StatusCode};
+use notrace_platform_node::rules::Action;
+use notrace_platform_node::store::At;
 use notrace_platform_node::{Got, Place};
 use notrace_policy_promise::limits::{LIST_ENTRIES_MAX, OBJECT_BYTES_MAX};
 use notrace_policy_promise::name::{ObjectKey, ObjectName, PoolName};
-use notrace_platform_node::rules::Action;
-use notrace_sdk_wire::object::{History, ObjectEntry, ObjectList, Stored};
-use notrace_sdk_wire::{Code, header};
-use notrace_platform_node::store::At;
+use notrace_sdk_wire::object::{History, ObjectEntry, ObjectList, ShredReceipt, Stored};
+use notrace_sdk_wire::{Code, Problem, header};
 
 use crate::problem::{Answer, bad_body, method_not_allowed, refuse};
 use crate::query::Query;
@@ -43,10 +43,10 @@ pub(super) async fn verbs() -> impl IntoResponse {
     responses(
         (status = 201, description = "A new object", body = Stored),
         (status = 200, description = "Its next version", body = Stored),
-        (status = 404, description = "No such pool", body = Problem, content_type = "application/problem+json"),
-        (status = 412, description = "Not at that version", body = Problem, content_type = "application/problem+json"),
-        (status = 413, description = "Too large", body = Problem, content_type = "application/problem+json"),
-        (status = 507, description = "Out of space", body = Problem, content_type = "application/problem+json")
+        (status = 404, description = "No such pool", body = Problem),
+        (status = 412, description = "Not at that version", body = Problem),
+        (status = 413, description = "Too large", body = Problem),
+        (status = 507, description = "Out of space", body = Problem)
     ),
 )]
 pub(super) async fn put(
@@ -92,9 +92,9 @@ pub(super) async fn put(
     responses(
         (status = 200, description = "The value", body = Vec<u8>, content_type = "application/octet-stream"),
         (status = 206, description = "A part of it", body = Vec<u8>, content_type = "application/octet-stream"),
-        (status = 404, description = "No such object", body = Problem, content_type = "application/problem+json"),
-        (status = 410, description = "Shredded, or no longer kept", body = Problem, content_type = "application/problem+json"),
-        (status = 416, description = "Beyond its end", body = Problem, content_type = "application/problem+json")
+        (status = 404, description = "No such object", body = Problem),
+        (status = 410, description = "Shredded, or no longer kept", body = Problem),
+        (status = 416, description = "Beyond its end", body = Problem)
     ),
 )]
 pub(super) async fn get(
@@ -173,7 +173,7 @@ fn history(front: &Front, name: &ObjectName, query: &Query) -> Answer {
     ),
     responses(
         (status = 200, description = "The objects", body = ObjectList),
-        (status = 404, description = "No such pool", body = Problem, content_type = "application/problem+json")
+        (status = 404, description = "No such pool", body = Problem)
     ),
 )]
 pub(super) async fn list(
@@ -216,8 +216,8 @@ pub(super) async fn list(
     responses(
         (status = 204, description = "A tombstone stands"),
         (status = 200, description = "The keys are gone", body = ShredReceipt),
-        (status = 404, description = "No such object", body = Problem, content_type = "application/problem+json"),
-        (status = 412, description = "Not at that version", body = Problem, content_type = "application/problem+json")
+        (status = 404, description = "No such object", body = Problem),
+        (status = 412, description = "Not at that version", body = Problem)
     ),
 )]
 pub(super) async fn delete(

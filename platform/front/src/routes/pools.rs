@@ -4,10 +4,11 @@ use axum::Json;
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use hyper::StatusCode;
-use notrace_policy_promise::name::PoolName;
 use notrace_platform_node::rules::Action;
-use notrace_sdk_wire::Code;
-use notrace_sdk_wire::pool::{PoolList, PoolSpec};
+use notrace_policy_promise::name::PoolName;
+use notrace_sdk_wire::object::ShredReceipt;
+use notrace_sdk_wire::pool::{Pool, PoolList, PoolSpec};
+use notrace_sdk_wire::{Code, Problem};
 
 use crate::limits::JSON_BYTES_MAX;
 use crate::problem::{Answer, bad_body, method_not_allowed, refuse};
@@ -35,8 +36,8 @@ const FIELDS: [&str; 5] = ["retain", "durability", "consistency", "transport", "
     responses(
         (status = 201, description = "Created", body = Pool),
         (status = 200, description = "There already, with these settings", body = Pool),
-        (status = 400, description = "Malformed", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "There already, with other settings", body = Problem, content_type = "application/problem+json")
+        (status = 400, description = "Malformed", body = Problem),
+        (status = 409, description = "There already, with other settings", body = Problem)
     ),
 )]
 pub(super) async fn create(
@@ -69,7 +70,7 @@ pub(super) async fn create(
     ),
     responses(
         (status = 200, description = "The pool", body = Pool),
-        (status = 404, description = "No such pool", body = Problem, content_type = "application/problem+json")
+        (status = 404, description = "No such pool", body = Problem)
     ),
 )]
 pub(super) async fn show(
@@ -113,7 +114,7 @@ pub(super) async fn list(State(front): State<Front>, request: Request) -> Answer
     ),
     responses(
         (status = 200, description = "The keys are gone", body = ShredReceipt),
-        (status = 404, description = "No such pool", body = Problem, content_type = "application/problem+json")
+        (status = 404, description = "No such pool", body = Problem)
     ),
 )]
 pub(super) async fn shred(

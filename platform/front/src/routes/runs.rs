@@ -5,11 +5,11 @@ use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::{HeaderMap, StatusCode};
+use notrace_platform_node::rules::Action;
 use notrace_platform_node::{Call, ReceiptState};
 use notrace_policy_promise::limits::INPUT_BYTES_MAX;
-use notrace_platform_node::rules::Action;
 use notrace_sdk_wire::run::{PROOF_MEDIA_TYPE, ReceiptPending};
-use notrace_sdk_wire::{Code, header, path};
+use notrace_sdk_wire::{Code, Problem, header, path};
 
 use crate::limits::RECEIPT_WAIT_MAX;
 use crate::problem::{Answer, Refused, bad_body, method_not_allowed, refuse};
@@ -39,13 +39,13 @@ pub(super) async fn post_only() -> Response {
     request_body(content = Vec<u8>, content_type = "application/octet-stream"),
     responses(
         (status = 200, description = "The answer; `Notrace-Receipt` says where the receipt will be", body = Vec<u8>, content_type = "application/octet-stream"),
-        (status = 403, description = "Not permitted", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "No such task, pool or object", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "Still compiling", body = Problem, content_type = "application/problem+json"),
-        (status = 413, description = "Too large", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "The task failed, trapped or used up a bound", body = Problem, content_type = "application/problem+json"),
-        (status = 429, description = "No worker free in time", body = Problem, content_type = "application/problem+json"),
-        (status = 451, description = "A label forbids", body = Problem, content_type = "application/problem+json")
+        (status = 403, description = "Not permitted", body = Problem),
+        (status = 404, description = "No such task, pool or object", body = Problem),
+        (status = 409, description = "Still compiling", body = Problem),
+        (status = 413, description = "Too large", body = Problem),
+        (status = 422, description = "The task failed, trapped or used up a bound", body = Problem),
+        (status = 429, description = "No worker free in time", body = Problem),
+        (status = 451, description = "A label forbids", body = Problem)
     ),
 )]
 pub(super) async fn run(
@@ -102,7 +102,7 @@ pub(super) async fn run(
     responses(
         (status = 200, description = "A C2SP tlog-proof", body = String, content_type = "text/plain"),
         (status = 202, description = "Not in the log yet", body = ReceiptPending),
-        (status = 404, description = "No such receipt", body = Problem, content_type = "application/problem+json")
+        (status = 404, description = "No such receipt", body = Problem)
     ),
 )]
 pub(super) async fn receipt(

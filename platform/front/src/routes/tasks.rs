@@ -10,12 +10,12 @@ use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use hyper::StatusCode;
 use hyper::header::{CONTENT_TYPE, HeaderValue, LOCATION};
+use notrace_platform_node::rules::Action;
 use notrace_platform_node::{TaskState, Upload};
 use notrace_policy_promise::limits::{LIST_ENTRIES_MAX, MODULE_BYTES_MAX};
 use notrace_policy_promise::name::TaskName;
-use notrace_platform_node::rules::Action;
-use notrace_sdk_wire::task::{self, TaskEvent, TaskList};
-use notrace_sdk_wire::{Code, path};
+use notrace_sdk_wire::task::{self, Task, TaskAccepted, TaskEvent, TaskList};
+use notrace_sdk_wire::{Code, Problem, path};
 
 use crate::problem::{Answer, Refused, bad_body, method_not_allowed, refuse};
 use crate::query::Query;
@@ -51,10 +51,10 @@ pub(super) async fn verbs() -> Response {
         (status = 201, description = "Registered", body = TaskAccepted),
         (status = 200, description = "Known already", body = TaskAccepted),
         (status = 202, description = "Still compiling; see `Location`", body = TaskAccepted),
-        (status = 400, description = "Not a module", body = Problem, content_type = "application/problem+json"),
-        (status = 412, description = "The name is taken", body = Problem, content_type = "application/problem+json"),
-        (status = 413, description = "Too large", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "An import is refused", body = Problem, content_type = "application/problem+json")
+        (status = 400, description = "Not a module", body = Problem),
+        (status = 412, description = "The name is taken", body = Problem),
+        (status = 413, description = "Too large", body = Problem),
+        (status = 422, description = "An import is refused", body = Problem)
     ),
 )]
 pub(super) async fn upload(State(front): State<Front>, request: Request) -> Answer {
@@ -119,7 +119,7 @@ pub(super) async fn list(State(front): State<Front>, request: Request) -> Answer
     ),
     responses(
         (status = 200, description = "The task", body = Task),
-        (status = 404, description = "No such task", body = Problem, content_type = "application/problem+json")
+        (status = 404, description = "No such task", body = Problem)
     ),
 )]
 pub(super) async fn show(
@@ -146,7 +146,7 @@ pub(super) async fn show(
     ),
     responses(
         (status = 204, description = "Removed"),
-        (status = 404, description = "No such task", body = Problem, content_type = "application/problem+json")
+        (status = 404, description = "No such task", body = Problem)
     ),
 )]
 pub(super) async fn remove(
@@ -173,7 +173,7 @@ pub(super) async fn remove(
     ),
     responses(
         (status = 200, description = "Server-sent events", body = TaskEvent, content_type = "text/event-stream"),
-        (status = 404, description = "No such task", body = Problem, content_type = "application/problem+json")
+        (status = 404, description = "No such task", body = Problem)
     ),
 )]
 pub(super) async fn events(
@@ -190,7 +190,7 @@ pub(super) async fn events(
         let mut progress = progress?;
         let state = progress.next().await;
         let after = (state == TaskState::Compiling).then_some(());
-        let event = event(&state, progress.elapsed(), progress.failure());
+        let event = event(&state, progress.elapsed(), progress.failure().map(Into::into));
         Some((Ok::<_, Infallible>(event), after.map(|()| progress)))
     });
     let keep_alive = KeepAlive::new().interval(HEARTBEAT);

@@ -6,13 +6,13 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use notrace_platform_node::TransactOp;
+use notrace_platform_node::rules::Action;
+use notrace_platform_node::store::Condition;
 use notrace_policy_promise::limits::{OBJECT_BYTES_MAX, TRANSACT_OPS_MAX};
 use notrace_policy_promise::name::PoolName;
 use notrace_policy_promise::private::Private;
-use notrace_platform_node::rules::Action;
 use notrace_sdk_wire::transact::{Transact, TransactOp as WireOp, Transacted};
-use notrace_sdk_wire::{Code, Version};
-use notrace_platform_node::store::Condition;
+use notrace_sdk_wire::{Code, Problem, Version};
 use zeroize::Zeroize as _;
 
 use crate::limits::TRANSACT_BYTES_MAX;
@@ -38,8 +38,8 @@ pub(super) async fn verbs() -> Response {
     request_body(content = Transact),
     responses(
         (status = 200, description = "Done", body = Transacted),
-        (status = 400, description = "Malformed", body = Problem, content_type = "application/problem+json"),
-        (status = 412, description = "A condition did not hold; `index` says which", body = Problem, content_type = "application/problem+json")
+        (status = 400, description = "Malformed", body = Problem),
+        (status = 412, description = "A condition did not hold; `index` says which", body = Problem)
     ),
 )]
 pub(super) async fn transact(
@@ -64,7 +64,8 @@ pub(super) async fn transact(
         refused.problem.limit = Some(TRANSACT_OPS_MAX as u64);
         return Err(refused);
     }
-    let ops = (0..).zip(body.ops).map(|(index, op)| parse(index, op)).collect::<Answer<Vec<_>>>()?;
+    let ops =
+        (0..).zip(body.ops).map(|(index, op)| parse(index, op)).collect::<Answer<Vec<_>>>()?;
     let place = front.node.transact(&pool, ops, session).await?;
     let body = Transacted {
         version: translate::version(place.version),
@@ -104,9 +105,7 @@ fn parse(index: u32, op: WireOp) -> Answer<TransactOp> {
 }
 
 fn required(version: Option<Version>, otherwise: Condition) -> Condition {
-    version.map_or(otherwise, |version| {
-        Condition::VersionIs(translate::stored_version(version))
-    })
+    version.map_or(otherwise, |version| Condition::VersionIs(translate::stored_version(version)))
 }
 
 fn at(index: u32, detail: &str) -> Box<crate::problem::Refused> {

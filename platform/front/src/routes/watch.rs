@@ -8,11 +8,12 @@ use axum::response::IntoResponse;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::stream;
 use notrace_platform_node::Node;
-use notrace_policy_promise::name::PoolName;
 use notrace_platform_node::rules::Action;
-use notrace_sdk_wire::{Code, watch};
 use notrace_platform_node::store::Change;
 use notrace_platform_node::store::ids::Version;
+use notrace_policy_promise::name::PoolName;
+use notrace_sdk_wire::watch::WatchEvent;
+use notrace_sdk_wire::{Code, Problem, watch};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::limits::{WATCH_BATCH_MAX, WATCH_HEARTBEAT};
@@ -49,7 +50,7 @@ struct Watch {
     ),
     responses(
         (status = 200, description = "Server-sent events", body = WatchEvent, content_type = "text/event-stream"),
-        (status = 410, description = "Some of them are no longer kept", body = Problem, content_type = "application/problem+json")
+        (status = 410, description = "Some of them are no longer kept", body = Problem)
     ),
 )]
 pub(super) async fn watch(
@@ -89,8 +90,7 @@ impl Watch {
     fn read(&mut self) -> Result<(), notrace_platform_node::Refusal> {
         // The frontier first: what comes between the two reads is then read again, not lost.
         let frontier = self.node.frontier();
-        let changes =
-            self.node.changes(&self.pool, &self.prefix, self.seen, WATCH_BATCH_MAX)?;
+        let changes = self.node.changes(&self.pool, &self.prefix, self.seen, WATCH_BATCH_MAX)?;
         self.seen = match changes.last() {
             Some(last) => last.version,
             None => self.seen.max(frontier),

@@ -1,6 +1,7 @@
 //! May this principal run this task on these objects?
 
 use notrace_policy_promise::limits::RUN_OBJECTS_MAX;
+use notrace_policy_promise::name::ObjectName;
 use notrace_policy_rules::{Access, Asked, Denied, Grant, Handle, Seen};
 use notrace_store_objects::Transport;
 
@@ -15,20 +16,18 @@ pub(super) fn admit(node: &Node, call: &Call) -> Result<Grant, Refusal> {
         return Err(Denied::TooManyObjects.into());
     }
     let handles = node.store().read(|objects| {
-        let handle = |object: &_| -> Result<Handle, Refusal> {
-            let notrace_policy_promise::name::ObjectName { pool, .. } = object;
-            let spec = objects.pool(pool).map(|pool| &pool.spec);
+        let handle = |object: &ObjectName| {
+            let spec = objects.pool(&object.pool).map(|pool| pool.spec);
             let spec = spec.ok_or(Refusal::PoolUnknown)?;
             Ok(Handle {
                 object: object.clone(),
                 access: Access::Read,
-                label: spec.label.clone(),
                 sealed_only: spec.transport == Transport::Sealed,
+                label: spec.label,
             })
         };
-        call.objects.iter().map(handle).collect::<Result<Vec<_>, _>>()
+        call.objects.iter().map(handle).collect::<Result<Vec<_>, Refusal>>()
     })?;
-    let asked =
-        Asked { principal: &call.principal, task: call.task, handles, seen: Seen::Plain };
+    let asked = Asked { principal: &call.principal, task: call.task, handles, seen: Seen::Plain };
     Ok(notrace_policy_rules::admit(node.rules(), asked)?)
 }

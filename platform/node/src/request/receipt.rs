@@ -63,10 +63,7 @@ pub(super) fn receipt(
         request: Commitment::to(&nonce, &[]),
         scrub: scrub_facts(node, scrubbed),
         check: ScrubCheck::None,
-        span: Span::between(
-            asked.began_unix_micros / 1_000_000,
-            clock::unix_micros() / 1_000_000,
-        ),
+        span: Span::between(asked.began_unix_micros / 1_000_000, clock::unix_micros() / 1_000_000),
     };
     let appended = node.ledger().append(receipt, salt).map_err(|_| Refusal::Unavailable)?;
     Ok(Reply { answer: verdict.answer, receipt: appended.id })

@@ -24,7 +24,10 @@ pub(super) async fn run(
 ) -> Result<(Outcome, Residue), Refusal> {
     let code = node.code(grant.task()).await?;
     if call.args.len() > RUN_ARGS_MAX {
-        return Err(Refusal::TooMuch { what: "the number of arguments", most: RUN_ARGS_MAX as u64 });
+        return Err(Refusal::TooMuch {
+            what: "the number of arguments",
+            most: RUN_ARGS_MAX as u64,
+        });
     }
     let bounds = &node.config().task;
     let wall = call.timeout.unwrap_or(bounds.wall);

@@ -251,11 +251,7 @@ impl Node {
         Ok(())
     }
 
-    async fn compile(
-        &self,
-        digest: Digest,
-        module: &Private<Vec<u8>>,
-    ) -> Result<Facts, Failure> {
+    async fn compile(&self, digest: Digest, module: &Private<Vec<u8>>) -> Result<Facts, Failure> {
         let compiled = self.workers().compile(digest, module).await;
         let compiled = compiled.map_err(|error| match error {
             CompileError::Refused(why) => Failure::Refused(why),
@@ -319,7 +315,8 @@ impl Node {
     pub fn tasks(&self, after: Option<Digest>, limit: usize) -> (Vec<TaskInfo>, bool) {
         let names = self.names();
         self.tasks_table().with(|tasks| {
-            let rest = tasks.iter().filter(|(digest, _)| after.is_none_or(|after| **digest > after));
+            let rest =
+                tasks.iter().filter(|(digest, _)| after.is_none_or(|after| **digest > after));
             let mut rest = rest.map(|(_, entry)| info(entry, &names));
             let page: Vec<TaskInfo> = rest.by_ref().take(limit).collect();
             (page, rest.next().is_some())
@@ -334,7 +331,6 @@ impl Node {
             Ok(Progress::follow(entry.states.subscribe()))
         })
     }
-
 }
 
 /// What compiling found out.

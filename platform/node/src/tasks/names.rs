@@ -21,7 +21,8 @@ impl Node {
                 let name = name_object(name)?;
                 let got = self.get(&name, At::Latest).map_err(|_| Refusal::TaskUnknown)?;
                 let text = got.value.reveal(|text| String::from_utf8(text.clone()).ok());
-                text.and_then(|text| text.parse().ok()).ok_or(Refusal::Internal("reading a name"))?
+                text.and_then(|text| text.parse().ok())
+                    .ok_or(Refusal::Internal("reading a name"))?
             }
         };
         let known = self.tasks_table().with(|tasks| tasks.contains_key(&digest));
@@ -76,8 +77,7 @@ impl Node {
             return if same { Ok(()) } else { Err(mismatch) };
         }
         let value = Private::new(digest.to_string().into_bytes());
-        let condition =
-            if condition == Condition::Always { Condition::Absent } else { condition };
+        let condition = if condition == Condition::Always { Condition::Absent } else { condition };
         self.put(&object, value, condition, None).await.map(drop)
     }
 

@@ -200,6 +200,8 @@ fn trust_needs_an_origin_and_a_key() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn no_sequence_of_changes_makes_another_truth(
         seed in 0u8..20, more in 0u8..20,

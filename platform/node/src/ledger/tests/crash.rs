@@ -3,8 +3,8 @@
 //! A run of epochs is recorded step by step. For each prefix of the steps a folder is built as a
 //! crash there could leave it: after a kill everything done so far is there, the last write
 //! perhaps torn; after a loss of power whatever was not synced may be there, be torn, or be
-//! missing, each file and each name on its own. From each such folder the ledger must open, hold all that
-//! was published, and go on with the same leaves in the same order.
+//! missing, each file and each name on its own. From each such folder the ledger must open, hold
+//! all that was published, and go on with the same leaves in the same order.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
