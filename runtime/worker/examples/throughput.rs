@@ -97,6 +97,7 @@ async fn unloaded(supervisor: &Supervisor, code: &Code) -> Result<()> {
 /// As many callers as given, each with its next job at once.
 async fn loaded(supervisor: &Supervisor, code: &Code, callers: u64, span: Duration) -> Result<()> {
     let (began, busy_before) = (Instant::now(), processor_time()?);
+    let faults_before = ticks("/proc/self/stat", 8..9)?;
     let mut tasks = Vec::new();
     for _ in 0..callers {
         let (supervisor, code) = (supervisor.clone(), code.clone());
@@ -119,9 +120,10 @@ async fn loaded(supervisor: &Supervisor, code: &Code, callers: u64, span: Durati
     let (span, busy) = (began.elapsed(), processor_time()? - busy_before);
     let count = took.len() as f64;
     say(format_args!(
-        "{callers} callers: {:.0} runs/s, {:.0} us of processor time each; {}",
+        "{callers} callers: {:.0} runs/s; each {:.0} us of processor time, {:.0} faults; {}",
         count / span.as_secs_f64(),
         busy.as_secs_f64() * 1e6 / count,
+        (ticks("/proc/self/stat", 8..9)? - faults_before) as f64 / count,
         spread(took)?
     ));
     Ok(())
