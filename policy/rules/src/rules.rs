@@ -29,7 +29,9 @@ pub struct Rules {
 impl Rules {
     /// The rules of a node with one owner.
     pub fn of_one_owner() -> Self {
-        Self { text: "v1\nowner may everything\nanyone else may nothing\nsealed pools sealed only\n" }
+        Self {
+            text: "v1\nowner may everything\nanyone else may nothing\nsealed pools sealed only\n",
+        }
     }
 
     /// The rules in words, the preimage of [`Rules::digest`].
