@@ -121,8 +121,8 @@ impl fmt::Display for World {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             World::Task => "notrace:task/task",
-            World::WasiCommand => "wasi:cli/command",
-            World::WasiPreview1 => "wasi:cli/command (preview 1)",
+            // One world to whoever uploads: preview 1 is how older toolchains spell it.
+            World::WasiCommand | World::WasiPreview1 => "wasi:cli/command",
         })
     }
 }

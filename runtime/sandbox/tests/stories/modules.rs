@@ -26,7 +26,7 @@ mod a_module {
         assert_eq!(check("command_false").unwrap().world, World::WasiCommand);
         let echo = check("echo").unwrap();
         assert_eq!(echo.world, World::WasiPreview1);
-        assert_eq!(echo.world.to_string(), "wasi:cli/command (preview 1)");
+        assert_eq!(echo.world.to_string(), "wasi:cli/command");
         let imports: Vec<_> = echo.imports.iter().map(|name| name.as_str()).collect();
         assert_eq!(imports, ["wasi_snapshot_preview1.fd_read", "wasi_snapshot_preview1.fd_write"]);
         assert!(echo.beyond_world.is_empty());
