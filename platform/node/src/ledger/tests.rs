@@ -184,7 +184,8 @@ mod a_ledger {
 
     #[tokio::test]
     async fn that_lost_what_it_published_does_not_open() {
-        let lose: [(&str, fn(&Path)); 5] = [
+        type Loss = (&'static str, fn(&Path));
+        let lose: [Loss; 5] = [
             ("the checkpoint", |ledger| fs::remove_file(ledger.join("checkpoint")).unwrap()),
             ("a tile at the edge", |ledger| {
                 fs::remove_file(ledger.join("tile/0/001.p/44")).unwrap();
