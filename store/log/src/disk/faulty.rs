@@ -93,6 +93,11 @@ impl FaultyDisk {
         self.inner().steps
     }
 
+    /// Bytes of all files.
+    pub fn used(&self) -> u64 {
+        self.inner().used()
+    }
+
     /// Makes step `step`, counted from 1, fail halfway and all after it fail at once.
     pub fn crash_at(&self, step: u64) {
         self.inner().faults.crash_at = Some(step);
@@ -217,6 +222,11 @@ impl Inner {
         Ok(self.faults.crashed)
     }
 
+    fn used(&self) -> u64 {
+        let living = self.names.values().filter_map(|number| self.files.get(number));
+        living.map(|content| content.now.len() as u64).sum()
+    }
+
     fn finish(halfway: bool) -> io::Result<()> {
         if halfway { Err(ErrorKind::BrokenPipe.into()) } else { Ok(()) }
     }
@@ -323,8 +333,7 @@ impl DiskFile for FaultyFile {
             bytes.truncate(inner.faults.write_at_most.unwrap_or(bytes.len()));
             let offset = usize::try_from(offset).map_err(|_| ErrorKind::FileTooLarge)?;
             if let Some(capacity) = inner.faults.capacity {
-                let living = inner.names.values().filter_map(|number| inner.files.get(number));
-                let used: u64 = living.map(|content| content.now.len() as u64).sum();
+                let used = inner.used();
                 let own = content(inner, number)?.now.len();
                 let free = capacity.saturating_sub(used) as usize;
                 bytes.truncate((own + free).saturating_sub(offset));
