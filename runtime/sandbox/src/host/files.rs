@@ -102,10 +102,15 @@ impl Files {
         names.into_iter().map(|name| (name.clone(), is_file(&name))).collect()
     }
 
-    /// The place of the first file below a folder.
-    pub(crate) fn first_below(&self, folder: &str) -> u64 {
-        let inside = |path: &String| folder.is_empty() || path.starts_with(&format!("{folder}/"));
-        self.paths().skip(1).position(|path| inside(&path)).map_or(u64::MAX, |at| at as u64)
+    /// The full path of what was found, without a slash before it.
+    pub(crate) fn path(&self, node: &Node) -> String {
+        match node {
+            Node::Folder(folder) => folder.clone(),
+            Node::File(file) => {
+                let name = self.files.get(*file).map_or("", |(name, _)| name);
+                format!("{OBJECTS}/{name}")
+            }
+        }
     }
 
     fn file(&self, full: &str) -> Option<usize> {

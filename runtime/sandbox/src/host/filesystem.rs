@@ -1,5 +1,6 @@
 //! `wasi:filesystem`: one read-only folder, `/`, in memory.
 
+use sha2::{Digest, Sha256};
 use wasmtime::component::Resource;
 
 use super::State;
@@ -63,16 +64,14 @@ impl State {
         }
     }
 
-    /// A number that tells files apart within this run, as inode numbers do.
+    /// A number that tells files and folders apart, as inode numbers do: a hash of the path.
     fn hash_of(&self, node: &Node) -> MetadataHashValue {
-        match node {
-            Node::File(file) => MetadataHashValue { lower: *file as u64, upper: 1 },
-            // Folders are told apart by their first file below and their depth.
-            Node::Folder(folder) => {
-                let depth = folder.split('/').filter(|step| !step.is_empty()).count() as u64;
-                MetadataHashValue { lower: self.files.first_below(folder), upper: 2 + depth }
-            }
-        }
+        let hash = Sha256::digest(self.files.path(node));
+        let (lower, rest) = hash.split_at(8);
+        let number = |bytes: &[u8]| {
+            bytes.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))
+        };
+        MetadataHashValue { lower: number(lower), upper: number(rest) }
     }
 }
 
