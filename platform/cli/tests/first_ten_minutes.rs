@@ -216,6 +216,38 @@ fn have_wrong_turns_that_say_what_to_do() {
 }
 
 #[test]
+fn begin_with_a_demo_that_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let told = Command::new(env!("CARGO_BIN_EXE_notrace"))
+        .arg("demo")
+        .env_clear()
+        .env("TMPDIR", folder.path())
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let out = String::from_utf8(told.stdout).unwrap();
+    let err = String::from_utf8(told.stderr).unwrap();
+    assert!(told.status.success(), "{out}\n{err}");
+    assert!(out.matches("  ✓ ").count() >= 10, "{out}");
+    let unwrapped = words(&out).join(" ");
+    assert!(unwrapped.contains("the receipt is true: task sha256:"), "{out}");
+    assert!(out.contains("    > "), "nothing was masked: {out}");
+    assert_eq!(err, "");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn go_on_with_a_task_of_ones_own() {
+    let node = Node::start();
+    node.types("task new hello --lang wat").ended(0);
+    let checked = node.types("task check hello/hello.wat").ended(0);
+    assert!(checked.out.contains("would be accepted"), "{}", checked.out);
+    node.types("task push hello/hello.wat --name hello").ended(0);
+    let answer = node.types_with("run hello --input -", b"hello, you").ended(0);
+    assert_eq!(answer.out, "HELLO, YOU");
+}
+
+#[test]
 fn end_where_trust_ends() {
     let ours = Node::start();
     let theirs = Node::start();

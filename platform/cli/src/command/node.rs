@@ -28,7 +28,6 @@ pub(super) async fn status(session: &Session, json: bool) -> Done {
         HealthState::Unable => "unable to serve",
     };
     let level = trust_level(node.trust_level);
-    let workers = say::counted(u64::from(health.workers_ready), "worker");
     say::table(&[
         ["node".to_owned(), session.client.url().to_owned()],
         ["state".to_owned(), doing.to_owned()],
@@ -36,7 +35,7 @@ pub(super) async fn status(session: &Session, json: bool) -> Done {
         ["members".to_owned(), node.members.to_string()],
         ["trust".to_owned(), format!("level {} ({level})", node.trust_level)],
         ["promise".to_owned(), node.promise.to_string()],
-        ["workers".to_owned(), format!("{workers} waiting")],
+        ["workers".to_owned(), format!("{} waiting", health.workers_ready)],
         ["posture".to_owned(), format!("{on} of {all} mitigations on")],
     ])
 }

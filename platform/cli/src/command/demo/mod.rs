@@ -23,6 +23,8 @@ use search::Fragments;
 
 /// How long the demo waits for one answer or receipt.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How wide the story is told; digests stand out.
+const COLUMNS: usize = 88;
 /// The largest answer that the demo takes.
 const ANSWER_BYTES_MAX: usize = 4 << 20;
 
@@ -31,7 +33,8 @@ pub(super) async fn tell() -> Done {
     tokio::select! {
         told = story() => told,
         _ = tokio::signal::ctrl_c() => {
-            Err(Failure::local(Local::DemoFailed, "the demo was interrupted; its folder is gone"))
+            Err(Failure::local(Local::DemoFailed, "the demo was interrupted; its folder is gone")
+                .help("Start it again with `notrace demo`."))
         }
     }
 }
@@ -175,7 +178,7 @@ fn verify(session: &Session, task: &TaskRef, proof: &str, folder: &Path) -> Done
     };
     let verified = notrace_sdk_client::verify::receipt(&kept, &trust, task)?;
     step("The receipt of that run was verified offline, with the ledger's public key alone:")?;
-    say::line(format_args!("      {verified}"))
+    say::text(&wrapped("      ", "      ", &verified.to_string()))
 }
 
 /// Looks for pieces of what was stored in every file of the node, and makes sure that it would
@@ -219,7 +222,25 @@ async fn shred(session: &Session, names: [&ObjectName; 2]) -> Done {
 }
 
 fn step(sentence: &str) -> Done {
-    say::line(format_args!("  ✓ {sentence}"))
+    say::text(&wrapped("  ✓ ", "    ", sentence))
+}
+
+/// `text` in lines of a terminal's width, the first after `first`, the others after `indent`.
+fn wrapped(first: &str, indent: &str, text: &str) -> String {
+    let mut out = String::new();
+    let mut line = first.to_owned();
+    for word in text.split_whitespace() {
+        let begun = line.len() > indent.len() && !line.ends_with("✓ ");
+        if begun && line.chars().count() + 1 + word.chars().count() > COLUMNS {
+            out.push_str(&line);
+            out.push('\n');
+            line = indent.to_owned();
+        } else if begun {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    out + &line + "\n"
 }
 
 fn named<T: std::str::FromStr>(text: &str) -> Result<T, Failure> {
@@ -237,4 +258,21 @@ fn picture(bytes: &[u8]) -> &'static str {
 
 fn failed(what: &str, kind: std::io::ErrorKind) -> Failure {
     Failure::local(Local::DemoFailed, format_args!("the system refuses {what}: {kind}"))
+}
+
+#[cfg(test)]
+mod a_step {
+    use super::*;
+
+    #[test]
+    fn is_told_in_lines_that_fit() {
+        assert_eq!(wrapped("  ✓ ", "    ", "a b"), "  ✓ a b\n");
+        let long = "word ".repeat(40);
+        let told = wrapped("  ✓ ", "    ", &long);
+        assert!(told.lines().all(|line| line.chars().count() <= COLUMNS));
+        assert!(told.lines().skip(1).all(|line| line.starts_with("    word")));
+        assert_eq!(told.matches("word").count(), 40);
+        let digest = format!("a {} b", "9".repeat(100));
+        assert_eq!(wrapped("  ", "  ", &digest).lines().count(), 3);
+    }
 }
