@@ -261,6 +261,21 @@ fn story(dir: &Path) -> Story {
 }
 
 impl Story {
+    /// How many leaves were durably recorded at a step: once tiles are written, all that was.
+    fn recorded(&self, at: usize) -> u64 {
+        let (mut written, mut recorded) = (0, 0);
+        for step in &self.steps[..at] {
+            match step {
+                Step::WriteAt(_, offset, bytes) => written = (offset + bytes.len() as u64) / 320,
+                Step::Write(path, _) if path.starts_with(self.root.join("ledger/tile")) => {
+                    recorded = written;
+                }
+                _ => {}
+            }
+        }
+        recorded
+    }
+
     /// Builds what is left in a new folder, opens it, and checks all that must hold.
     fn survives(&self, at: usize, left: &BTreeMap<PathBuf, Vec<u8>>) {
         let dir = tempfile::tempdir().unwrap();
@@ -273,6 +288,7 @@ impl Story {
         let least = known.map_or(0, |(_, size)| *size);
         let (mut log, head) = open_log(Files, dir.path()).unwrap();
         assert!(head.size() >= least, "step {at}: a published leaf is gone");
+        assert!(head.size() >= self.recorded(at), "step {at}: a recorded leaf did not come back");
         assert_eq!(head.edge.root(), self.roots[head.size() as usize], "step {at}: a fork");
         for index in (0..least).step_by(64).chain(least.checked_sub(1)) {
             let record = log.records.read(index, 0).unwrap().unwrap();
