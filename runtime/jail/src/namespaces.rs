@@ -112,7 +112,8 @@ fn empty_root() -> Result<(), Errno> {
         .find(|place| mount(Some(c"tmpfs"), place, flags).is_ok())
         .ok_or(Errno::PERM)?;
     rustix::process::chdir(place)?;
-    // SAFETY: two literal strings. New and old root may be the same directory: pivot_root(2), NOTES.
+    // Source: pivot_root(2), NOTES: new and old root may be the same directory.
+    // SAFETY: two literal strings.
     check(unsafe { libc::syscall(libc::SYS_pivot_root, c".".as_ptr(), c".".as_ptr()) })?;
     // SAFETY: a literal string.
     check(unsafe { libc::umount2(c".".as_ptr(), libc::MNT_DETACH) })?;

@@ -62,6 +62,26 @@ async fn measure(callers: u64, seconds: Duration, idle_workers: u16) -> Result<(
     let began = Instant::now();
     supervisor.drain().await;
     say(format_args!("drained in {:?}", began.elapsed()));
+    forking().await
+}
+
+/// Many workers at once, of which none gets a job.
+async fn forking() -> Result<()> {
+    const WORKERS: u16 = 500;
+    let config =
+        SupervisorConfig { idle_workers: WORKERS, running_max: 1, ..SupervisorConfig::default() };
+    let (began, busy_before) = (Instant::now(), processor_time()?);
+    let supervisor = Supervisor::start(config).await?;
+    while supervisor.idle_workers() < usize::from(WORKERS) {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let took = began.elapsed() / u32::from(WORKERS);
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    supervisor.drain().await;
+    let busy = (processor_time()? - busy_before) / u32::from(WORKERS);
+    say(format_args!(
+        "a worker and its slot: {took:?} until it waits; {busy:?} of processor time with its end"
+    ));
     Ok(())
 }
 

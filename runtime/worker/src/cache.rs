@@ -165,7 +165,8 @@ impl CodeCache {
         context.sign()
     }
 
-    /// Everything the MAC covers besides the code. Each part has a fixed length or is preceded by it.
+    /// Everything the MAC covers besides the code. Each part has a fixed length, or its length
+    /// before it.
     fn context(&self, module: Digest, code_bytes: usize) -> Vec<u8> {
         let mut context = Vec::with_capacity(128 + code_bytes);
         context.extend_from_slice(b"notrace/v1/code\0");

@@ -92,6 +92,8 @@ impl Pool {
         };
         let membership = line.membership.clone();
         self.idle.push_back(Idle { slot, doorbell, process, membership });
+        // There is room on the way again, if it was full.
+        self.refill();
         true
     }
 

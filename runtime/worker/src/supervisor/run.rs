@@ -193,3 +193,21 @@ fn reason(exit: Exit, in_time: bool) -> KillReason {
         Exit::Status(_) | Exit::Unknown => KillReason::Garbled,
     }
 }
+
+#[cfg(test)]
+mod the_reason_of_a_death {
+    use super::*;
+    use rustix::process::Signal;
+
+    #[test]
+    fn is_what_the_kernel_says_unless_time_was_over() {
+        let signal = |signal: Signal| reason(Exit::Signal(signal.as_raw()), true);
+        assert_eq!(signal(Signal::SYS), KillReason::Seccomp);
+        assert_eq!(signal(Signal::XCPU), KillReason::Processor);
+        assert_eq!(signal(Signal::KILL), KillReason::Outside);
+        assert_eq!(signal(Signal::SEGV), KillReason::Fault);
+        assert_eq!(reason(Exit::Status(70), true), KillReason::Panic);
+        assert_eq!(reason(Exit::Status(71), true), KillReason::Garbled);
+        assert_eq!(reason(Exit::Signal(Signal::KILL.as_raw()), false), KillReason::Time);
+    }
+}

@@ -212,7 +212,7 @@ fn launch(
         .stdin(Stdio::from(control))
         .stdout(Stdio::from(lifeline))
         .stderr(Stdio::null())
-        // A group of its own, so that strays can be waited for and a terminal's ^C does not reach it.
+        // A group of its own: strays can be waited for, and a terminal's ^C does not reach it.
         .process_group(0)
         .spawn()
         .map_err(|_| StartError::NotStarted)?;

@@ -42,7 +42,8 @@ pub(crate) const SHOW: &str = r#"(module
   (memory (export "memory") 1)
   (data (i32.const 32) "objects/photos/one")
   (func (export "_start")
-    (i32.store (i32.const 800) (call $open (i32.const 3) (i32.const 0) (i32.const 32) (i32.const 18) (i32.const 0)
+    (i32.store (i32.const 800) (call $open (i32.const 3) (i32.const 0)
+      (i32.const 32) (i32.const 18) (i32.const 0)
       (i64.const 2) (i64.const 0) (i32.const 0) (i32.const 16)))
     (if (i32.load (i32.const 800)) (then
       (i32.store (i32.const 0) (i32.const 800))

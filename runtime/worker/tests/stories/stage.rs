@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use notrace_policy_promise::digest::{Digest, Domain};
 use notrace_policy_promise::private::Private;
 use notrace_runtime_worker::{
@@ -107,14 +107,14 @@ pub(crate) fn kill(process: &Seen) -> Result<()> {
 
 /// Waits until `holds`, asking again and again, but not forever.
 pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) -> Result<()> {
-    let deadline = tokio::time::Instant::now() + WAIT;
-    while !holds() {
-        if tokio::time::Instant::now() > deadline {
-            bail!("never happened: {what}");
+    let mut again = tokio::time::interval(Duration::from_millis(5));
+    let happened = async {
+        while !holds() {
+            again.tick().await;
         }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    Ok(())
+    };
+    let in_time = tokio::time::timeout(WAIT, happened).await;
+    in_time.map_err(|_| anyhow::anyhow!("never happened: {what}"))
 }
 
 pub(crate) fn missing(supervisor: &Supervisor) -> Vec<(Fence, State)> {
