@@ -41,7 +41,7 @@ const SCRIPT: [Step; 27] = [
     Sync,
     Reopen,
     Append(2),
-    AppendToFull(1),
+    AppendToFull(4),
     Sync,
     Append(6),
     Checkpoint,
@@ -63,7 +63,7 @@ fn run(disk: &FaultyDisk, told: &mut Told) -> Option<()> {
         match step {
             Append(count) => append(&mut kept, count, told)?,
             AppendToFull(count) => {
-                disk.hold_at_most(Some(disk.used() + 20));
+                disk.hold_at_most(Some(disk.used() + 150));
                 let next = kept.next(count);
                 told.attempted.extend(next.clone());
                 let full = kept.append(count).err()?;

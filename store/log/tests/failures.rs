@@ -129,10 +129,9 @@ mod checkpoints {
         kept.checkpoint().unwrap();
         assert_eq!(kept.log.bytes_since_checkpoint(), 0);
         kept.append(1).unwrap();
-        assert_eq!(kept.log.bytes_since_checkpoint(), 36 + common::payload(28).len() as u64);
+        assert_eq!(kept.log.bytes_since_checkpoint(), 36 + common::payload_len(28) as u64);
         kept.checkpoint().unwrap();
-        let mut names = kept.disk.list().unwrap();
-        names.sort();
+        let names = kept.disk.after_crash(Survives::Nothing).list().unwrap();
         assert_eq!(names.len(), 2, "{names:?}");
         assert_eq!(again(&kept), kept.entries);
     }

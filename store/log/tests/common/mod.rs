@@ -19,15 +19,17 @@ pub(crate) struct Kept<D: Disk> {
     pub(crate) log: Log<D>,
     pub(crate) disk: D,
     pub(crate) entries: Vec<Entry>,
+    /// Groups made so far: no two have the same content, so that one that comes back from the dead
+    /// is not taken for the one that was appended in its place.
+    pub(crate) groups: u8,
 }
 
 pub(crate) fn place(number: u64) -> Place {
     Place { version: Version::from_wire(number), time: Hlc::from_wire(1000 + number) }
 }
 
-pub(crate) fn payload(number: u64) -> Vec<u8> {
-    let length = (number * 37 % 90) as usize;
-    (0..length).map(|index| (number as usize * 7 + index) as u8).collect()
+pub(crate) fn payload_len(number: u64) -> usize {
+    (number * 37 % 90) as usize
 }
 
 /// What a log holds, checkpoint and records together.
@@ -47,7 +49,7 @@ pub(crate) fn open<D: Disk>(disk: D) -> Result<Kept<D>, OpenError> {
         }
         Ok(())
     })?;
-    Ok(Kept { log, disk, entries })
+    Ok(Kept { log, disk, entries, groups: 0 })
 }
 
 fn wire(place: Place) -> u64 {
@@ -58,6 +60,7 @@ impl<D: Disk> Kept<D> {
     /// Appends the next `count` records as one group. They are kept if the log took them.
     pub(crate) fn append(&mut self, count: u64) -> Result<(), AppendError> {
         let group = self.next(count);
+        self.groups += 1;
         let records: Vec<Record<'_>> = group
             .iter()
             .map(|(number, payload)| Record { place: place(*number), payload })
@@ -69,6 +72,7 @@ impl<D: Disk> Kept<D> {
 
     pub(crate) fn next(&self, count: u64) -> Vec<Entry> {
         let last = self.entries.last().map_or(0, |(number, _)| *number);
+        let payload = |number| vec![self.groups; payload_len(number)];
         (last + 1..=last + count).map(|number| (number, payload(number))).collect()
     }
 
