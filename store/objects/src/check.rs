@@ -22,7 +22,8 @@ impl Objects {
                 && self.sessions.by_age.len() <= SESSIONS_MAX,
             "the session table and its order differ"
         );
-        if cfg!(test) {
+        // Short tests look at everything each time; long ones do at their end.
+        if cfg!(test) && self.changes.0.len() < 256 {
             assert!(self.is_consistent(), "the state contradicts itself");
         }
     }

@@ -31,6 +31,9 @@ mod codec;
 mod objects;
 mod reads;
 
+#[cfg(test)]
+mod spec;
+
 pub use command::{Command, Condition, ObjectsConfig, Op, Reply, Session, ShredScope};
 pub use found::{
     At, Change, ChangeKind, Found, HistoryEntry, HistoryTrimmed, ListEntry, Listed, Missing,
