@@ -64,3 +64,28 @@ pub(crate) fn engine(memory: Arc<dyn CustomCodeMemory>) -> wasmtime::Result<Engi
     config.with_custom_code_memory(Some(memory));
     Engine::new(&config)
 }
+
+#[cfg(test)]
+mod the_configuration {
+    use super::*;
+    use crate::load::Inert;
+
+    #[test]
+    fn is_deterministic_and_bounded() {
+        let config = engine(Arc::new(Inert)).unwrap();
+        assert_eq!(config.get_cranelift_nan_canonicalization(), Some(true));
+        assert!(config.get_relaxed_simd_deterministic());
+        assert!(config.get_consume_fuel() && config.get_epoch_interruption());
+        assert!(!config.get_shared_memory() && !config.get_concurrency_support());
+        assert!(!config.get_memory_init_cow() && config.get_pooling_config().is_none());
+        assert!(config.get_max_wasm_stack() == GUEST_STACK_BYTES);
+    }
+
+    #[test]
+    fn turns_on_what_is_listed_and_nothing_else() {
+        assert_eq!(engine(Arc::new(Inert)).unwrap().get_wasm_features(), FEATURES);
+        for off in [WasmFeatures::THREADS, WasmFeatures::GC_TYPES, WasmFeatures::MEMORY64] {
+            assert!(!FEATURES.intersects(off));
+        }
+    }
+}

@@ -110,6 +110,10 @@ fn call_command(
 fn judge(store: &mut Store<State>, error: &wasmtime::Error) -> End {
     if let Some(stop) = error.downcast_ref::<Stop>() {
         return match stop {
+            // A task answers by returning, so one that leaves has not answered.
+            Stop::Exit(0) if store.data().world == World::Task => {
+                End::Trapped(TrapKind::Convention)
+            }
             Stop::Exit(0) => End::Answered,
             Stop::Exit(status) => End::Failed(Failure::Exit(*status)),
             Stop::OutputFull => End::Exhausted(Resource::Output),

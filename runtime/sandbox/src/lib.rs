@@ -1,14 +1,15 @@
 //! Runs one WebAssembly task on exactly what it is granted.
 //!
-//! The crate links an engine and nothing else: it opens no file and no socket, reads no clock, draws
-//! no randomness and starts no thread. A run is a function of its [`Grant`]: the same code on the
-//! same grant gives the same answer, so any run can be repeated and audited.
+//! The crate links an engine and nothing else: it opens no file and no socket, reads no clock,
+//! draws no randomness and starts no thread. A run is a function of its [`Grant`]: the same code on
+//! the same grant gives the same answer, so any run can be repeated and audited.
 //!
 //! Reading order. Before a run: [`refused`] is why a module is not taken and [`task`] what it is
 //! when it is taken; `check` looks at bytes without compiling them; `engine` is the one
 //! configuration, argued line by line; `preview1` makes components of old programs, `compile` makes
-//! machine code, and [`load`] is the only place that trusts it. During a run: [`run`] is what a run is given and how it ends, `execute` leads it
-//! from a fresh store to that end, and `host` is all the guest can see. [`sandbox`] ties them.
+//! machine code, and [`load`] is the only place that trusts it. During a run: [`run`] is what a run
+//! is given and how it ends, `execute` leads it from a fresh store to that end, and `host` is all
+//! the guest can see. [`sandbox`] ties them.
 //!
 //! What a run leaves: its linear memories are unmapped, and its input, objects, answer and messages
 //! are wiped as they are dropped. Copies in the engine's own tables and on the stack are not; the

@@ -32,7 +32,7 @@ pub const FRAME_CHARS_MAX: usize = 160;
 pub const FUNCTIONS_MAX: u32 = 300_000;
 /// The largest body of one function. Compiling grows faster than the body does.
 pub const FUNCTION_BYTES_MAX: usize = 2 << 20;
-/// Imports a component or core module may have.
+/// Imports a component or core module may have, not counting those of what is nested in it.
 pub const IMPORTS_MAX: usize = 512;
 /// How much of a name out of a module is kept, in characters.
 pub const NAME_CHARS_MAX: usize = 120;

@@ -5,6 +5,7 @@
 use core::ptr::{self, NonNull};
 use std::os::fd::BorrowedFd;
 
+use rustix::fs::fstat;
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap, mprotect};
 use wasmtime::component::Component;
 use wasmtime::{CustomCodeMemory, Engine};
@@ -29,13 +30,19 @@ enum Source {
 }
 
 impl AuthenticCode {
-    /// Vouches for the first `bytes` bytes of `file`, which are mapped and not copied. The file must
-    /// not change while the process lives: seal it against writing. The mapping stays until the
-    /// process ends, because the engine may hold on to code for as long as that; a worker loads once.
+    /// Vouches for the first `bytes` bytes of `file`, which are mapped and not copied. The file
+    /// must not change while the process lives: seal it against writing. The mapping stays until
+    /// the process ends, because the engine may hold on to code as long; a worker loads once.
     ///
-    /// # Errors  [`SandboxError::Mapping`] if the file cannot be mapped.
+    /// # Errors  [`SandboxError::Mapping`] if the file cannot be mapped, [`SandboxError::Foreign`] if
+    /// it has fewer bytes.
     pub fn mapped(file: BorrowedFd<'_>, bytes: u64) -> Result<Self, SandboxError> {
+        // Reading a mapping beyond the end of its file is a fault that nothing catches.
+        let size = fstat(file).map_err(|errno| SandboxError::Mapping(errno.kind()))?.st_size;
         let length = usize::try_from(bytes).unwrap_or(0);
+        if length == 0 || u64::try_from(size).unwrap_or(0) < bytes {
+            return Err(SandboxError::Foreign);
+        }
         let (protect, flags) = (ProtFlags::READ, MapFlags::PRIVATE);
         // SAFETY: a fresh mapping at an address of the kernel's choice overlaps nothing.
         let start = unsafe { mmap(ptr::null_mut(), length, protect, flags, file, 0) }

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::limits::{NAME_CHARS_MAX, STARTS_CHARS_MAX};
 
-/// A name out of a module: cut to [`NAME_CHARS_MAX`] characters, and with everything that a terminal
-/// might act on replaced by `?`. It is the uploader's text and never a task's data.
+/// A name out of a module: cut to [`NAME_CHARS_MAX`] characters, and with everything that a
+/// terminal might act on replaced by `?`. It is the uploader's text and never a task's data.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct Name(Box<str>);
 

@@ -122,6 +122,8 @@ pub enum Offer {
     OneThread,
     /// Making the core module a component.
     Component,
+    /// Leaving out what a toolchain links without need.
+    Stubs,
 }
 
 /// A part of a module.
@@ -241,6 +243,7 @@ says! {
         WasiTarget = "building for wasm32-wasip1 or wasm32-wasip2, which links it in",
         OneThread = "the same work on one thread",
         Component = "linking it as a component, as wasm-component-ld does",
+        Stubs = "leaving out sockets that are linked but unused, as `--stub-wasi` does",
     }
     Section {
         Header = "header", Types = "type section", Imports = "import section",

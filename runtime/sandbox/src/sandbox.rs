@@ -146,8 +146,8 @@ impl Sandbox {
 }
 
 impl Interrupter {
-    /// Ends the current run, which then is [`Exhausted`](crate::End::Exhausted) of time. Adds to two
-    /// atomics and does nothing else, so a signal handler may call it.
+    /// Ends the current run, which then is [`Exhausted`](crate::End::Exhausted) of time. Adds to
+    /// two atomics and does nothing else, so a signal handler may call it.
     pub fn interrupt(&self) {
         // First the count, then the epoch: a run sets its deadline before it looks at the count, so
         // it sees at least one of the two.

@@ -143,10 +143,10 @@ fn verdict(
 fn foreign(base: &str) -> (Reason, Option<Offer>) {
     let package = base.split('/').next().unwrap_or_default();
     match package {
-        "wasi:sockets" | "wasi:tls" | "wasi:messaging" => {
+        "wasi:sockets" => (Reason::Network, Some(Offer::Stubs)),
+        "wasi:http" | "wasi:tls" | "wasi:messaging" => {
             (Reason::Network, Some(Offer::InputAndOutput))
         }
-        "wasi:http" => (Reason::Network, Some(Offer::InputAndOutput)),
         "wasi:keyvalue" | "wasi:blobstore" | "wasi:sql" | "wasi:config" => {
             (Reason::Storage, Some(Offer::Objects))
         }

@@ -58,20 +58,26 @@ pub(super) fn walk(module: &[u8]) -> Result<Kind, Refused> {
                 Some(parent) => parser = parent,
                 None => return Ok(kind),
             },
-            payload => counts.add(&payload)?,
+            payload => counts.add(&payload, outer.is_empty())?,
         }
         rest = rest.get(consumed..).unwrap_or(&[]);
     }
 }
 
 impl Counts {
-    fn add(&mut self, payload: &Payload<'_>) -> Result<(), Refused> {
+    /// Imports are counted at the `outermost` level only: those inside are linked to each other, and
+    /// a snapshot of Python has thousands.
+    fn add(&mut self, payload: &Payload<'_>, outermost: bool) -> Result<(), Refused> {
         match payload {
             Payload::FunctionSection(functions) => {
                 self.functions = self.functions.saturating_add(functions.count());
             }
-            Payload::ImportSection(imports) => self.imports += imports.count() as usize,
-            Payload::ComponentImportSection(imports) => self.imports += imports.count() as usize,
+            Payload::ImportSection(imports) if outermost => {
+                self.imports += imports.count() as usize;
+            }
+            Payload::ComponentImportSection(imports) if outermost => {
+                self.imports += imports.count() as usize;
+            }
             Payload::CodeSectionEntry(body) => {
                 self.function_bytes = self.function_bytes.max(body.as_bytes().len());
             }

@@ -89,8 +89,9 @@ impl Files {
         }
     }
 
-    /// What a folder holds: names in order, and whether each is a file. A name that is both, because
-    /// one key starts another, is listed as the file; the folder is still there by its path.
+    /// What a folder holds: names in order, and whether each is a file. A name that is both,
+    /// because one key starts another, is listed as the file; the folder is still there by its
+    /// path.
     pub(crate) fn entries(&self, folder: &str) -> Vec<(String, bool)> {
         let below = if folder.is_empty() { String::new() } else { format!("{folder}/") };
         let names: BTreeSet<String> = self

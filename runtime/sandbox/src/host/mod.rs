@@ -87,7 +87,7 @@ pub(crate) struct State {
     time_unix_micros: u64,
     chance: Chance,
     insecure: Chance,
-    world: World,
+    pub(crate) world: World,
 }
 
 /// Why the host ended a run in the middle of a call.

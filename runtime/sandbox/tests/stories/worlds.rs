@@ -163,5 +163,10 @@ mod compiled_code {
             let loaded = SANDBOX.load(AuthenticCode::copied(bytes));
             assert_eq!(loaded.err(), Some(SandboxError::Foreign));
         }
+        let empty = rustix::fs::memfd_create("code", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
+        for bytes in [0, 1, u64::MAX] {
+            let mapped = AuthenticCode::mapped(empty.as_fd(), bytes);
+            assert_eq!(mapped.err(), Some(SandboxError::Foreign));
+        }
     }
 }
