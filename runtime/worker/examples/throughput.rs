@@ -11,7 +11,8 @@ use anyhow::{Context, Result, ensure};
 use notrace_policy_promise::digest::{Digest, Domain};
 use notrace_policy_promise::private::Private;
 use notrace_runtime_worker::{
-    Code, End, Job, Limits, Supervisor, SupervisorConfig, compile_main, scrub, worker_main,
+    Code, End, Job, KillReason, Limits, Supervisor, SupervisorConfig, compile_main, scrub,
+    worker_main,
 };
 
 #[global_allocator]
@@ -57,7 +58,10 @@ async fn measure(callers: u64, seconds: Duration, idle_workers: u16) -> Result<(
     let digest = Digest::of(Domain::Module, &module);
     let code = supervisor.compile(digest, &Private::new(module)).await?.code;
     say(format_args!("compiled in {:?}, {} bytes of code", began.elapsed(), code.bytes()));
-    unloaded(&supervisor, &code).await?;
+    unloaded(&supervisor, &code, End::Answered).await?;
+    // The same without loading and running: what hand-over and end cost by themselves.
+    let refused = End::Killed(KillReason::CodeRefused);
+    unloaded(&supervisor, &code.altered()?, refused).await?;
     loaded(&supervisor, &code, callers, seconds).await?;
     let began = Instant::now();
     supervisor.drain().await;
@@ -98,7 +102,7 @@ fn job(code: &Code) -> Job {
 }
 
 /// One run at a time, with a pause between that lets the pool fill up again.
-async fn unloaded(supervisor: &Supervisor, code: &Code) -> Result<()> {
+async fn unloaded(supervisor: &Supervisor, code: &Code, end: End) -> Result<()> {
     let (mut ran, mut scrubbed) = (Vec::new(), Vec::new());
     for _ in 0..1000 {
         let began = Instant::now();
@@ -106,11 +110,11 @@ async fn unloaded(supervisor: &Supervisor, code: &Code) -> Result<()> {
         ran.push(began.elapsed());
         scrub(residue).await;
         scrubbed.push(began.elapsed());
-        ensure!(outcome.end == End::Answered, "{:?}", outcome.end);
+        ensure!(outcome.end == end, "{:?}", outcome.end);
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
-    say(format_args!("alone: to the answer of a dead worker {}", spread(ran)?));
-    say(format_args!("alone: to the end of its scrubbing    {}", spread(scrubbed)?));
+    say(format_args!("alone, {end:?}: until the worker is dead {}", spread(ran)?));
+    say(format_args!("  until it is scrubbed {}", spread(scrubbed)?));
     Ok(())
 }
 
