@@ -133,7 +133,6 @@ impl Object {
     pub(crate) fn shred(&mut self, place: Place) -> Shed {
         let mut shed = Shed::default();
         self.entries.drain(..).for_each(|entry| shed.add(entry.sums()));
-        self.trimmed = false;
         self.entries.push_back(Entry::at(place, Content::Shredded));
         shed
     }

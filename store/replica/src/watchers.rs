@@ -85,3 +85,26 @@ impl Waiting {
         wait
     }
 }
+
+#[cfg(test)]
+mod those_who_wait {
+    use std::pin::pin;
+    use std::task::{Context, Waker};
+
+    use super::*;
+
+    #[test]
+    fn briefly_on_an_idle_replica_do_not_pile_up() {
+        let watchers = Watchers::new(Version::ZERO);
+        let mut patient = pin!(watchers.advanced_past(Version::ZERO));
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(patient.as_mut().poll(&mut context).is_pending());
+        for _ in 0..10_000 {
+            let mut hasty = pin!(watchers.advanced_past(Version::ZERO));
+            assert!(hasty.as_mut().poll(&mut context).is_pending());
+        }
+        assert!(watchers.waiting.lock().unwrap().senders.len() <= SWEEP_MIN);
+        watchers.advance(Version::from_wire(1));
+        assert!(patient.as_mut().poll(&mut context).is_ready());
+    }
+}

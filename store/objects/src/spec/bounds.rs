@@ -1,7 +1,9 @@
 //! What happens when something is full.
 
 use super::*;
-use crate::limits::{CHANGES_MAX, HISTORY_VERSIONS_MAX, OBJECT_COST, SESSIONS_MAX, VERSION_COST};
+use crate::limits::{
+    CHANGES_MAX, HISTORY_VERSIONS_MAX, OBJECT_COST, POOL_VALUES_MAX, SESSIONS_MAX, VERSION_COST,
+};
 use crate::{At, HistoryTrimmed, Missing, Op};
 
 mod an_object_with_too_many_versions {
@@ -60,6 +62,19 @@ mod a_full_store {
         assert_eq!(store.apply(transact(vec![put("a"), put("b")])), Reply::OutOfSpace);
         assert_eq!(store.objects.used(), 0);
         assert!(matches!(store.apply(transact(vec![put("a")])), Reply::Transacted { .. }));
+    }
+
+    #[test]
+    fn refuses_more_values_in_a_pool_than_one_shred_can_name() {
+        let mut store = Store::with_pool();
+        // More than the changes up to which every sum is counted anew, since one is falsified here.
+        for _ in 0..300 {
+            store.put("a", "x");
+        }
+        let sums = &mut store.objects.pools.get_mut(&pool()).unwrap().sums;
+        sums.values = POOL_VALUES_MAX - 1;
+        assert!(matches!(store.put("a", "x"), Reply::Stored { .. }));
+        assert_eq!(store.put("a", "x"), Reply::OutOfSpace);
     }
 
     #[test]

@@ -1,0 +1,68 @@
+//! Power is lost while many send. What was promised is there, and what was seen.
+#![cfg(test)]
+
+mod common;
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use common::{Line, Lines, Told, wait};
+use notrace_store_log::disk::{FaultyDisk, Survives};
+use notrace_store_protocol::machine::Durability::{AllDurable, Delivered};
+use notrace_store_replica::{Replica, ReplicaConfig, SystemClock};
+
+/// Of this sender nothing is promised; of the others everything.
+const CARELESS: u64 = 3;
+
+fn config() -> ReplicaConfig {
+    let config = ReplicaConfig::new("unused".into());
+    ReplicaConfig { segment_bytes: 3000, checkpoint_bytes_min: 20_000, ..config }
+}
+
+#[test]
+fn at_any_moment_takes_nothing_that_was_acknowledged_or_seen() {
+    let disk = FaultyDisk::default();
+    let group = Replica::open_on(disk.clone(), config(), Lines::default, SystemClock).unwrap();
+    let acknowledged = Mutex::new(Vec::<Line>::new());
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for sender in 0..=CARELESS {
+            let (group, acknowledged, done) = (&group, &acknowledged, &done);
+            scope.spawn(move || {
+                let durability = if sender == CARELESS { Delivered } else { AllDurable };
+                for count in 0.. {
+                    if done.load(Ordering::Relaxed) {
+                        break;
+                    }
+                    let told = Told { sender, count, length: count * 31 % 700 };
+                    let sent = wait(group.ordered_send(told, durability)).unwrap();
+                    let line = Line { place: sent.place, sender, count };
+                    acknowledged.lock().unwrap().push(line);
+                }
+            });
+        }
+        for seed in 0..60 {
+            // Wait for the group to move, so that every loss hits another state.
+            wait(group.advanced_past(group.frontier()));
+            let mut promised = acknowledged.lock().unwrap().clone();
+            promised.extend(group.read(|lines| lines.0.clone()));
+            promised.retain(|line| line.sender != CARELESS);
+            let lost = disk.after_crash(Survives::Some(seed));
+            let again = Replica::open_on(lost, config(), Lines::default, SystemClock).unwrap();
+            let found = again.read(Clone::clone).0;
+            promised.sort_by_key(|line| line.place.version);
+            promised.dedup();
+            for line in promised {
+                let at = found.binary_search_by_key(&line.place.version, |it| it.place.version);
+                let there = at.map(|at| found[at]);
+                assert_eq!(there, Ok(line), "seed {seed}");
+            }
+            for sender in 0..=CARELESS {
+                let own = found.iter().filter(|line| line.sender == sender);
+                assert!(own.enumerate().all(|(at, line)| line.count == at as u64), "a gap");
+            }
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+    wait(group.close());
+}
