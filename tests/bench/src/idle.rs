@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use anyhow::Result;
 
+use crate::table::Table;
 use notrace_tests_rig::Node;
 use notrace_tests_rig::process::{memory_mb, processor_time};
-use crate::table::Table;
 
 const REST: Duration = Duration::from_secs(5);
 

@@ -10,10 +10,10 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
 
-use notrace_tests_rig::Link;
-use notrace_tests_rig::process::{self, Process, until};
 use crate::table::Table;
 use crate::{ROUND, ROUNDS, load};
+use notrace_tests_rig::Link;
+use notrace_tests_rig::process::{self, Process, until};
 
 const ECHO: &str = r#"(module
   (memory (export "memory") 1)

@@ -3,9 +3,9 @@
 use anyhow::{Result, ensure};
 use bytes::Bytes;
 
-use notrace_tests_rig::Node;
 use crate::table::Table;
 use crate::{ROUND, ROUNDS, load};
+use notrace_tests_rig::Node;
 use notrace_tests_rig::process;
 
 pub(crate) async fn measure(table: &mut Table) -> Result<()> {

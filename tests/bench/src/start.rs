@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use bytes::Bytes;
 
+use crate::table::Table;
 use notrace_tests_rig::node::{self, Node};
 use notrace_tests_rig::process::{Process, until};
-use crate::table::Table;
 
 #[expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
 pub(crate) async fn measure(table: &mut Table) -> Result<()> {

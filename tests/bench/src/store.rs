@@ -3,9 +3,9 @@
 use anyhow::Result;
 use bytes::Bytes;
 
-use notrace_tests_rig::Node;
 use crate::table::Table;
 use crate::{ROUND, ROUNDS, load};
+use notrace_tests_rig::Node;
 
 pub(crate) async fn measure(table: &mut Table) -> Result<()> {
     for durability in ["delivered", "majority_durable", "all_durable"] {

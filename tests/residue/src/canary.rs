@@ -92,7 +92,8 @@ mod a_canary {
     use super::*;
 
     fn forms_in(bytes: &[u8]) -> Vec<Form> {
-        let canary = Canary::of(core::array::from_fn(|index| (index as u8).wrapping_mul(37))).unwrap();
+        let canary =
+            Canary::of(core::array::from_fn(|index| (index as u8).wrapping_mul(37))).unwrap();
         canary.found_in(bytes).into_iter().map(|(form, _)| form).collect()
     }
 
@@ -108,7 +109,10 @@ mod a_canary {
         assert_eq!(forms_in(&hex(text.as_bytes(), b"0123456789abcdef")), [Form::Hex]);
         assert_eq!(forms_in(&hex(text.as_bytes(), b"0123456789ABCDEF")), [Form::Hex]);
         for prefix in ["", "x", "xy"] {
-            assert_eq!(forms_in(STANDARD.encode(format!("{prefix}{text}")).as_bytes()), [Form::Base64]);
+            assert_eq!(
+                forms_in(STANDARD.encode(format!("{prefix}{text}")).as_bytes()),
+                [Form::Base64]
+            );
         }
         let wide: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
         assert_eq!(forms_in(&wide), [Form::Utf16]);

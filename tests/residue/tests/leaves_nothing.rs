@@ -19,10 +19,11 @@ fn hunt(node: &Node, canary: &Canary) -> Result<Vec<Find>> {
     let mut finds = in_files(canary, node.dir())?;
     for id in node.process.tree() {
         match in_memory(canary, id) {
-            Ok(found) => finds.extend(found.into_iter().map(|find| Find {
-                place: format!("process {id}: {}", find.place),
-                ..find
-            })),
+            Ok(found) => finds.extend(
+                found
+                    .into_iter()
+                    .map(|find| Find { place: format!("process {id}: {}", find.place), ..find }),
+            ),
             // A worker may end while it is looked at; then there is nothing to look at.
             Err(error) => ensure!(id != node.process.id(), "the node itself: {error}"),
         }
@@ -107,7 +108,9 @@ async fn after_runs_and_reads_the_canary_is_nowhere() -> Result<()> {
 async fn after_a_trap_and_a_time_out_the_canary_is_nowhere() -> Result<()> {
     let node = Node::start().await?;
     let canary = canary()?;
-    let traps = wat::parse_str("(module (memory (export \"memory\") 1) (func (export \"_start\") unreachable))")?;
+    let traps = wat::parse_str(
+        "(module (memory (export \"memory\") 1) (func (export \"_start\") unreachable))",
+    )?;
     for module in [traps, endless()?] {
         let task = node.push(module).await?;
         let path = format!("/v1/tasks/{}/run", task["digest"].as_str().context("a digest")?);
@@ -124,7 +127,7 @@ async fn after_a_trap_and_a_time_out_the_canary_is_nowhere() -> Result<()> {
 /// is still there after that is there to stay.
 async fn gone(node: &Node, canary: &Canary) -> Result<()> {
     let mut finds = Vec::new();
-    for _ in 0..20 {
+    for _ in 0..3 {
         finds = hunt(node, canary)?;
         if finds.is_empty() {
             return Ok(());

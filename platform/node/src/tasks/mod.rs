@@ -260,7 +260,7 @@ impl Node {
         })?;
         let facts = Facts {
             world: compiled.task.world.to_string(),
-            imports: compiled.task.imports.iter().map(ToString::to_string).collect(),
+            imports: compiled.task.beyond_world.iter().map(ToString::to_string).collect(),
         };
         self.codes().put(&compiled.code).map_err(|_| Failure::Node)?;
         Ok(facts)
