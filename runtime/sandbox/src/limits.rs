@@ -34,6 +34,8 @@ pub const FUNCTIONS_MAX: u32 = 300_000;
 pub const FUNCTION_BYTES_MAX: usize = 2 << 20;
 /// Imports a component or core module may have, not counting those of what is nested in it.
 pub const IMPORTS_MAX: usize = 512;
+/// Declarations of types within types, in one section of a component. Components have a few.
+pub const TYPE_NESTING_MAX: usize = 256;
 /// How much of a name out of a module is kept, in characters.
 pub const NAME_CHARS_MAX: usize = 120;
 /// How much of what is no WebAssembly is shown, in characters.

@@ -34,8 +34,8 @@ impl AuthenticCode {
     /// must not change while the process lives: seal it against writing. The mapping stays until
     /// the process ends, because the engine may hold on to code as long; a worker loads once.
     ///
-    /// # Errors  [`SandboxError::Mapping`] if the file cannot be mapped, [`SandboxError::Foreign`] if
-    /// it has fewer bytes.
+    /// # Errors  [`SandboxError::Mapping`] if the file cannot be mapped, [`SandboxError::Foreign`]
+    /// if it has fewer bytes.
     pub fn mapped(file: BorrowedFd<'_>, bytes: u64) -> Result<Self, SandboxError> {
         // Reading a mapping beyond the end of its file is a fault that nothing catches.
         let size = fstat(file).map_err(|errno| SandboxError::Mapping(errno.kind()))?.st_size;

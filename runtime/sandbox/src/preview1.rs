@@ -12,55 +12,56 @@ const LEAVE: &str = "proc_exit";
 /// What takes a status in WASI 0.2. Both take one `i32` at the lowest level and answer nothing.
 const LEAVE_02: (&str, &str) = ("wasi:cli/exit@0.2.12", "exit-with-code");
 
+/// What starts the names of notes that tell how to make a component of a module.
+const NOTES: &str = "component-type";
+
 /// A preview 1 command as a component.
 pub(crate) fn wrap(module: &[u8]) -> Option<Vec<u8>> {
-    // The adapter knows success and failure only, so a status would be lost on its way.
-    let module = keep_status(module)?;
+    let mut module = prepare(module)?;
+    note(&mut module)?;
     let encoder = ComponentEncoder::default().module(&module).ok()?;
     let mut encoder = encoder.adapter(PREVIEW1, WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER).ok()?;
     encoder.encode().ok()
 }
 
-/// The module with its import of `proc_exit` bent to what takes a status, and with the note that
-/// says so to whoever makes a component of it.
-fn keep_status(module: &[u8]) -> Option<Vec<u8>> {
-    let Some(mut bent) = bend(module)? else { return Some(module.to_vec()) };
+/// Notes in `module` that it imports what [`prepare`] may have put in.
+fn note(module: &mut Vec<u8>) -> Option<()> {
     let mut resolve = Resolve::default();
     resolve.push_source("io.wit", include_str!("../../../sdk/wit/deps/io/io.wit")).ok()?;
     resolve.push_source("cli.wit", include_str!("../../../sdk/wit/deps/cli/cli.wit")).ok()?;
     let world = "package notrace:host; world leaves { import wasi:cli/exit@0.2.12; }";
     let package = resolve.push_source("leaves.wit", world).ok()?;
     let world = resolve.select_world(&[package], Some("leaves")).ok()?;
-    embed_component_metadata(&mut bent, &resolve, world, StringEncoding::UTF8).ok()?;
-    Some(bent)
+    embed_component_metadata(module, &resolve, world, StringEncoding::UTF8).ok()
 }
 
-/// The module with another import in place of `proc_exit`; none inside if it does not import that.
-fn bend(module: &[u8]) -> Option<Option<Vec<u8>>> {
+/// The module with another import in place of `proc_exit`: the adapter knows success and failure
+/// only, so a status would be lost on its way. And without the module's own notes: they could name
+/// nothing that was not refused already, and whoever reads them follows them down the stack.
+fn prepare(module: &[u8]) -> Option<Vec<u8>> {
     let mut parser = Parser::new(0);
-    let mut at = 0;
+    let mut prepared = Vec::with_capacity(module.len() + 64);
+    let mut rest = module;
     loop {
-        let rest = module.get(at..)?;
         let Chunk::Parsed { consumed, payload } = parser.parse(rest, true).ok()? else {
             return None;
         };
+        let (section, after) = rest.split_at_checked(consumed)?;
         match payload {
-            Payload::ImportSection(_) => {
-                let end = at.checked_add(consumed)?;
-                let Some(section) = bend_section(module.get(at..end)?) else { return Some(None) };
-                let around = (module.get(..at)?, module.get(end..)?);
-                return Some(Some([around.0, &section, around.1].concat()));
-            }
-            Payload::End(_) => return Some(None),
-            // Entries of the code section come after all imports.
-            Payload::CodeSectionStart { .. } => return Some(None),
-            _ => at = at.checked_add(consumed)?,
+            Payload::ImportSection(_) => match bend(section) {
+                Some(bent) => prepared.extend(bent),
+                None => prepared.extend_from_slice(section),
+            },
+            Payload::CustomSection(custom) if custom.name().starts_with(NOTES) => {}
+            Payload::End(_) => return Some(prepared),
+            _ => prepared.extend_from_slice(section),
         }
+        rest = after;
     }
 }
 
 /// An import section, its head included, with the import replaced; none if it does not have it.
-fn bend_section(section: &[u8]) -> Option<Vec<u8>> {
+fn bend(section: &[u8]) -> Option<Vec<u8>> {
     let (old, new) = (import(PREVIEW1, LEAVE), import(LEAVE_02.0, LEAVE_02.1));
     // The names are preceded by their lengths, so they cannot be part of another name that is
     // shorter than them; a longer name could hold them, which no toolchain makes and which would

@@ -190,6 +190,8 @@ pub enum CompileLimit {
     Imports,
     /// Memories, tables or instances.
     Parts,
+    /// Types declared within types.
+    Nesting,
     /// The compiler gave up for a reason of its own.
     Compiler,
 }
@@ -261,7 +263,7 @@ says! {
     CompileLimit {
         Functions = "too many functions", FunctionBytes = "a function that is too large",
         Imports = "too many imports", Parts = "too many memories, tables or instances",
-        Compiler = "code that the compiler gave up on",
+        Nesting = "types nested too deep", Compiler = "code that the compiler gave up on",
     }
 }
 

@@ -4,7 +4,7 @@ use wasmparser::types::Types;
 use wasmparser::{Chunk, Encoding, Parser, Payload, Validator, WasmFeatures};
 
 use crate::engine::FEATURES;
-use crate::limits::{FUNCTION_BYTES_MAX, FUNCTIONS_MAX, IMPORTS_MAX};
+use crate::limits::{FUNCTION_BYTES_MAX, FUNCTIONS_MAX, IMPORTS_MAX, TYPE_NESTING_MAX};
 use crate::refused::{CompileLimit, Feature, Refused, Section};
 
 /// The two kinds of WebAssembly binary.
@@ -34,9 +34,8 @@ pub(super) fn walk(module: &[u8]) -> Result<Kind, Refused> {
     let mut rest = module;
     loop {
         let at = (module.len() - rest.len()) as u64;
-        let whole = rest.is_empty() && outer.is_empty();
         let malformed = |error: wasmparser::Error| Refused::Malformed { offset: offset(&error) };
-        let (consumed, payload) = match parser.parse(rest, whole).map_err(malformed)? {
+        let (consumed, payload) = match parser.parse(rest, rest.is_empty()).map_err(malformed)? {
             Chunk::Parsed { consumed, payload } => (consumed, payload),
             Chunk::NeedMoreData(_) => {
                 let nested = !outer.is_empty();
@@ -50,23 +49,39 @@ pub(super) fn walk(module: &[u8]) -> Result<Kind, Refused> {
             Payload::Version { encoding: Encoding::Component, .. } if outer.is_empty() => {
                 kind = Kind::Component;
             }
-            Payload::ModuleSection { parser: inner, .. }
-            | Payload::ComponentSection { parser: inner, .. } => {
+            Payload::ModuleSection { parser: inner, unchecked_range }
+            | Payload::ComponentSection { parser: inner, unchecked_range } => {
+                if unchecked_range.end > module.len() {
+                    let offset = module.len() as u64;
+                    return Err(Refused::Truncated { section: Section::Nested, offset });
+                }
                 outer.push(core::mem::replace(&mut parser, inner));
             }
             Payload::End(_) => match outer.pop() {
                 Some(parent) => parser = parent,
                 None => return Ok(kind),
             },
+            Payload::ComponentTypeSection(types) if nests_too_deep(module, types.range()) => {
+                return Err(Refused::CompileLimit { limit: CompileLimit::Nesting });
+            }
             payload => counts.add(&payload, outer.is_empty())?,
         }
         rest = rest.get(consumed..).unwrap_or(&[]);
     }
 }
 
+/// Whether types in this section may be declared within each other deeper than is safe to follow
+/// down the stack. Counted from above, by the bytes that begin such a declaration: a type (1) that
+/// is a component's (0x41) or an instance's (0x42).
+fn nests_too_deep(module: &[u8], section: core::ops::Range<usize>) -> bool {
+    let bytes = module.get(section).unwrap_or(&[]);
+    let begins = |pair: &&[u8]| matches!(pair, [1, 0x41 | 0x42]);
+    bytes.windows(2).filter(begins).count() > TYPE_NESTING_MAX
+}
+
 impl Counts {
-    /// Imports are counted at the `outermost` level only: those inside are linked to each other, and
-    /// a snapshot of Python has thousands.
+    /// Imports are counted at the `outermost` level only: those inside are linked to each other,
+    /// and a snapshot of Python has thousands.
     fn add(&mut self, payload: &Payload<'_>, outermost: bool) -> Result<(), Refused> {
         match payload {
             Payload::FunctionSection(functions) => {

@@ -2,7 +2,7 @@
 
 use notrace_runtime_sandbox::refused::{CompileLimit, Feature, Offer, Reason, Section};
 use notrace_runtime_sandbox::task::Verdict;
-use notrace_runtime_sandbox::{Refused, World};
+use notrace_runtime_sandbox::{AuthenticCode, End, Failure, Refused, World};
 
 use crate::given::*;
 
@@ -39,6 +39,25 @@ mod a_module {
         assert!(lines.contains(&"does not ask the time"));
         let lines = check("task_echo").unwrap().abilities();
         assert!(lines.contains(&"does not ask to read objects"));
+    }
+}
+
+mod a_note_in_a_module {
+    use super::*;
+
+    #[test]
+    fn is_not_read() {
+        let note = |name: &[u8], body: &[u8]| {
+            let name = [&[name.len() as u8], name].concat();
+            [&[0, (name.len() + body.len()) as u8], name.as_slice(), body].concat()
+        };
+        for name in [&b"component-type:task"[..], b"name", b"producers"] {
+            let module = [module("exit_7"), note(name, &[0x41, 1, 1, 0xff])].concat();
+            let code = SANDBOX.compile(&module).unwrap().code;
+            let loaded = SANDBOX.load(AuthenticCode::copied(code)).unwrap();
+            let ended = SANDBOX.run(loaded, grant(b""), limits());
+            assert_eq!(ended.end, End::Failed(Failure::Exit(7)));
+        }
     }
 }
 

@@ -4,6 +4,30 @@ use proptest::prelude::*;
 
 use crate::given::*;
 
+const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
+
+/// A section of a component around `body`.
+fn section(id: u8, body: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(body.len()).unwrap();
+    let size: Vec<u8> = (0..5)
+        .map(|part| (length >> (7 * part)) as u8 & 0x7f | if part < 4 { 0x80 } else { 0 })
+        .collect();
+    [&[id], size.as_slice(), body].concat()
+}
+
+#[test]
+fn nesting_without_end_is_refused_and_not_followed_down_the_stack() {
+    let mut nested = COMPONENT.to_vec();
+    for _ in 0..3_000 {
+        nested = [COMPONENT, &section(4, &nested)].concat();
+    }
+    assert!(SANDBOX.check(&nested).is_err());
+    for declares in [[0x41, 1, 1], [0x42, 1, 1]] {
+        let types = [&[1], declares.repeat(100_000).as_slice()].concat();
+        assert!(SANDBOX.check(&[COMPONENT, &section(7, &types)].concat()).is_err());
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
