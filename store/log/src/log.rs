@@ -51,9 +51,9 @@ pub struct Mark {
 }
 
 impl<D: Disk> Log<D> {
-    /// Opens the log on `disk`, handing what it holds to `visit`: the newest checkpoint, if there is
-    /// one, then the records after it. What is handed out is safe on disk. A last record that was
-    /// not written whole is cut off.
+    /// Opens the log on `disk`, handing what it holds to `visit`: the newest checkpoint, if there
+    /// is one, then the records after it. What is handed out is safe on disk. A last record that
+    /// was not written whole is cut off.
     /// # Errors  [`OpenError`]
     pub fn open(
         disk: D,
@@ -146,7 +146,8 @@ impl<D: Disk> Log<D> {
     pub fn seal(&mut self) -> Result<(), SyncError> {
         self.sync()?;
         let seal = Header::seal(self.current.synced).to_bytes(self.current.number);
-        // Without room for it, the end is as safe as after a kill; only its decay could not be told.
+        // Without room for it, the end is as safe as after a kill; only its decay could not be
+        // told.
         let _ = self.write(&mut [IoSlice::new(&seal)]);
         self.sync()
     }
@@ -174,8 +175,8 @@ impl<D: Disk> Log<D> {
         Ok(Mark { version: self.last, appended: self.appended })
     }
 
-    /// Goes on from a checkpoint of `bytes` that [`crate::write_checkpoint`] has written of the state
-    /// at `mark`: older ones and the segments that are wholly in it are removed.
+    /// Goes on from a checkpoint of `bytes` that [`crate::write_checkpoint`] has written of the
+    /// state at `mark`: older ones and the segments that are wholly in it are removed.
     /// # Errors  [`SyncError`] when they could not be; the next checkpoint or opening removes them.
     pub fn checkpointed(&mut self, mark: Mark, bytes: u64) -> Result<(), SyncError> {
         self.checkpoint_bytes = bytes;
@@ -203,8 +204,8 @@ impl<D: Disk> Log<D> {
         if removed { self.disk.sync_names().map_err(failed) } else { Ok(()) }
     }
 
-    /// Closes the segment and begins the next. All of the old one is safe before there is a new one,
-    /// so that only the last segment can have an end that was cut short.
+    /// Closes the segment and begins the next. All of the old one is safe before there is a new
+    /// one, so that only the last segment can have an end that was cut short.
     fn roll(&mut self) -> Result<(), AppendError> {
         self.sync().map_err(|error| AppendError::Disk { kind: error.kind })?;
         let number = self.current.number + 1;

@@ -1,15 +1,16 @@
 //! One record as bytes: a header with a checksum of its own, then the payload.
 //!
 //! ```text
-//! payload length u32 · payload CRC32C u32 · version u64 · time u64 · witness u64 · header CRC32C u32
+//! payload length u32 · payload CRC32C u32 · version u64 · time u64 · witness u64
+//! header CRC32C u32 · the payload
 //! ```
 //!
 //! Numbers are little-endian. The header's checksum also covers the segment's number, so that what
 //! an older file left in a reused block is never taken for a record of this one.
 //!
 //! The *witness* is how much of the segment was safe on disk when the record was written. A bad
-//! record before some later record's witness was safe once, so it has decayed, and that is an error.
-//! A bad record that nothing testifies to may be one that never was written whole.
+//! record before some later record's witness was safe once, so it has decayed, and that is an
+//! error. A bad record that nothing testifies to may be one that never was written whole.
 
 use notrace_store_protocol::ids::Version;
 use notrace_store_protocol::machine::Place;

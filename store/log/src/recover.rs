@@ -88,8 +88,8 @@ impl<'a, D: Disk, V: FnMut(Recovered<'_>) -> Result<(), Malformed>> Recovery<'a,
 
     /// The segments that hang together with the last one, each with what it says came before it.
     ///
-    /// Older ones before a gap are left from a trim that a crash cut short; if they were needed, the
-    /// first of the run says so. A last segment that never got its head was never written to.
+    /// Older ones before a gap are left from a trim that a crash cut short; if they were needed,
+    /// the first of the run says so. A last segment that never got its head was never written to.
     fn run_of_segments(&self, names: &[String]) -> Result<Vec<(u64, D::File, Version)>, OpenError> {
         let mut numbers: Vec<_> = names.iter().filter_map(|name| segment::number(name)).collect();
         numbers.sort_unstable();

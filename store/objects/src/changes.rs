@@ -35,8 +35,8 @@ impl Changes {
         last
     }
 
-    /// Up to `limit` changes of `pool` after `from`; more where the last version would be cut, since
-    /// a reader resumes from a version and would miss the rest of it.
+    /// Up to `limit` changes of `pool` after `from`; more where the last version would be cut,
+    /// since a reader resumes from a version and would miss the rest of it.
     pub(crate) fn after(
         &self,
         pool: &PoolName,

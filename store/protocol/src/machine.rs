@@ -46,8 +46,11 @@ impl Durability {
 /// A deterministic state machine fed by a total order. Given the same commands at the same places,
 /// every replica reaches the same state and gives the same replies.
 ///
-/// `apply` must not fail: a command that cannot be carried out is answered with a reply that says so.
-/// Source: Schneider, "Implementing Fault-Tolerant Services Using the State Machine Approach" (1990).
+/// `apply` must not fail: a command that cannot be carried out is answered with a reply that says
+/// so.
+///
+/// Source: Schneider, "Implementing Fault-Tolerant Services Using the State Machine Approach",
+/// ACM Computing Surveys (1990).
 pub trait Machine: Sized + Send + Sync + 'static {
     /// What is ordered.
     type Command: Send + 'static;

@@ -5,9 +5,9 @@
 //! is above does not change when more members come.
 //!
 //! Reading order: [`limits`]; [`Clock`] is time; [`Replica`] opens what the log holds and installs
-//! the next view; [`Replicated`] is the handle that sends and reads; `queue` is what waits; `worker`
-//! is the thread; `watchers` wait for the order to advance; [`SendError`] and its like say what did
-//! not happen.
+//! the next view; [`Replicated`] is the handle that sends and reads; `queue` is what waits;
+//! `worker` is the thread; `watchers` wait for the order to advance; [`SendError`] and its like say
+//! what did not happen.
 #![forbid(unsafe_code)]
 
 pub mod limits;

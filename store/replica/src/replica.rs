@@ -56,8 +56,8 @@ impl ReplicaConfig {
 pub struct Replica;
 
 impl Replica {
-    /// Opens the replica below `config.dir`: recovers its state, or begins with `initial` where there
-    /// is none, installs the next view, and starts its thread.
+    /// Opens the replica below `config.dir`: recovers its state, or begins with `initial` where
+    /// there is none, installs the next view, and starts its thread.
     ///
     /// `initial` is written down before anything else and never asked again, so that what a command
     /// once did it does at every replay.

@@ -20,8 +20,8 @@ pub struct Delivered<R> {
     pub reply: R,
 }
 
-/// A machine that is fed by a group's total order. Clones are handles to the same one; when the last
-/// is dropped, the replica ends as if closed.
+/// A machine that is fed by a group's total order. Clones are handles to the same one; when the
+/// last is dropped, the replica ends as if closed.
 pub struct Replicated<M: Machine> {
     shared: Arc<Shared<M>>,
     _last: Arc<Last<M>>,
@@ -54,8 +54,8 @@ impl<M: Machine> Replicated<M> {
         Self { shared, _last: last }
     }
 
-    /// Sends `command` to every member of the group, in the group's total order; resolves when it is
-    /// applied here and as safe as `durability` says. Costs one copy of the command until then.
+    /// Sends `command` to every member of the group, in the group's total order; resolves when it
+    /// is applied here and as safe as `durability` says. Costs one copy of the command until then.
     /// # Errors  [`SendError`]
     /// # Cancel  Dropping the future abandons the answer, not the update.
     pub async fn ordered_send(

@@ -126,8 +126,8 @@ impl<M: Machine, D: Disk, C: Clock> Worker<M, D, C> {
         Ok(())
     }
 
-    /// Puts the batch into the log: as one group, or one by one where the group does not fit, so that
-    /// a large update that finds no room does not turn small ones away.
+    /// Puts the batch into the log: as one group, or one by one where the group does not fit, so
+    /// that a large update that finds no room does not turn small ones away.
     fn append(&mut self, batch: Vec<Request<M>>) -> Result<Vec<(Place, Request<M>)>, Failed> {
         let wall = self.clock.wall();
         let left = SeqNum::MAX.number() - self.last.version.seq().number();

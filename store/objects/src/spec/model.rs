@@ -1,4 +1,5 @@
-//! A model of the store that is obviously right: it keeps everything in one list and looks through it.
+//! A model of the store that is obviously right: it keeps everything in one list and looks through
+//! it.
 
 use std::collections::BTreeMap;
 
