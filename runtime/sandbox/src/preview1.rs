@@ -12,8 +12,8 @@ const LEAVE: &str = "proc_exit";
 /// What takes a status in WASI 0.2. Both take one `i32` at the lowest level and answer nothing.
 const LEAVE_02: (&str, &str) = ("wasi:cli/exit@0.2.12", "exit-with-code");
 
-/// What starts the names of notes that tell how to make a component of a module.
-const NOTES: &str = "component-type";
+/// What starts the names of notes that whoever makes a component of a module would read.
+const NOTES: [&str; 2] = ["component-type", "producers"];
 
 /// A preview 1 command as a component.
 pub(crate) fn wrap(module: &[u8]) -> Option<Vec<u8>> {
@@ -52,7 +52,8 @@ fn prepare(module: &[u8]) -> Option<Vec<u8>> {
                 Some(bent) => prepared.extend(bent),
                 None => prepared.extend_from_slice(section),
             },
-            Payload::CustomSection(custom) if custom.name().starts_with(NOTES) => {}
+            Payload::CustomSection(custom)
+                if NOTES.iter().any(|notes| custom.name().starts_with(notes)) => {}
             Payload::End(_) => return Some(prepared),
             _ => prepared.extend_from_slice(section),
         }
