@@ -3,34 +3,34 @@
 use std::time::Duration;
 
 /// How many connections are open at once. Later ones wait in the listener's backlog.
-pub const CONNECTIONS_MAX: usize = 1024;
+pub(crate) const CONNECTIONS_MAX: usize = 1024;
 /// How long a TLS handshake may take.
-pub const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
+pub(crate) const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 /// How long a request's head may take to arrive.
-pub const HEAD_MAX: Duration = Duration::from_secs(15);
+pub(crate) const HEAD_MAX: Duration = Duration::from_secs(15);
 /// How long a body may pause between two pieces.
-pub const BODY_PAUSE_MAX: Duration = Duration::from_secs(30);
+pub(crate) const BODY_PAUSE_MAX: Duration = Duration::from_secs(30);
 /// The largest JSON body of a request.
-pub const JSON_BYTES_MAX: usize = 1 << 20;
+pub(crate) const JSON_BYTES_MAX: usize = 1 << 20;
 /// The largest body of a transaction: its values are base64 within JSON.
-pub const TRANSACT_BYTES_MAX: usize = 96 << 20;
+pub(crate) const TRANSACT_BYTES_MAX: usize = 96 << 20;
 /// The longest query string.
-pub const QUERY_BYTES_MAX: usize = 4096;
-/// The longest idempotency key.
-pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 256;
+pub(crate) const QUERY_BYTES_MAX: usize = 4096;
 /// The size hyper may buffer of one HTTP/1 connection.
-pub const HTTP1_BUFFER_BYTES_MAX: usize = 64 << 10;
+pub(crate) const HTTP1_BUFFER_BYTES_MAX: usize = 64 << 10;
 /// How many HTTP/2 streams one connection may have open.
-pub const HTTP2_STREAMS_MAX: u32 = 128;
+pub(crate) const HTTP2_STREAMS_MAX: u32 = 128;
 /// Bytes of request bodies held at once, over all connections.
-pub const BODY_BYTES_IN_FLIGHT_MAX: usize = 512 << 20;
+pub(crate) const BODY_BYTES_IN_FLIGHT_MAX: usize = 512 << 20;
+/// How much of a body that is refused is read and dropped, so that its sender reads the refusal.
+pub(crate) const DISCARD_BYTES_MAX: usize = 256 << 20;
 /// How long open connections may take to end once the node drains.
-pub const DRAIN_MAX: Duration = Duration::from_secs(20);
+pub(crate) const DRAIN_MAX: Duration = Duration::from_secs(20);
 /// How long a request for a receipt waits for its epoch.
-pub const RECEIPT_WAIT_MAX: Duration = Duration::from_secs(10);
+pub(crate) const RECEIPT_WAIT_MAX: Duration = Duration::from_secs(10);
 /// How often a silent watch sends a comment, so that a dead peer is noticed.
-pub const WATCH_HEARTBEAT: Duration = Duration::from_secs(15);
+pub(crate) const WATCH_HEARTBEAT: Duration = Duration::from_secs(15);
 /// How many changes a watch reads at once.
-pub const WATCH_BATCH_MAX: usize = 256;
+pub(crate) const WATCH_BATCH_MAX: usize = 256;
 /// How many watches may be open at once.
-pub const WATCHES_MAX: usize = 256;
+pub(crate) const WATCHES_MAX: usize = 256;

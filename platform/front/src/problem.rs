@@ -145,9 +145,18 @@ impl From<Refusal> for Box<Refused> {
                     message.reveal(|text| problem.detail.clone_from(text));
                 }
             }
-            Refusal::TaskTrapped(kind) => problem.trap = Some(task::trap(kind).to_owned()),
-            Refusal::TaskExhausted(resource) => {
+            Refusal::TaskTrapped { kind, frames } => {
+                problem.trap = Some(task::trap(kind).to_owned());
+                if let Some(frames) = frames {
+                    // The requester's own code, to the requester.
+                    problem.frames =
+                        frames.reveal(|text| text.lines().map(str::to_owned).collect());
+                }
+            }
+            Refusal::TaskExhausted { resource, limit, used } => {
                 problem.exhausted = Some(translate::exhausted(resource));
+                problem.limit = Some(limit);
+                problem.used = used;
             }
             _ => {}
         }
@@ -173,8 +182,8 @@ fn code_of(refusal: &Refusal) -> Code {
         Refusal::Module(why) => translate::module_code(why),
         Refusal::CompileLimit => Code::ModuleUncompilable,
         Refusal::TaskFailed { .. } => Code::TaskFailed,
-        Refusal::TaskTrapped(_) => Code::TaskTrapped,
-        Refusal::TaskExhausted(_) => Code::TaskExhausted,
+        Refusal::TaskTrapped { .. } => Code::TaskTrapped,
+        Refusal::TaskExhausted { .. } => Code::TaskExhausted,
         Refusal::TaskKilled => Code::TaskKilled,
         Refusal::ReceiptUnknown => Code::ReceiptUnknown,
         Refusal::Unavailable => Code::Unavailable,

@@ -10,7 +10,7 @@ use rustls::{RootCertStore, crypto::ring};
 /// TLS could not be set up from what the node gave.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("the node's certificate or key does not fit TLS")]
-pub struct BadTls;
+pub(crate) struct BadTls;
 
 /// The server side of TLS: shows `certificate_pem`, accepts client certificates that the authority
 /// issued, and asks for none.
@@ -18,7 +18,7 @@ pub struct BadTls;
 /// Sessions are neither kept nor handed out as tickets: what would make the next handshake cheap
 /// is a trace of this one.
 /// # Errors  [`BadTls`]
-pub fn server_config(
+pub(crate) fn server_config(
     authority_pem: &str,
     certificate_pem: &str,
     key_pem: &str,

@@ -19,10 +19,10 @@ use crate::identity::fill;
 use crate::limits::{KEY_FILE_BYTES_MAX, POOLS_MAX};
 
 /// Which of a pool's successive keys.
-pub type Epoch = u32;
+pub(crate) type Epoch = u32;
 
 /// The keys of all pools. A pool has one key, or two while a shred is under way.
-pub struct KeyTable {
+pub(crate) struct KeyTable {
     dir: PathBuf,
     generation: u64,
     slots: BTreeMap<(PoolName, Epoch), SecretBytes>,
@@ -66,7 +66,7 @@ const AD: &[u8] = b"notrace key table v1";
 impl KeyTable {
     /// Opens the table below `dir`, or begins an empty one.
     /// # Errors  [`KeyError`]
-    pub fn open(dir: &Path) -> Result<Self, KeyError> {
+    pub(crate) fn open(dir: &Path) -> Result<Self, KeyError> {
         files::make_private_dir(dir).map_err(failed("made"))?;
         let mut tables = generations(dir, "pools.")?;
         tables.sort_unstable();
@@ -95,14 +95,14 @@ impl KeyTable {
     }
 
     /// The key of a pool in an epoch.
-    pub fn key(&self, pool: &PoolName, epoch: Epoch) -> Option<WrappingKey> {
+    pub(crate) fn key(&self, pool: &PoolName, epoch: Epoch) -> Option<WrappingKey> {
         let slot = self.slots.get(&(pool.clone(), epoch))?;
         slot.reveal(|bytes| bytes.try_into().ok().map(WrappingKey::from_bytes))
     }
 
     /// Draws the key of a pool's epoch and keeps it, on disk too.
     /// # Errors  [`KeyError`]; the table is as before.
-    pub fn add(&mut self, pool: &PoolName, epoch: Epoch) -> Result<(), KeyError> {
+    pub(crate) fn add(&mut self, pool: &PoolName, epoch: Epoch) -> Result<(), KeyError> {
         if self.slots.len() >= 2 * POOLS_MAX {
             return Err(KeyError::NoKey);
         }
@@ -124,7 +124,10 @@ impl KeyTable {
     /// When this returns, nothing that was sealed under them alone can be opened by anybody.
     /// # Errors  [`KeyError`]; the keys are gone from memory even then, and the next call or the
     /// next start removes them from disk.
-    pub fn keep_only(&mut self, live: impl Fn(&PoolName) -> Option<Epoch>) -> Result<(), KeyError> {
+    pub(crate) fn keep_only(
+        &mut self,
+        live: impl Fn(&PoolName) -> Option<Epoch>,
+    ) -> Result<(), KeyError> {
         let before = self.slots.len();
         self.slots.retain(|(pool, epoch), _| live(pool) == Some(*epoch));
         if self.slots.len() == before { Ok(()) } else { self.write_next() }

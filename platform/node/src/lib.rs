@@ -67,6 +67,6 @@ pub mod store {
 
 /// Why a module or a run was refused.
 pub mod task {
-    pub use crate::refusal::{resource, trap};
+    pub use crate::refusal::trap;
     pub use notrace_runtime_worker::{Refused, Resource, TrapKind};
 }

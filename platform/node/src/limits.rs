@@ -3,20 +3,20 @@
 use std::time::Duration;
 
 /// The longest configuration file.
-pub const CONFIG_BYTES_MAX: u64 = 64 << 10;
+pub(crate) const CONFIG_BYTES_MAX: u64 = 64 << 10;
 /// The longest key, certificate or table file that is read at start.
-pub const KEY_FILE_BYTES_MAX: u64 = 1 << 20;
+pub(crate) const KEY_FILE_BYTES_MAX: u64 = 1 << 20;
 /// The most pools one node keeps keys for.
-pub const POOLS_MAX: usize = 1024;
+pub(crate) const POOLS_MAX: usize = 1024;
 /// How often a shred is tried again when writes keep moving the pool under it.
-pub const SHRED_TRIES_MAX: u32 = 16;
+pub(crate) const SHRED_TRIES_MAX: u32 = 16;
 /// How often a put is tried again when a shred moved the pool's key under it.
-pub const PUT_TRIES_MAX: u32 = 16;
+pub(crate) const PUT_TRIES_MAX: u32 = 16;
 /// How long retention may lag behind its bound at most.
-pub const RETENTION_LAG_MAX: Duration = Duration::from_secs(60);
+pub(crate) const RETENTION_LAG_MAX: Duration = Duration::from_secs(60);
 /// How long draining may take before what still runs is killed.
-pub const DRAIN_MAX: Duration = Duration::from_secs(20);
+pub(crate) const DRAIN_MAX: Duration = Duration::from_secs(20);
 /// Compiled code kept on disk.
-pub const CODE_CACHE_BYTES_MAX: u64 = 1 << 30;
+pub(crate) const CODE_CACHE_BYTES_MAX: u64 = 1 << 30;
 /// Tasks known to one node.
-pub const TASKS_MAX: usize = 10_000;
+pub(crate) const TASKS_MAX: usize = 10_000;

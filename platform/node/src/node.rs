@@ -109,7 +109,6 @@ impl Node {
             exe,
             idle_workers: config.workers.idle,
             running_max: config.workers.running_max,
-            ..SupervisorConfig::default()
         });
         let (store, keys) = (open_store(&config)?, open_keys(&config)?);
         let ledger = open_ledger(&config, &identity)?;

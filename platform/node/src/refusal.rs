@@ -33,7 +33,7 @@ pub enum Refusal {
     #[error("the history asked for is no longer kept; read the object anew and go on from there")]
     HistoryTrimmed,
     /// A condition did not hold.
-    #[error("the object is not at the version that the request requires")]
+    #[error("{}", mismatch(*.current))]
     VersionMismatch {
         /// The version it is at, if it exists.
         current: Option<Version>,
@@ -76,11 +76,23 @@ pub enum Refusal {
         exit: Option<i32>,
     },
     /// The task trapped.
-    #[error("the task trapped: {}", trap(*.0))]
-    TaskTrapped(TrapKind),
+    #[error("the task trapped: {}", trap(*.kind))]
+    TaskTrapped {
+        /// The kind of trap.
+        kind: TrapKind,
+        /// The task's own frames at the trap, a line each, innermost first; for the requester alone.
+        frames: Option<Private<String>>,
+    },
     /// The task used up one of its bounds.
-    #[error("the task used up its {}", resource(*.0))]
-    TaskExhausted(Resource),
+    #[error("the task used up its {}: {}", resource_word(*.resource), bound(*.resource, *.limit))]
+    TaskExhausted {
+        /// Which.
+        resource: Resource,
+        /// How much there was: units of fuel, milliseconds, or bytes.
+        limit: u64,
+        /// How much was used in the same unit, where that is known.
+        used: Option<u64>,
+    },
     /// The worker was ended by one of its fences.
     #[error("the task's worker was stopped by a fence")]
     TaskKilled,
@@ -110,6 +122,29 @@ impl core::fmt::Debug for Refusal {
     }
 }
 
+fn mismatch(current: Option<Version>) -> String {
+    match current {
+        Some(version) => {
+            format!("the object is at version {version}, not where the request needs it")
+        }
+        None => {
+            "the object does not exist, so it is at no version that could be required".to_owned()
+        }
+    }
+}
+
+/// A bound in words, with the setting that changes it.
+fn bound(resource: Resource, limit: u64) -> String {
+    match resource {
+        Resource::Fuel => format!("{limit} units are allowed (`task.fuel` of the node)"),
+        Resource::Time => {
+            format!("{limit} ms were allowed (`--timeout`, or `Notrace-Timeout-Ms`)")
+        }
+        Resource::Memory => format!("{limit} bytes are allowed (`task.memory_mib` of the node)"),
+        Resource::Output => format!("{limit} bytes are allowed (`task.output_mib` of the node)"),
+    }
+}
+
 /// The kind of trap, as WebAssembly names it.
 pub fn trap(kind: TrapKind) -> &'static str {
     match kind {
@@ -127,7 +162,7 @@ pub fn trap(kind: TrapKind) -> &'static str {
 }
 
 /// What a task used up, in a word.
-pub fn resource(resource: Resource) -> &'static str {
+pub(crate) fn resource_word(resource: Resource) -> &'static str {
     match resource {
         Resource::Fuel => "fuel",
         Resource::Time => "time",

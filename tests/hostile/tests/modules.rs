@@ -14,7 +14,8 @@ async fn upload(node: &Node, module: impl Into<Bytes>) -> Result<(u16, Value)> {
 }
 
 fn code(problem: &Value) -> &str {
-    problem["type"].as_str().and_then(|kind| kind.strip_prefix("urn:notrace:error:")).unwrap_or("")
+    let kind = problem.get("type").and_then(Value::as_str);
+    kind.and_then(|kind| kind.strip_prefix("urn:notrace:error:")).unwrap_or("")
 }
 
 async fn is_alive(node: &mut Node) -> Result<bool> {
@@ -25,7 +26,7 @@ async fn is_alive(node: &mut Node) -> Result<bool> {
 /// Uploads a preview 1 command of this body and runs it.
 async fn run(node: &Node, module: &str, timeout_ms: &str) -> Result<(u16, Value)> {
     let accepted = node.push(wat::parse_str(module)?).await?;
-    let digest = accepted["digest"].as_str().context("a digest")?;
+    let digest = accepted.get("digest").and_then(Value::as_str).context("a digest")?;
     let path = format!("/v1/tasks/{digest}/run");
     let headers = [("notrace-timeout-ms", timeout_ms)];
     let answer = node.link().await?.ask("POST", &path, &headers, Bytes::new()).await?;
@@ -37,7 +38,8 @@ async fn run(node: &Node, module: &str, timeout_ms: &str) -> Result<(u16, Value)
 async fn an_upload_that_is_no_module_is_refused_by_its_kind() -> Result<()> {
     let mut node = Node::start().await?;
     let echo = std::fs::read(notrace_tests_rig::node::workspace().join("examples/echo/echo.wasm"))?;
-    let import = wat::parse_str("(module (import \"env\" \"foo\" (func)) (func (export \"_start\")))")?;
+    let import =
+        wat::parse_str("(module (import \"env\" \"foo\" (func)) (func (export \"_start\")))")?;
     let no_entry = wat::parse_str("(module (func (export \"main\")))")?;
     let cases: [(&str, Vec<u8>, u16, &str); 6] = [
         ("empty", Vec::new(), 400, "module_malformed"),
@@ -67,7 +69,8 @@ async fn a_refused_import_is_named() -> Result<()> {
 #[tokio::test]
 async fn a_text_is_shown_by_no_more_than_its_beginning() -> Result<()> {
     let node = Node::start().await?;
-    let (_, problem) = upload(&node, &b"const secret = 'only-the-first-words-may-come-back'"[..]).await?;
+    let (_, problem) =
+        upload(&node, &b"const secret = 'only-the-first-words-may-come-back'"[..]).await?;
     assert!(!problem.to_string().contains("first-words"), "{problem}");
     Ok(())
 }

@@ -12,13 +12,14 @@ const UNKNOWN_TASK: &str =
 
 fn seen(answer: &Response<Bytes>) -> (u16, String) {
     let problem: Value = serde_json::from_slice(answer.body()).unwrap_or_default();
-    let kind = problem["type"].as_str().unwrap_or("").replace("urn:notrace:error:", "");
+    let kind = problem.get("type").and_then(Value::as_str).unwrap_or("");
+    let kind = kind.replace("urn:notrace:error:", "");
     (answer.status().as_u16(), kind)
 }
 
 async fn ask(link: &mut Link, verb: &str, path: &str, headers: &[(&str, &str)]) -> (u16, String) {
     let answer = link.ask(verb, path, headers, Bytes::from_static(b"{\"retain\":\"1d\"}")).await;
-    seen(&answer.unwrap())
+    seen(&answer.expect("an answer"))
 }
 
 #[tokio::test]
@@ -26,7 +27,11 @@ async fn what_does_not_exist_is_said_by_its_kind() -> Result<()> {
     let node = Node::start().await?;
     let mut link = node.link().await?;
     let mut expect = async |verb: &str, path: &str, status: u16, code: &str| {
-        assert_eq!(ask(&mut link, verb, path, &[]).await, (status, code.to_owned()), "{verb} {path}");
+        assert_eq!(
+            ask(&mut link, verb, path, &[]).await,
+            (status, code.to_owned()),
+            "{verb} {path}"
+        );
     };
     expect("POST", UNKNOWN_TASK, 404, "task_unknown").await;
     expect("POST", "/v1/tasks/nobody/run", 404, "task_unknown").await;

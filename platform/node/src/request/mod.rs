@@ -49,12 +49,13 @@ pub struct Reply {
 pub(crate) async fn serve(node: Node, call: Call) -> Result<Reply, Refusal> {
     let grant = admit::admit(&node, &call)?;
     let site = place::place(&node, &grant)?;
+    let limits = run::limits(&node, call.timeout)?;
     let cut = read::read(&node, &grant, &site)?;
     let asked = receipt::Asked::of(&cut);
     let principal = call.principal;
-    let (outcome, residue) = run::run(&node, &grant, cut, call).await?;
+    let (outcome, residue) = run::run(&node, &grant, cut, call, limits).await?;
     let scrubbed = scrub(residue).await;
     let commit = commit::commit(&grant, &outcome);
-    let verdict = release::release(&node, &grant, &principal, outcome);
+    let verdict = release::release(&node, &grant, &principal, outcome, &limits);
     receipt::receipt(&node, asked, &grant, &scrubbed, commit, verdict)
 }

@@ -2,7 +2,7 @@
 
 use notrace_policy_promise::private::Private;
 use notrace_policy_rules::{Grant, Principal};
-use notrace_runtime_worker::{End, KillReason, Outcome, Resource};
+use notrace_runtime_worker::{End, KillReason, Limits, Outcome, Resource};
 
 use crate::node::Node;
 use crate::refusal::Refusal;
@@ -23,6 +23,7 @@ pub(super) fn release(
     grant: &Grant,
     principal: &Principal,
     outcome: Outcome,
+    limits: &Limits,
 ) -> Verdict {
     let end = outcome.end;
     let answer = match notrace_policy_rules::release(node.rules(), grant, principal) {
@@ -30,21 +31,41 @@ pub(super) fn release(
         Ok(_) => match end {
             End::Answered => Ok(outcome.answer),
             End::Failed { exit } => Err(Refusal::TaskFailed { message: outcome.message, exit }),
-            End::Trapped(kind) => Err(Refusal::TaskTrapped(kind)),
-            End::Exhausted(resource) => Err(Refusal::TaskExhausted(resource)),
-            End::Killed(reason) => Err(killed(reason)),
+            End::Trapped(kind) => Err(Refusal::TaskTrapped { kind, frames: outcome.message }),
+            End::Exhausted(resource) => Err(exhausted(resource, &outcome, limits)),
+            End::Killed(reason) => Err(killed(node, grant, reason, &outcome, limits)),
         },
     };
     Verdict { answer, end, slot: outcome.slot }
 }
 
+fn exhausted(resource: Resource, outcome: &Outcome, limits: &Limits) -> Refusal {
+    let (limit, used) = match resource {
+        Resource::Fuel => (limits.fuel, Some(outcome.fuel_used)),
+        Resource::Time => (limits.wall.as_millis() as u64, None),
+        Resource::Memory => (limits.memory_bytes, Some(outcome.memory_peak_bytes)),
+        Resource::Output => (limits.output_bytes, None),
+    };
+    Refusal::TaskExhausted { resource, limit, used }
+}
+
 /// What a worker that did not come to an end of its own means for the requester.
-fn killed(reason: KillReason) -> Refusal {
+fn killed(
+    node: &Node,
+    grant: &Grant,
+    reason: KillReason,
+    outcome: &Outcome,
+    limits: &Limits,
+) -> Refusal {
     match reason {
-        KillReason::Time | KillReason::Processor => Refusal::TaskExhausted(Resource::Time),
+        KillReason::Time | KillReason::Processor => exhausted(Resource::Time, outcome, limits),
         KillReason::Fault | KillReason::Seccomp | KillReason::Outside => Refusal::TaskKilled,
         KillReason::Panic | KillReason::Garbled => Refusal::Internal("its worker"),
         KillReason::NotAuthentic => Refusal::Internal("opening an object; the store is damaged"),
-        KillReason::CodeRefused => Refusal::TaskCompiling,
+        KillReason::CodeRefused => {
+            // Made by another build of ours; the next run finds none and has it compiled anew.
+            node.codes().remove(grant.task());
+            Refusal::TaskCompiling
+        }
     }
 }

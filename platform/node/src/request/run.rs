@@ -12,6 +12,24 @@ use crate::refusal::Refusal;
 use crate::request::Call;
 use crate::request::read::Cut;
 
+/// What a run may use up: the node's bounds, and the time that the client asks for within them.
+/// # Errors  [`Refusal::TooMuch`] for more time than the node gives anybody.
+pub(super) fn limits(node: &Node, timeout: Option<Duration>) -> Result<Limits, Refusal> {
+    let bounds = &node.config().task;
+    let wall = timeout.unwrap_or(bounds.wall);
+    if wall > bounds.wall_max {
+        let most = bounds.wall_max.as_millis() as u64;
+        return Err(Refusal::TooMuch { what: "the timeout in milliseconds", most });
+    }
+    Ok(Limits {
+        fuel: bounds.fuel,
+        memory_bytes: bounds.memory_bytes,
+        output_bytes: bounds.output_bytes,
+        wall,
+        ..Limits::default()
+    })
+}
+
 /// Runs the granted task once on the cut.
 /// # Errors  [`Refusal::Busy`] when no worker is free in time; [`Refusal::TaskCompiling`] and
 /// [`Refusal::TaskUnknown`] when there is no code.
@@ -21,6 +39,7 @@ pub(super) async fn run(
     grant: &Grant,
     cut: Cut,
     call: Call,
+    limits: Limits,
 ) -> Result<(Outcome, Residue), Refusal> {
     let code = node.code(grant.task()).await?;
     if call.args.len() > RUN_ARGS_MAX {
@@ -28,12 +47,6 @@ pub(super) async fn run(
             what: "the number of arguments",
             most: RUN_ARGS_MAX as u64,
         });
-    }
-    let bounds = &node.config().task;
-    let wall = call.timeout.unwrap_or(bounds.wall);
-    if wall > bounds.wall_max {
-        let most = bounds.wall_max.as_millis() as u64;
-        return Err(Refusal::TooMuch { what: "the timeout in milliseconds", most });
     }
     let mut seed = [0; 32];
     fill(&mut seed).map_err(|_| Refusal::Internal("drawing a seed"))?;
@@ -44,13 +57,7 @@ pub(super) async fn run(
         objects: cut.objects,
         time_unix_micros: cut.time_unix_micros,
         seed,
-        limits: Limits {
-            fuel: bounds.fuel,
-            memory_bytes: bounds.memory_bytes,
-            output_bytes: bounds.output_bytes,
-            wall,
-            ..Limits::default()
-        },
+        limits,
     };
     let wait = node.config().workers.wait;
     node.workers().run(job, wait).await.map_err(|error| match error {
