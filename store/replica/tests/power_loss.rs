@@ -19,6 +19,15 @@ fn config() -> ReplicaConfig {
     ReplicaConfig { segment_bytes: 3000, checkpoint_bytes_min: 20_000, ..config }
 }
 
+/// Lets the senders end, also when the test fails.
+struct Ends<'a>(&'a AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn at_any_moment_takes_nothing_that_was_acknowledged_or_seen() {
     let disk = FaultyDisk::default();
@@ -41,6 +50,7 @@ fn at_any_moment_takes_nothing_that_was_acknowledged_or_seen() {
                 }
             });
         }
+        let _ends = Ends(&done);
         for seed in 0..60 {
             // Wait for the group to move, so that every loss hits another state.
             wait(group.advanced_past(group.frontier()));
@@ -62,7 +72,6 @@ fn at_any_moment_takes_nothing_that_was_acknowledged_or_seen() {
                 assert!(own.enumerate().all(|(at, line)| line.count == at as u64), "a gap");
             }
         }
-        done.store(true, Ordering::Relaxed);
     });
     wait(group.close());
 }
