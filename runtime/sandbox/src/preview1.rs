@@ -14,10 +14,18 @@ const LEAVE_02: (&str, &str) = ("wasi:cli/exit@0.2.12", "exit-with-code");
 
 /// What starts the names of notes that whoever makes a component of a module would read.
 const NOTES: [&str; 2] = ["component-type", "producers"];
+/// The note that names functions, for the frames of a trap.
+const NAMES: &str = "name";
 
 /// A preview 1 command as a component.
 pub(crate) fn wrap(module: &[u8]) -> Option<Vec<u8>> {
-    let mut module = prepare(module)?;
+    let whole = |note: &str| !NOTES.iter().any(|notes| note.starts_with(notes));
+    // Names that do not read as names are no fault of the program's, so it goes on without.
+    encode(module, whole).or_else(|| encode(module, |note| whole(note) && note != NAMES))
+}
+
+fn encode(module: &[u8], keep: impl Fn(&str) -> bool) -> Option<Vec<u8>> {
+    let mut module = prepare(module, keep)?;
     note(&mut module)?;
     let encoder = ComponentEncoder::default().module(&module).ok()?;
     let mut encoder = encoder.adapter(PREVIEW1, WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER).ok()?;
@@ -38,7 +46,7 @@ fn note(module: &mut Vec<u8>) -> Option<()> {
 /// The module with another import in place of `proc_exit`: the adapter knows success and failure
 /// only, so a status would be lost on its way. And without the module's own notes: they could name
 /// nothing that was not refused already, and whoever reads them follows them down the stack.
-fn prepare(module: &[u8]) -> Option<Vec<u8>> {
+fn prepare(module: &[u8], keep: impl Fn(&str) -> bool) -> Option<Vec<u8>> {
     let mut parser = Parser::new(0);
     let mut prepared = Vec::with_capacity(module.len() + 64);
     let mut rest = module;
@@ -52,8 +60,7 @@ fn prepare(module: &[u8]) -> Option<Vec<u8>> {
                 Some(bent) => prepared.extend(bent),
                 None => prepared.extend_from_slice(section),
             },
-            Payload::CustomSection(custom)
-                if NOTES.iter().any(|notes| custom.name().starts_with(notes)) => {}
+            Payload::CustomSection(note) if !keep(note.name()) => {}
             Payload::End(_) => return Some(prepared),
             _ => prepared.extend_from_slice(section),
         }
