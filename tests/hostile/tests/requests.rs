@@ -17,9 +17,9 @@ fn seen(answer: &Response<Bytes>) -> (u16, String) {
     (answer.status().as_u16(), kind)
 }
 
-async fn ask(link: &mut Link, verb: &str, path: &str, headers: &[(&str, &str)]) -> (u16, String) {
-    let answer = link.ask(verb, path, headers, Bytes::from_static(b"{\"retain\":\"1d\"}")).await;
-    seen(&answer.expect("an answer"))
+async fn ask(link: &mut Link, verb: &str, path: &str) -> Result<(u16, String)> {
+    let body = Bytes::from_static(b"{\"retain\":\"1d\"}");
+    Ok(seen(&link.ask(verb, path, &[], body).await?))
 }
 
 #[tokio::test]
@@ -28,7 +28,7 @@ async fn what_does_not_exist_is_said_by_its_kind() -> Result<()> {
     let mut link = node.link().await?;
     let mut expect = async |verb: &str, path: &str, status: u16, code: &str| {
         assert_eq!(
-            ask(&mut link, verb, path, &[]).await,
+            ask(&mut link, verb, path).await.unwrap(),
             (status, code.to_owned()),
             "{verb} {path}"
         );
@@ -85,7 +85,7 @@ async fn without_a_credential_only_what_is_public_is_shown() -> Result<()> {
             ("GET", "/v1/watch/p"),
             ("GET", "/v1/receipts/none"),
         ] {
-            let (status, code) = ask(&mut link, verb, path, &[]).await;
+            let (status, code) = ask(&mut link, verb, path).await?;
             assert_eq!((status, code.as_str()), (401, "unauthenticated"), "{verb} {path}");
         }
         for path in ["/v1/health", "/v1/node", "/v1/promise", "/v1/ledger/checkpoint"] {
