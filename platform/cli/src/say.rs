@@ -15,14 +15,14 @@ pub(crate) fn line(text: impl Display) -> Done {
 }
 
 /// Text on standard output, as it is.
-/// # Errors  As [`line`].
+/// # Errors  As [`line()`].
 pub(crate) fn text(text: &str) -> Done {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| failed(&error))
 }
 
 /// A value as JSON on one line of standard output.
-/// # Errors  As [`line`].
+/// # Errors  As [`line()`].
 pub(crate) fn json(value: &impl Serialize) -> Done {
     let text = serde_json::to_string(value)
         .map_err(|_| Failure::local(Local::NotUnderstood, "the answer cannot be spelt as JSON"))?;
@@ -30,7 +30,7 @@ pub(crate) fn json(value: &impl Serialize) -> Done {
 }
 
 /// Rows on standard output, columns aligned and two blanks apart.
-/// # Errors  As [`line`].
+/// # Errors  As [`line()`].
 pub(crate) fn table<const N: usize>(rows: &[[String; N]]) -> Done {
     let mut widths = [0; N];
     for row in rows {

@@ -84,8 +84,8 @@ impl BodyRoom {
     }
 }
 
-/// Reads what is still coming and drops it, within bounds. Most clients read an answer only once they
-/// have sent everything; to close the connection under them would lose them the refusal.
+/// Reads what is still coming and drops it, within bounds. Most clients read an answer only once
+/// they have sent everything; to close the connection under them would lose them the refusal.
 async fn discard(mut body: Body) {
     let mut discarded = 0;
     while discarded < DISCARD_BYTES_MAX {

@@ -13,8 +13,8 @@ use crate::routes::{about, ledger, objects, pools, runs, tasks, transact, watch}
 #[openapi(
     info(
         title = "notrace",
-        description = "The cloud that forgets: upload a task, run it on stored data, leave nothing, \
-                       check the receipt.",
+        description = "The cloud that forgets: upload a task, run it on stored data, leave \
+                       nothing, check the receipt.",
     ),
     paths(
         about::health,

@@ -132,6 +132,7 @@ impl From<Refusal> for Box<Refused> {
                 problem.current_version = current.map(translate::version);
                 problem.index = index;
             }
+            Refusal::WrittenTwice { index } => problem.index = Some(index),
             Refusal::Busy { retry_after } => {
                 problem.retry_after_ms = Some(retry_after.as_millis() as u64);
             }
@@ -174,6 +175,7 @@ fn code_of(refusal: &Refusal) -> Code {
         Refusal::ObjectShredded => Code::ObjectShredded,
         Refusal::HistoryTrimmed => Code::HistoryTrimmed,
         Refusal::VersionMismatch { .. } => Code::VersionMismatch,
+        Refusal::WrittenTwice { .. } => Code::BodyMalformed,
         Refusal::IdempotencyMismatch => Code::IdempotencyMismatch,
         Refusal::OutOfSpace => Code::OutOfSpace,
         Refusal::Busy { .. } => Code::Busy,

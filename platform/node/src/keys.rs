@@ -1,9 +1,9 @@
 //! The key table: one wrapping key for each pool, in memory that is secret where the kernel allows.
 //!
 //! On disk the table is sealed under a master key in a file of its own, and every change makes a
-//! new generation of both: the old master key is overwritten and removed, so that an old copy of the
-//! table opens for nobody. That is what makes a shred reach logs, snapshots and backups: they hold
-//! data keys wrapped by a pool key that no longer exists.
+//! new generation of both: the old master key is overwritten and removed, so that an old copy of
+//! the table opens for nobody. That is what makes a shred reach logs, snapshots and backups: they
+//! hold data keys wrapped by a pool key that no longer exists.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

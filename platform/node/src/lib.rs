@@ -1,10 +1,10 @@
 //! The node: the one place where rules, store, workers and ledger meet, and the only one that may
 //! speak of what it does.
 //!
-//! Reading order: [`Config`] and [`Identity`] are what a node is told and who it is; [`Node`] starts
-//! and stops; `keys` and `values` keep the store ciphertext; `objects` and `pools` are the store as
-//! clients see it; `tasks` what can be run; `request` is a run's life on one screen; `ledger` proves
-//! it; `posture` and `promise` say what holds on this host and what is promised.
+//! Reading order: [`Config`] and [`Identity`] are what a node is told and who it is; [`Node`]
+//! starts and stops; `keys` and `values` keep the store ciphertext; `objects` and `pools` are the
+//! store as clients see it; `tasks` what can be run; `request` is a run's life on one screen;
+//! `ledger` proves it; `posture` and `promise` say what holds on this host and what is promised.
 #![forbid(unsafe_code)]
 
 mod limits;

@@ -155,6 +155,7 @@ impl Node {
     /// platform's own pools, read the tasks, and begin to watch retention.
     async fn settle(&self) -> Result<(), StartError> {
         self.forget_stray_keys().map_err(|_| StartError::Step("clear old keys"))?;
+        self.configure_store().await.map_err(|_| StartError::Step("set the store's bounds"))?;
         for pool in [tasks::modules_pool(), tasks::names_pool()] {
             let spec = PoolSpec {
                 retain: Retain::Forever,
@@ -178,10 +179,20 @@ impl Node {
         Ok(())
     }
 
+    /// The store's bounds are part of its state, because replies depend on them; a changed setting
+    /// is ordered like everything else.
+    async fn configure_store(&self) -> Result<(), Refusal> {
+        let wanted = bounds(&self.0.config);
+        if self.0.store.read(|objects| objects.config() == wanted) {
+            return Ok(());
+        }
+        self.order(Command::Configure(wanted), Durability::AllDurable).await.map(drop)
+    }
+
     /// Runs one call from leave to receipt.
     /// # Errors  [`Refusal`] if nothing was run.
-    /// # Cancel  Dropping the future abandons the answer. The run goes on to its end and is scrubbed
-    /// and receipted as any other.
+    /// # Cancel  Dropping the future abandons the answer. The run goes on to its end and is
+    /// scrubbed and receipted as any other.
     pub async fn run(&self, call: Call) -> Result<RunReply, Refusal> {
         let life = tokio::spawn(request::serve(self.clone(), call));
         life.await.unwrap_or(Err(Refusal::Internal("serving a run")))
@@ -349,9 +360,13 @@ impl Node {
 }
 
 fn open_store(config: &Config) -> Result<Replicated<Objects>, StartError> {
-    let bounds = ObjectsConfig { bytes_max: config.store_bytes_max, ..ObjectsConfig::default() };
+    let bounds = bounds(config);
     let replica = ReplicaConfig::new(config.dir.join("store"));
     Replica::open(replica, move || Objects::new(bounds), SystemClock).map_err(StartError::Store)
+}
+
+fn bounds(config: &Config) -> ObjectsConfig {
+    ObjectsConfig { bytes_max: config.store_bytes_max, ..ObjectsConfig::default() }
 }
 
 fn open_keys(config: &Config) -> Result<KeyTable, StartError> {

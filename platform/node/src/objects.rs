@@ -30,7 +30,8 @@ impl SessionKey {
     }
 
     /// The session of a request. The request's digest covers what it does, to what, under which
-    /// condition and how long its values are; never a value, since a digest of one could be guessed.
+    /// condition and how long its values are; never a value, since a digest of one could be
+    /// guessed.
     fn session(self, request: &[&[u8]]) -> Session {
         let lengths: Vec<u8> =
             request.iter().flat_map(|part| (part.len() as u64).to_be_bytes()).collect();
@@ -343,6 +344,14 @@ pub(crate) fn refused(reply: Reply) -> Refusal {
         Reply::Mismatch { current, index } => Refusal::VersionMismatch { current, index },
         Reply::SessionMismatch => Refusal::IdempotencyMismatch,
         Reply::OutOfSpace => Refusal::OutOfSpace,
+        Reply::WrittenTwice { index } => Refusal::WrittenTwice { index },
+        Reply::TooManyOps => {
+            let most = notrace_policy_promise::limits::TRANSACT_OPS_MAX as u64;
+            Refusal::TooMuch { what: "the number of operations", most }
+        }
+        Reply::StaleKey { .. } | Reply::Moved => {
+            Refusal::Busy { retry_after: std::time::Duration::from_secs(1) }
+        }
         _ => Refusal::Internal("applying a command"),
     }
 }

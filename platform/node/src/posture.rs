@@ -144,8 +144,8 @@ fn host() -> [Mitigation; 6] {
             name: "kernel_zero_on_free",
             state: zero_on_free(),
             required: false,
-            meaning: "The kernel zeroes memory when it is freed, so that a dead worker's pages hold \
-                      nothing.",
+            meaning: "The kernel zeroes memory when it is freed, so that a dead worker's pages \
+                      hold nothing.",
             remedy: "Boot with `init_on_free=1`.",
         },
         Mitigation {

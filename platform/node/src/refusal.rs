@@ -40,6 +40,12 @@ pub enum Refusal {
         /// Which operation of a transaction failed.
         index: Option<u32>,
     },
+    /// A transaction writes one key twice.
+    #[error("the transaction writes a key that an earlier operation of it writes too")]
+    WrittenTwice {
+        /// Which operation it was, counted from 0.
+        index: u32,
+    },
     /// The same idempotency key came with another request.
     #[error("this idempotency key was used with another request; use a fresh one")]
     IdempotencyMismatch,
@@ -80,7 +86,8 @@ pub enum Refusal {
     TaskTrapped {
         /// The kind of trap.
         kind: TrapKind,
-        /// The task's own frames at the trap, a line each, innermost first; for the requester alone.
+        /// The task's own frames at the trap, a line each, innermost first; for the requester
+        /// alone.
         frames: Option<Private<String>>,
     },
     /// The task used up one of its bounds.

@@ -25,8 +25,8 @@ macro_rules! key {
 }
 
 key! {
-    /// Seals one thing: an object version, or one run's input and answer. Boxed, so that moves leave
-    /// no copy; no `Debug`, no `Clone`.
+    /// Seals one thing: an object version, or one run's input and answer. Boxed, so that moves
+    /// leave no copy; no `Debug`, no `Clone`.
     DataKey
 }
 

@@ -1,8 +1,9 @@
 //! Sealing and opening: how bytes become ciphertext, and who can turn them back.
 //!
-//! One algorithm, AES-256-GCM, under keys that live in memory that wipes itself. A [`DataKey`] seals
-//! one object version or one run's input and answer; a [`WrappingKey`] seals data keys. What a
-//! sealing is *for* goes in as associated data, so that a ciphertext moved elsewhere does not open.
+//! One algorithm, AES-256-GCM, under keys that live in memory that wipes itself. A [`DataKey`]
+//! seals one object version or one run's input and answer; a [`WrappingKey`] seals data keys. What
+//! a sealing is *for* goes in as associated data, so that a ciphertext moved elsewhere does not
+//! open.
 //!
 //! Reading order: [`key`], [`sealed`], [`wrap`].
 #![forbid(unsafe_code)]

@@ -59,8 +59,7 @@ mod a_wrapped_key {
 
     #[test]
     fn comes_back_under_its_wrapping_key_for_its_version_only() {
-        let (pool, other) =
-            (WrappingKey::from_bytes(&[1; 32]), WrappingKey::from_bytes(&[2; 32]));
+        let (pool, other) = (WrappingKey::from_bytes(&[1; 32]), WrappingKey::from_bytes(&[2; 32]));
         let wrapped = wrap_key(&pool, [3; 12], b"id", &DataKey::from_bytes(&[4; 32])).unwrap();
         let key = unwrap_key(&pool, b"id", &wrapped).ok().unwrap();
         key.reveal(|bytes| assert_eq!(bytes, &[4; 32]));

@@ -101,7 +101,8 @@ async fn a_task_that_takes_all_memory_is_stopped_at_its_bound() -> Result<()> {
 #[tokio::test]
 async fn a_task_that_overflows_its_stack_traps() -> Result<()> {
     let mut node = Node::start().await?;
-    let deep = "(module (memory (export \"memory\") 1) (func $f (call $f)) (func (export \"_start\") (call $f)))";
+    let deep = "(module (memory (export \"memory\") 1) (func $f (call $f))
+        (func (export \"_start\") (call $f)))";
     let (status, problem) = run(&node, deep, "5000").await?;
     assert_eq!((status, code(&problem)), (422, "task_trapped"), "{problem}");
     assert!(is_alive(&mut node).await?);

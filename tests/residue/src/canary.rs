@@ -5,8 +5,8 @@ use anyhow::Result;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-/// How many bytes of a form are enough to call it found. Eight random bytes do not come up by chance
-/// in any memory there is.
+/// How many bytes of a form are enough to call it found. Eight random bytes do not come up by
+/// chance in any memory there is.
 const FRAGMENT_BYTES: usize = 8;
 
 /// A form in which a canary can be found.

@@ -28,8 +28,9 @@ pub struct Find {
     pub fragments: usize,
 }
 
-/// Looks through all memory of the process `id`: the pages it has, and the memory files it holds open.
-/// Pages of secret memory cannot be read by anybody, and are the one thing that is passed over.
+/// Looks through all memory of the process `id`: the pages it has, and the memory files it holds
+/// open. Pages of secret memory cannot be read by anybody, and are the one thing that is passed
+/// over.
 ///
 /// # Errors  The process is gone, or this user may not look into it.
 pub fn in_memory(canary: &Canary, id: u32) -> Result<Vec<Find>> {

@@ -83,11 +83,12 @@ pub fn processor_time(id: u32) -> Duration {
 #[expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
 pub async fn until<T>(most: Duration, mut done: impl FnMut() -> Option<T>) -> Result<T> {
     let began = Instant::now();
+    let mut tick = tokio::time::interval(Duration::from_millis(1));
     while began.elapsed() < most {
         if let Some(value) = done() {
             return Ok(value);
         }
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        tick.tick().await;
     }
     bail!("waited {most:?} in vain")
 }

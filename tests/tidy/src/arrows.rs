@@ -31,7 +31,9 @@ const ARROWS: [(&str, &[&str]); 20] = [
     ("examples/redact", &["sdk/guest"]),
 ];
 
+/// The node speaks of versions and times, and those words are the protocol's.
 const NODE: &[&str] = &[
+    "store/protocol",
     "policy/rules",
     "store/replica",
     "store/objects",

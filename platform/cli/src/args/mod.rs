@@ -126,7 +126,7 @@ pub(crate) enum PoolCommand {
 pub(crate) struct PoolCreate {
     /// The pool's name: a-z, 0-9, `-`, `_` and `.`
     pub(crate) name: PoolName,
-    /// How long a version is kept once it is superseded or deleted: 90s, 15m, 12h, 30d or forever
+    /// How long a version is kept from when it was written: 90s, 15m, 12h, 30d or forever
     #[arg(long)]
     pub(crate) retain: Retain,
     /// When a put is acknowledged: delivered, majority_durable or all_durable

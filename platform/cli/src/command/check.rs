@@ -13,10 +13,12 @@ use crate::say;
 
 pub(crate) fn check(check: &Check, json: bool) -> Done {
     let module = module(&check.file)?;
-    let sandbox = Sandbox::new()
+    let sandbox = Sandbox::for_compiling()
         .map_err(|error| Failure::local(Local::NotUnderstood, error).help("Report it."))?;
     let inspection = sandbox.inspect(&module).map_err(|refused| failure(&refused))?;
-    let verdict = inspection.verdict();
+    // Some faults, such as an import of the wrong type, show only when code is made.
+    let verdict =
+        inspection.verdict().and_then(|_| sandbox.compile(&module).map(|compiled| compiled.task));
     let digest = Digest::of(Domain::Module, &module);
     if json {
         say::json(&as_json(digest, module.len(), &inspection, &verdict))?;

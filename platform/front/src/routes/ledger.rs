@@ -38,7 +38,8 @@ pub(super) async fn checkpoint(State(front): State<Front>, request: Request) -> 
         ("path" = String, Path, description = "Level and index, or `entries` and index")
     ),
     responses(
-        (status = 200, description = "The tile", body = Vec<u8>, content_type = "application/octet-stream"),
+        (status = 200,
+         description = "The tile", body = Vec<u8>, content_type = "application/octet-stream"),
         (status = 404, description = "No such tile", body = Problem)
     ),
 )]

@@ -37,7 +37,8 @@ pub(super) async fn verbs() -> impl IntoResponse {
         ("key" = String, Path, description = "The key within the pool; slashes stay slashes"),
         ("If-Match" = Option<String>, Header, description = "The current version in quotes"),
         ("If-None-Match" = Option<String>, Header, description = "`*`: only if there is none"),
-        ("Idempotency-Key" = Option<String>, Header, description = "Repeats of the same request under the same key take effect once")
+        ("Idempotency-Key" = Option<String>, Header,
+         description = "Repeats of the same request under the same key take effect once")
     ),
     request_body(content = Vec<u8>, content_type = "application/octet-stream"),
     responses(
@@ -90,8 +91,10 @@ pub(super) async fn put(
         ("Range" = Option<String>, Header, description = "One range of bytes")
     ),
     responses(
-        (status = 200, description = "The value", body = Vec<u8>, content_type = "application/octet-stream"),
-        (status = 206, description = "A part of it", body = Vec<u8>, content_type = "application/octet-stream"),
+        (status = 200,
+         description = "The value", body = Vec<u8>, content_type = "application/octet-stream"),
+        (status = 206,
+         description = "A part of it", body = Vec<u8>, content_type = "application/octet-stream"),
         (status = 404, description = "No such object", body = Problem),
         (status = 410, description = "Shredded, or no longer kept", body = Problem),
         (status = 416, description = "Beyond its end", body = Problem)
@@ -211,7 +214,8 @@ pub(super) async fn list(
         ("key" = String, Path, description = "The key within the pool; slashes stay slashes"),
         ("shred" = Option<bool>, Query, description = "Destroy the keys"),
         ("If-Match" = Option<String>, Header, description = "The current version in quotes"),
-        ("Idempotency-Key" = Option<String>, Header, description = "Repeats of the same request under the same key take effect once")
+        ("Idempotency-Key" = Option<String>, Header,
+         description = "Repeats of the same request under the same key take effect once")
     ),
     responses(
         (status = 204, description = "A tombstone stands"),

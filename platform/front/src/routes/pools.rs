@@ -30,7 +30,8 @@ const FIELDS: [&str; 5] = ["retain", "durability", "consistency", "transport", "
     summary = "Creates a pool",
     params(
         ("pool" = String, Path, description = "The pool"),
-        ("Idempotency-Key" = Option<String>, Header, description = "Repeats of the same request under the same key take effect once")
+        ("Idempotency-Key" = Option<String>, Header,
+         description = "Repeats of the same request under the same key take effect once")
     ),
     request_body(content = PoolSpec),
     responses(

@@ -32,13 +32,17 @@ pub(super) async fn post_only() -> Response {
     summary = "Runs a task once",
     params(
         ("task" = String, Path, description = "The digest, or a name given at upload"),
-        ("Notrace-Object" = Option<String>, Header, description = "POOL/KEY, percent-encoded; repeatable"),
-        ("Notrace-Arg" = Option<String>, Header, description = "An argument, percent-encoded; repeatable"),
+        ("Notrace-Object" = Option<String>, Header,
+         description = "POOL/KEY, percent-encoded; repeatable"),
+        ("Notrace-Arg" = Option<String>, Header,
+         description = "An argument, percent-encoded; repeatable"),
         ("Notrace-Timeout-Ms" = Option<u64>, Header, description = "Wall time the run may take")
     ),
     request_body(content = Vec<u8>, content_type = "application/octet-stream"),
     responses(
-        (status = 200, description = "The answer; `Notrace-Receipt` says where the receipt will be", body = Vec<u8>, content_type = "application/octet-stream"),
+        (status = 200,
+         description = "The answer; `Notrace-Receipt` says where the receipt will be",
+         body = Vec<u8>, content_type = "application/octet-stream"),
         (status = 403, description = "Not permitted", body = Problem),
         (status = 404, description = "No such task, pool or object", body = Problem),
         (status = 409, description = "Still compiling", body = Problem),
@@ -100,7 +104,8 @@ pub(super) async fn run(
         ("wait" = Option<bool>, Query, description = "Wait for the epoch to close")
     ),
     responses(
-        (status = 200, description = "A C2SP tlog-proof", body = String, content_type = "text/plain"),
+        (status = 200,
+         description = "A C2SP tlog-proof", body = String, content_type = "text/plain"),
         (status = 202, description = "Not in the log yet", body = ReceiptPending),
         (status = 404, description = "No such receipt", body = Problem)
     ),

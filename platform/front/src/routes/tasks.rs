@@ -172,7 +172,8 @@ pub(super) async fn remove(
         ("task" = String, Path, description = "The digest, or a name given at upload")
     ),
     responses(
-        (status = 200, description = "Server-sent events", body = TaskEvent, content_type = "text/event-stream"),
+        (status = 200,
+         description = "Server-sent events", body = TaskEvent, content_type = "text/event-stream"),
         (status = 404, description = "No such task", body = Problem)
     ),
 )]

@@ -33,7 +33,8 @@ pub(super) async fn verbs() -> Response {
     summary = "Several operations as one version, or none",
     params(
         ("pool" = String, Path, description = "The pool"),
-        ("Idempotency-Key" = Option<String>, Header, description = "Repeats of the same request under the same key take effect once")
+        ("Idempotency-Key" = Option<String>, Header,
+         description = "Repeats of the same request under the same key take effect once")
     ),
     request_body(content = Transact),
     responses(

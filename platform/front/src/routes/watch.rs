@@ -49,7 +49,8 @@ struct Watch {
         ("Last-Event-ID" = Option<String>, Header, description = "Begin after this event")
     ),
     responses(
-        (status = 200, description = "Server-sent events", body = WatchEvent, content_type = "text/event-stream"),
+        (status = 200,
+         description = "Server-sent events", body = WatchEvent, content_type = "text/event-stream"),
         (status = 410, description = "Some of them are no longer kept", body = Problem)
     ),
 )]

@@ -267,7 +267,8 @@ impl Node {
     }
 
     /// A task's compiled code, ready to be handed to a worker.
-    /// # Errors  [`Refusal::TaskCompiling`] while there is none yet: a run never pays for compiling.
+    /// # Errors  [`Refusal::TaskCompiling`] while there is none yet: a run never pays for
+    /// compiling.
     pub(crate) async fn code(&self, digest: Digest) -> Result<Code, Refusal> {
         if let Some(code) = self.codes().get(digest) {
             return Ok(code);
