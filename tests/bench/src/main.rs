@@ -9,6 +9,7 @@ mod table;
 mod load;
 mod peer;
 
+mod handover;
 mod idle;
 mod runs;
 mod start;
@@ -33,6 +34,9 @@ async fn main() -> Result<()> {
     }
     if wants("idle") {
         idle::measure(&mut table).await?;
+    }
+    if wants("handover") {
+        handover::measure(&mut table).await?;
     }
     if wants("runs") {
         runs::measure(&mut table).await?;
