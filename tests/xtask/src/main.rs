@@ -1,1 +1,66 @@
-fn main() {}
+//! What a person types here: `cargo xtask test`, and a few things that take longer.
+//!
+//! [`say`] prints, [`step`] runs one thing and remembers how it went. A command is a list of steps:
+//! [`gate`] is what has to pass before a change lands, [`guests`] rebuilds the committed examples,
+//! [`suites`] are the long ones. [`tools`] finds what a step needs, and fetches it where it may.
+
+#![forbid(unsafe_code)]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a build command lives in its caller's environment, and tells how long things took"
+)]
+
+mod gate;
+mod guests;
+mod say;
+mod step;
+mod suites;
+mod tools;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+const HELP: &str = "\
+cargo xtask COMMAND
+
+  test [--full]            all that has to pass: format, lints, docs, dependencies, tests
+                           --full also fetches the tools that optional steps need
+  guests [NAME] [--check]  builds the modules below examples/; --check compares with the committed
+  bench [ARGUMENTS]        the benchmarks, in release
+  residue [ARGUMENTS]      the hunt for what a run leaves behind, in release
+
+Each step says what it did, how long it took, and what it needs where it was skipped.
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match command(&words) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            say::line(&format!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether all went well.
+fn command(words: &[&str]) -> Result<bool> {
+    match words {
+        ["test"] => gate::run(tools::on_ci()),
+        ["test", "--full"] => gate::run(true),
+        ["guests", rest @ ..] if guests::knows(rest) => guests::run(rest),
+        ["bench", rest @ ..] => suites::bench(rest),
+        ["residue", rest @ ..] => suites::residue(rest),
+        [] | ["help" | "--help" | "-h"] => {
+            say::text(HELP);
+            Ok(true)
+        }
+        _ => {
+            say::text(HELP);
+            Ok(false)
+        }
+    }
+}
