@@ -10,6 +10,9 @@ pub(crate) const KEY_FILE_BYTES_MAX: u64 = 1 << 20;
 pub(crate) const POOLS_MAX: usize = 1024;
 /// How often a shred is tried again when writes keep moving the pool under it.
 pub(crate) const SHRED_TRIES_MAX: u32 = 16;
+/// How many of them take place among writes. Then writes wait until the shred is done, since a pool
+/// that is written to all the time would otherwise never be shredded.
+pub(crate) const SHRED_TRIES_AMONG_WRITES: u32 = 4;
 /// How often a put is tried again when a shred moved the pool's key under it.
 pub(crate) const PUT_TRIES_MAX: u32 = 16;
 /// How long retention may lag behind its bound at most.

@@ -1,7 +1,6 @@
 //! A node, from start to drained.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
@@ -16,6 +15,7 @@ use notrace_store_objects::{
 use notrace_store_protocol::ids::Version;
 use notrace_store_protocol::machine::Durability;
 use notrace_store_replica::{Replica, ReplicaConfig, Replicated, SendError, SystemClock};
+use tokio::sync::watch;
 
 use crate::config::{Config, Strictness};
 use crate::identity::Identity;
@@ -40,6 +40,8 @@ struct Inner {
     keys: RwLock<KeyTable>,
     /// Held while pool keys change, so that one change never takes another's new key for a stray.
     key_changes: tokio::sync::Mutex<()>,
+    /// Held shared by each write on its way, and alone by a shred that writes kept overtaking.
+    writes: tokio::sync::RwLock<()>,
     workers: Supervisor,
     codes: CodeCache,
     tasks: Tasks,
@@ -47,7 +49,7 @@ struct Inner {
     posture: Vec<Mitigation>,
     promise: SignedPromise,
     facts: Facts,
-    serving: AtomicBool,
+    draining: watch::Sender<bool>,
 }
 
 /// Digests and host facts that every receipt of this node repeats.
@@ -138,6 +140,7 @@ impl Node {
             store,
             keys: RwLock::new(keys),
             key_changes: tokio::sync::Mutex::new(()),
+            writes: tokio::sync::RwLock::new(()),
             workers,
             codes,
             tasks: Tasks::default(),
@@ -145,7 +148,7 @@ impl Node {
             posture,
             promise,
             facts,
-            serving: AtomicBool::new(true),
+            draining: watch::Sender::new(false),
         }));
         node.settle().await?;
         Ok(node)
@@ -207,7 +210,7 @@ impl Node {
 
     /// Takes nothing new from now on.
     pub fn stop_taking(&self) {
-        self.0.serving.store(false, Ordering::Release);
+        self.0.draining.send_replace(true);
     }
 
     /// Ends what runs, publishes what is pending, closes the store.
@@ -226,7 +229,7 @@ impl Node {
 
     /// Whether the node takes nothing new because it is about to end.
     pub fn is_draining(&self) -> bool {
-        !self.0.serving.load(Ordering::Acquire)
+        *self.0.draining.borrow()
     }
 
     /// How many workers wait for a task.
@@ -287,7 +290,13 @@ impl Node {
     /// Waits until the store is past `version`; `false` once the node drains.
     /// # Cancel  Dropping the future changes nothing.
     pub async fn advanced_past(&self, version: Version) -> bool {
-        !self.is_draining() && self.0.store.advanced_past(version).await && !self.is_draining()
+        let mut draining = self.0.draining.subscribe();
+        let drains = async { draining.wait_for(|draining| *draining).await.is_ok() };
+        tokio::select! {
+            biased;
+            _ = drains => false,
+            advanced = self.0.store.advanced_past(version) => advanced,
+        }
     }
 
     pub(crate) fn config(&self) -> &Config {
@@ -320,6 +329,10 @@ impl Node {
 
     pub(crate) fn key_changes(&self) -> &tokio::sync::Mutex<()> {
         &self.0.key_changes
+    }
+
+    pub(crate) fn writes(&self) -> &tokio::sync::RwLock<()> {
+        &self.0.writes
     }
 
     /// Orders a command and waits until it is as safe as asked.

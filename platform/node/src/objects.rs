@@ -108,8 +108,9 @@ impl Node {
         let session = session.map(|key| key.session(&[b"put", text.as_bytes(), &shown, &length]));
         let value = SealedValue::seal(name, value)?;
         for _ in 0..PUT_TRIES_MAX {
-            let (epoch, durability) = self.pool_now(&name.pool)?;
-            let sealed = value.wrapped_by(&self.pool_key(&name.pool, epoch)?, epoch)?;
+            let _writing = self.writes().read().await;
+            let (key, epoch, durability) = self.key_now(&name.pool)?;
+            let sealed = value.wrapped_by(&key, epoch)?;
             let command = Command::Put {
                 pool: name.pool.clone(),
                 key: name.key.clone(),
@@ -134,6 +135,7 @@ impl Node {
         condition: Condition,
         session: Option<SessionKey>,
     ) -> Result<Place, Refusal> {
+        let _writing = self.writes().read().await;
         let (_, durability) = self.pool_now(&name.pool)?;
         let (text, shown) = (name.to_string(), condition_bytes(&condition));
         let command = Command::Delete {
@@ -165,8 +167,8 @@ impl Node {
         let sealed = ops.into_iter().map(|op| SealedOp::seal(pool, op));
         let sealed = sealed.collect::<Result<Vec<_>, _>>()?;
         for _ in 0..PUT_TRIES_MAX {
-            let (epoch, durability) = self.pool_now(pool)?;
-            let key = self.pool_key(pool, epoch)?;
+            let _writing = self.writes().read().await;
+            let (key, epoch, durability) = self.key_now(pool)?;
             let ops = sealed.iter().map(|op| op.wrapped_by(&key, epoch));
             let ops = ops.collect::<Result<Vec<_>, _>>()?;
             let command = Command::Transact { pool: pool.clone(), ops, session };
@@ -194,7 +196,7 @@ impl Node {
             let value = value.map_err(|_| Refusal::Internal("opening a stored value"))?;
             return Ok(Got { place, value });
         }
-        Err(self.overtaken())
+        Err(Refusal::Internal("finding a pool's key"))
     }
 
     /// Where a value stands and how long it is, without opening it.
@@ -257,6 +259,18 @@ impl Node {
             let pool = objects.pool(pool).ok_or(Refusal::PoolUnknown)?;
             Ok((pool.key_epoch, pool.spec.durability))
         })
+    }
+
+    /// A pool's current key with its epoch, and the pool's durability. A shred that ends between the
+    /// two looks takes the first one's key away; then both are taken anew.
+    fn key_now(&self, pool: &PoolName) -> Result<(WrappingKey, u32, Durability), Refusal> {
+        for _ in 1..PUT_TRIES_MAX {
+            let (epoch, durability) = self.pool_now(pool)?;
+            if let Ok(key) = self.pool_key(pool, epoch) {
+                return Ok((key, epoch, durability));
+            }
+        }
+        Err(Refusal::Internal("finding a pool's key"))
     }
 
     fn overtaken(&self) -> Refusal {

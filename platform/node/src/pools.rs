@@ -9,7 +9,7 @@ use notrace_store_protocol::machine::{Durability, Place};
 use notrace_store_protocol::time::Hlc;
 
 use crate::keys::Epoch;
-use crate::limits::SHRED_TRIES_MAX;
+use crate::limits::{SHRED_TRIES_AMONG_WRITES, SHRED_TRIES_MAX};
 use crate::node::Node;
 use crate::objects::{SessionKey, missing, refused};
 use crate::refusal::Refusal;
@@ -29,12 +29,18 @@ impl Node {
     /// Makes a pool and its key. Asking for one that is there with the same properties changes
     /// nothing and answers `false`.
     /// # Errors  [`Refusal::PoolExists`] if it is there with others.
+    /// # Cancel  Dropping the future abandons the answer, not the pool.
     pub async fn create_pool(
         &self,
         name: &PoolName,
         spec: PoolSpec,
         _session: Option<SessionKey>,
     ) -> Result<bool, Refusal> {
+        let (node, name) = (self.clone(), name.clone());
+        to_its_end(async move { node.make_pool(&name, spec).await }).await
+    }
+
+    async fn make_pool(&self, name: &PoolName, spec: PoolSpec) -> Result<bool, Refusal> {
         let _changing = self.key_changes().lock().await;
         if let Some(existing) = self.store().read(|objects| objects.pool(name)) {
             return if existing.spec == spec { Ok(false) } else { Err(Refusal::PoolExists) };
@@ -44,6 +50,7 @@ impl Node {
         let command = Command::CreatePool { pool: name.clone(), spec, key_epoch: epoch };
         match self.order(command, Durability::AllDurable).await {
             Ok(Reply::PoolCreated { .. }) => Ok(true),
+            Err(Refusal::Unavailable) => Err(unknown_until_the_next_start()),
             other => {
                 self.forget_stray_keys()?;
                 Err(other.map_or_else(|refusal| refusal, refused))
@@ -67,28 +74,38 @@ impl Node {
     /// Destroys the keys of all versions of an object.
     /// # Errors  [`Refusal::ObjectUnknown`] if there is nothing to destroy; otherwise the keys are
     /// as they were, unless the disk failed in the midst: then they are gone from memory at least.
+    /// # Cancel  Dropping the future abandons the answer, not the shred.
     pub async fn shred(
         &self,
         name: &ObjectName,
         condition: Condition,
     ) -> Result<Shredded, Refusal> {
+        let (node, name) = (self.clone(), name.clone());
         let scope = ShredScope::Object(name.key.clone());
-        self.shred_scope(&name.pool, scope, Some((&name.key, condition))).await
+        to_its_end(async move {
+            node.shred_scope(&name.pool, scope, Some((&name.key, condition))).await
+        })
+        .await
     }
 
     /// Destroys a pool's key, and with it everything in the pool, and the pool.
     /// # Errors  [`Refusal::PoolUnknown`]
+    /// # Cancel  Dropping the future abandons the answer, not the shred.
     pub async fn shred_pool(&self, pool: &PoolName) -> Result<Shredded, Refusal> {
-        self.shred_scope(pool, ShredScope::Pool, None).await
+        let (node, pool) = (self.clone(), pool.clone());
+        to_its_end(async move { node.shred_scope(&pool, ShredScope::Pool, None).await }).await
     }
 
-    /// Destroys every version that has outlived its pool's retention.
+    /// Destroys every version that has outlived its pool's retention. A pool that cannot be cleared
+    /// keeps no other from it.
     /// # Errors  [`Refusal`] of the first pool that could not be cleared.
     pub(crate) async fn retire(&self, now: Hlc) -> Result<(), Refusal> {
+        let mut cleared = Ok(());
         for (pool, cutoff) in self.store().read(|objects| objects.expired(now)) {
-            self.shred_scope(&pool, ShredScope::OlderThan(cutoff), None).await?;
+            let shredded = self.shred_scope(&pool, ShredScope::OlderThan(cutoff), None).await;
+            cleared = cleared.and(shredded.map(drop));
         }
-        Ok(())
+        cleared
     }
 
     /// The shred itself. The pool gets a new key; the data keys of what survives are wrapped anew
@@ -101,7 +118,11 @@ impl Node {
         object: Option<(&ObjectKey, Condition)>,
     ) -> Result<Shredded, Refusal> {
         let _changing = self.key_changes().lock().await;
-        for _ in 0..SHRED_TRIES_MAX {
+        let mut alone = None;
+        for attempt in 0..SHRED_TRIES_MAX {
+            if attempt == SHRED_TRIES_AMONG_WRITES {
+                alone = Some(self.writes().write().await);
+            }
             let (from_epoch, survivors) = self.store().read(|objects| {
                 let epoch = objects.pool(pool).ok_or(Refusal::PoolUnknown)?.key_epoch;
                 if let Some((key, condition)) = object {
@@ -127,11 +148,13 @@ impl Node {
             };
             match self.order(command, Durability::AllDurable).await {
                 Ok(Reply::Shredded { place, versions }) => {
+                    drop(alone);
                     self.forget_stray_keys()?;
                     let digest = shred_digest(pool, place.version);
                     return Ok(Shredded { place, versions, digest });
                 }
                 Ok(Reply::Moved) => self.forget_stray_keys()?,
+                Err(Refusal::Unavailable) => return Err(unknown_until_the_next_start()),
                 other => {
                     self.forget_stray_keys()?;
                     return Err(other.map_or_else(|refusal| refusal, refused));
@@ -148,6 +171,21 @@ impl Node {
         });
         self.change_keys(|keys| keys.keep_only(|pool| live.get(pool).copied()))
     }
+}
+
+/// Carries a change of keys to its end, even when nobody waits for it any more. One that was cut off
+/// would give the lock on keys free while its command is still on its way, and the next change
+/// would replace or forget the very key that the command makes the pool's.
+async fn to_its_end<T: Send + 'static>(
+    change: impl Future<Output = Result<T, Refusal>> + Send + 'static,
+) -> Result<T, Refusal> {
+    tokio::spawn(change).await.unwrap_or(Err(Refusal::Internal("changing its keys")))
+}
+
+/// The replica stopped. Its log may hold the command or not, and the pool will need the new key or
+/// the old one, so both stay until the next start, which sees which it was and forgets the other.
+fn unknown_until_the_next_start() -> Refusal {
+    Refusal::Unavailable
 }
 
 fn rewrap_all(

@@ -5,6 +5,7 @@ use notrace_runtime_worker::GrantedObject;
 use notrace_store_objects::At;
 use notrace_store_protocol::ids::Version;
 
+use crate::limits::PUT_TRIES_MAX;
 use crate::node::Node;
 use crate::objects::missing;
 use crate::refusal::Refusal;
@@ -22,9 +23,20 @@ pub(super) struct Cut {
 }
 
 /// Reads the cut. Everything is looked up under one reading lock, so the versions agree; keys are
-/// unwrapped, values are not opened.
+/// unwrapped, values are not opened. A shred that ends meanwhile takes a key away; then the cut is
+/// taken anew.
 /// # Errors  [`Refusal::ObjectUnknown`] and its like.
 pub(super) fn read(node: &Node, grant: &Grant, _site: &Site) -> Result<Cut, Refusal> {
+    for _ in 0..PUT_TRIES_MAX {
+        if let Some(cut) = read_once(node, grant)? {
+            return Ok(cut);
+        }
+    }
+    Err(Refusal::Internal("finding a pool's key"))
+}
+
+/// The cut, or nothing when a key it needs is gone.
+fn read_once(node: &Node, grant: &Grant) -> Result<Option<Cut>, Refusal> {
     let (version, found) = node.store().read(|objects| {
         let found = grant.handles().iter().map(|handle| {
             let name = &handle.object;
@@ -33,16 +45,16 @@ pub(super) fn read(node: &Node, grant: &Grant, _site: &Site) -> Result<Cut, Refu
         });
         found.collect::<Result<Vec<_>, Refusal>>().map(|found| (objects.version(), found))
     })?;
-    let objects = found.into_iter().map(|(name, sealed)| {
-        let pool = node.pool_key(&name.pool, sealed.key_epoch)?;
+    let mut objects = Vec::with_capacity(found.len());
+    for (name, sealed) in found {
+        let Ok(pool) = node.pool_key(&name.pool, sealed.key_epoch) else { return Ok(None) };
         let key = values::data_key(&pool, &sealed);
-        Ok(GrantedObject {
+        objects.push(GrantedObject {
             ad: values::purpose(&name, &sealed.id),
             key: key.map_err(|_| Refusal::Internal("unwrapping a key"))?,
             sealed: sealed.ciphertext,
             name,
-        })
-    });
-    let objects = objects.collect::<Result<Vec<_>, Refusal>>()?;
-    Ok(Cut { version, time_unix_micros: crate::clock::unix_micros(), objects })
+        });
+    }
+    Ok(Some(Cut { version, time_unix_micros: crate::clock::unix_micros(), objects }))
 }
