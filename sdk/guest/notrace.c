@@ -42,7 +42,8 @@ enum { PAGE_BYTES = 65536, ALIGNMENT = 16 };
 void *notrace_allocate(size_t size)
 {
     static uintptr_t next;
-    uintptr_t begin = next ? next : ((uintptr_t)&__heap_base + ALIGNMENT - 1) & -(uintptr_t)ALIGNMENT;
+    uintptr_t base = ((uintptr_t)&__heap_base + ALIGNMENT - 1) & -(uintptr_t)ALIGNMENT;
+    uintptr_t begin = next ? next : base;
     uintptr_t have = (uintptr_t)__builtin_wasm_memory_size(0) * PAGE_BYTES;
 
     if (size > SIZE_MAX - begin - 2 * PAGE_BYTES)

@@ -20,7 +20,8 @@ pub struct Native {
 }
 
 impl Native {
-    /// Compiles `sources` with all warnings as errors, and with sanitizers where the compiler has them.
+    /// Compiles `sources` with all warnings as errors, and with sanitizers where the compiler has
+    /// them.
     ///
     /// # Errors
     /// When there is no C compiler or the sources do not compile.

@@ -50,6 +50,10 @@ fn docs() -> Result<Outcome> {
 
 fn licences(may_fetch: bool) -> Result<Outcome> {
     let Some(deny) = tools::find(DENY, may_fetch) else { return Ok(missing("cargo-deny")) };
+    if may_fetch {
+        // It judges what other systems would build, too, and that a build here does not fetch.
+        step::run(step::cargo(&["fetch", "--quiet"])?)?;
+    }
     let arguments = ["--offline", "check", "--hide-inclusion-graph", "licenses", "bans", "sources"];
     step::run(step::command(&deny.to_string_lossy(), &arguments)?)
 }

@@ -53,7 +53,7 @@ fn fetch(tools: &Tools) -> Result<()> {
         let package = entry?.path();
         if package.extension().is_some_and(|ending| ending == "deb") {
             let mut unpack = Command::new("dpkg-deb");
-            unpack.arg("--extract").arg(&package).arg(folder.join("root"));
+            unpack.arg("--extract").arg(&package).arg(folder.join("tree"));
             build(unpack)?;
             fs::remove_file(package)?;
         }
@@ -62,7 +62,7 @@ fn fetch(tools: &Tools) -> Result<()> {
 }
 
 fn unpacked(tools: &Tools) -> PathBuf {
-    tools.cache.join("debian/root/usr")
+    tools.cache.join("debian/tree/usr")
 }
 
 fn libraries(tools: &Tools) -> PathBuf {
