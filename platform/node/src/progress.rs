@@ -12,23 +12,25 @@ pub struct Progress {
     states: watch::Receiver<Compiling>,
     since: Instant,
     told: bool,
+    /// The task was removed before it was settled; there will be no other state.
+    removed: bool,
 }
 
 impl Progress {
     #[expect(clippy::disallowed_methods, reason = "elapsed time is shown to whoever follows")]
     pub(crate) fn follow(states: watch::Receiver<Compiling>) -> Self {
-        Self { states, since: Instant::now(), told: false }
+        Self { states, since: Instant::now(), told: false, removed: false }
     }
 
-    /// The state now, and from the second call on the next one.
+    /// The state now, and from the second call on the next one. A task that is removed while it
+    /// compiles has failed.
     /// # Cancel  Dropping the future loses no state.
     pub async fn next(&mut self) -> TaskState {
-        if self.told {
-            // The sender is gone when the task was removed, and the last state is then final.
-            let _ = self.states.changed().await;
-        }
+        let gone = self.told && self.states.changed().await.is_err();
         self.told = true;
-        self.states.borrow_and_update().state()
+        let state = self.states.borrow_and_update().state();
+        self.removed = gone && state == TaskState::Compiling;
+        if self.removed { TaskState::Failed } else { state }
     }
 
     /// How long it has been followed.
@@ -38,6 +40,31 @@ impl Progress {
 
     /// Why the task will not become runnable, if so.
     pub fn failure(&self) -> Option<Refusal> {
-        self.states.borrow().failure()
+        if self.removed { Some(Refusal::TaskUnknown) } else { self.states.borrow().failure() }
+    }
+}
+
+#[cfg(test)]
+mod following {
+    use super::*;
+
+    #[tokio::test]
+    async fn tells_each_state_once() {
+        let (states, watched) = watch::channel(Compiling::Running);
+        let mut progress = Progress::follow(watched);
+        assert_eq!(progress.next().await, TaskState::Compiling);
+        states.send_replace(Compiling::Ready);
+        assert_eq!(progress.next().await, TaskState::Ready);
+        assert!(progress.failure().is_none());
+    }
+
+    #[tokio::test]
+    async fn ends_when_the_task_is_removed_before_it_is_compiled() {
+        let (states, watched) = watch::channel(Compiling::Running);
+        let mut progress = Progress::follow(watched);
+        assert_eq!(progress.next().await, TaskState::Compiling);
+        drop(states);
+        assert_eq!(progress.next().await, TaskState::Failed);
+        assert!(matches!(progress.failure(), Some(Refusal::TaskUnknown)));
     }
 }

@@ -131,11 +131,22 @@ impl Compiling {
 
 /// The tasks of a node.
 #[derive(Default)]
-pub(crate) struct Tasks(Mutex<BTreeMap<Digest, Entry>>);
+pub(crate) struct Tasks {
+    known: Mutex<BTreeMap<Digest, Entry>>,
+    /// Held while a task is put into the store or taken out of it, so that one which is removed
+    /// while it is compiled does not come back when that is done.
+    registering: tokio::sync::Mutex<()>,
+}
 
 pub(super) struct Entry {
     pub(super) about: TaskAbout,
     pub(super) states: watch::Sender<Compiling>,
+}
+
+impl Entry {
+    fn has_failed(&self) -> bool {
+        self.states.borrow().state() == TaskState::Failed
+    }
 }
 
 pub(crate) fn modules_pool() -> PoolName {
@@ -148,7 +159,15 @@ pub(crate) fn names_pool() -> PoolName {
 
 impl Tasks {
     pub(super) fn with<R>(&self, work: impl FnOnce(&mut BTreeMap<Digest, Entry>) -> R) -> R {
-        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        work(&mut self.known.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(super) async fn registering(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.registering.lock().await
+    }
+
+    fn knows(&self, digest: Digest) -> bool {
+        self.with(|tasks| tasks.contains_key(&digest))
     }
 
     fn set(&self, digest: Digest, state: Compiling) {
@@ -175,22 +194,31 @@ impl Node {
         let digest = module.reveal(|module| Digest::of(Domain::Module, module));
         let (mut states, new) = self.begin(digest, module)?;
         let settled = states.wait_for(|state| state.state() != TaskState::Compiling);
-        // Not settled in time is an answer too; so is the sender's end, when the task was removed.
-        let _ = timeout(wait, settled).await;
+        // Not settled in time is an answer too. The sender's end means that the task was removed.
+        if matches!(timeout(wait, settled).await, Ok(Err(_))) {
+            return Err(Refusal::TaskUnknown);
+        }
         let state = states.borrow().clone();
         if let Some(refusal) = state.failure() {
-            // Known to be no task: the next upload of the same bytes is checked anew.
-            self.tasks_table().with(|tasks| tasks.remove(&digest));
+            self.tasks_table().with(|tasks| {
+                // Unless the same bytes are on their way again already.
+                if tasks.get(&digest).is_some_and(Entry::has_failed) {
+                    tasks.remove(&digest);
+                }
+            });
             return Err(refusal);
         }
         if let Some(name) = &name {
             self.name_task(name, digest, condition).await?;
         }
-        let about = self.task(digest)?.about;
+        let about = self.tasks_table().with(|tasks| {
+            tasks.get(&digest).map(|entry| entry.about.clone()).ok_or(Refusal::TaskUnknown)
+        })?;
         Ok(Uploaded { about, state: state.state(), name, new })
     }
 
-    /// The task's entry, beginning to compile it if it is new.
+    /// The task's entry, beginning to compile it if it is new or did not compile before: what was
+    /// the node's own fault then may go well now.
     fn begin(
         &self,
         digest: Digest,
@@ -198,11 +226,12 @@ impl Node {
     ) -> Result<(watch::Receiver<Compiling>, bool), Refusal> {
         let size_bytes = module.reveal(Vec::len) as u64;
         let (states, new) = self.tasks_table().with(|tasks| {
-            if let Some(entry) = tasks.get(&digest) {
-                return Ok((entry.states.subscribe(), false));
-            }
-            if tasks.len() >= TASKS_MAX {
-                return Err(Refusal::TasksFull);
+            match tasks.get(&digest) {
+                Some(entry) if !entry.has_failed() => {
+                    return Ok((entry.states.subscribe(), false));
+                }
+                None if tasks.len() >= TASKS_MAX => return Err(Refusal::TasksFull),
+                Some(_) | None => {}
             }
             let about = TaskAbout {
                 digest,
@@ -235,12 +264,29 @@ impl Node {
     ) -> Result<(), Failure> {
         let compiled = self.compile(digest, &module).await?;
         let about = StoredAbout::now(compiled, module.reveal(Vec::len) as u64);
-        self.tasks_table().with(|tasks| {
-            if let Some(entry) = tasks.get_mut(&digest) {
-                entry.about.world.clone_from(&about.world);
-                entry.about.imports.clone_from(&about.imports);
-            }
+        let _registering = self.tasks_table().registering().await;
+        let known = self.tasks_table().with(|tasks| {
+            let entry = tasks.get_mut(&digest)?;
+            entry.about.world.clone_from(&about.world);
+            entry.about.imports.clone_from(&about.imports);
+            Some(())
         });
+        let stored = match known {
+            Some(()) => self.store_task(digest, module, &about).await,
+            None => Err(Failure::Node),
+        };
+        if stored.is_err() {
+            self.codes().remove(digest);
+        }
+        stored
+    }
+
+    async fn store_task(
+        &self,
+        digest: Digest,
+        module: Private<Vec<u8>>,
+        about: &StoredAbout,
+    ) -> Result<(), Failure> {
         let about = about.encode().ok_or(Failure::Node)?;
         let put = |part: &str, value: Private<Vec<u8>>| {
             let key = module_key(digest, part).map_err(|_| Failure::Node)?;
@@ -299,6 +345,10 @@ impl Node {
             },
             Err(_) => Compiling::Failed(Arc::new(Failure::Node)),
         };
+        let _registering = self.tasks_table().registering().await;
+        if !self.tasks_table().knows(digest) {
+            self.codes().remove(digest);
+        }
         self.tasks_table().set(digest, state);
     }
 

@@ -42,6 +42,7 @@ impl Node {
             }
             TaskRef::Digest(digest) => *digest,
         };
+        let _registering = self.tasks_table().registering().await;
         self.resolve(task)?;
         for (name, _, target) in self.names() {
             if target == digest {
