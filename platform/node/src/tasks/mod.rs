@@ -4,6 +4,7 @@
 //! sealed, versioned and replicated like all others; a name is an object too, and moving one is a
 //! conditional put. Compiled code is only a cache beside them.
 
+mod compiling;
 mod names;
 mod stored;
 
@@ -13,10 +14,9 @@ use std::time::Duration;
 
 use notrace_policy_promise::digest::{Digest, Domain};
 use notrace_policy_promise::limits::MODULE_BYTES_MAX;
-use notrace_policy_promise::name::{ObjectKey, ObjectName, PoolName, TaskName};
+use notrace_policy_promise::name::{ObjectKey, PoolName, TaskName};
 use notrace_policy_promise::private::Private;
-use notrace_runtime_worker::{Code, CompileError, Refused};
-use notrace_store_objects::{At, Condition};
+use notrace_store_objects::Condition;
 use notrace_store_protocol::ids::Version;
 use notrace_store_protocol::time::Hlc;
 use tokio::sync::watch;
@@ -24,10 +24,10 @@ use tokio::time::timeout;
 
 use crate::limits::TASKS_MAX;
 use crate::node::Node;
-use crate::objects::TransactOp;
 use crate::progress::Progress;
 use crate::refusal::Refusal;
-use crate::tasks::stored::StoredAbout;
+
+pub(crate) use compiling::Compiling;
 
 /// A module on its way in.
 pub struct Upload {
@@ -93,40 +93,6 @@ pub enum TaskState {
     Ready,
     /// Will not become runnable.
     Failed,
-}
-
-/// The same with the reason, for those who follow.
-#[derive(Clone)]
-pub(crate) enum Compiling {
-    Running,
-    Ready,
-    Failed(Arc<Failure>),
-}
-
-/// Why a module did not compile.
-pub(crate) enum Failure {
-    Refused(Refused),
-    Limit,
-    Node,
-}
-
-impl Compiling {
-    pub(crate) fn state(&self) -> TaskState {
-        match self {
-            Compiling::Running => TaskState::Compiling,
-            Compiling::Ready => TaskState::Ready,
-            Compiling::Failed(_) => TaskState::Failed,
-        }
-    }
-
-    pub(crate) fn failure(&self) -> Option<Refusal> {
-        let Compiling::Failed(failure) = self else { return None };
-        Some(match &**failure {
-            Failure::Refused(why) => Refusal::Module(why.clone()),
-            Failure::Limit => Refusal::CompileLimit,
-            Failure::Node => Refusal::Internal("compiling"),
-        })
-    }
 }
 
 /// The tasks of a node.
@@ -257,101 +223,6 @@ impl Node {
         Ok((states, new))
     }
 
-    async fn compile_and_register(
-        &self,
-        digest: Digest,
-        module: Private<Vec<u8>>,
-    ) -> Result<(), Failure> {
-        let compiled = self.compile(digest, &module).await?;
-        let about = StoredAbout::now(compiled, module.reveal(Vec::len) as u64);
-        let _registering = self.tasks_table().registering().await;
-        let known = self.tasks_table().with(|tasks| {
-            let entry = tasks.get_mut(&digest)?;
-            entry.about.world.clone_from(&about.world);
-            entry.about.imports.clone_from(&about.imports);
-            Some(())
-        });
-        let stored = match known {
-            Some(()) => self.store_task(digest, module, &about).await,
-            None => Err(Failure::Node),
-        };
-        if stored.is_err() {
-            self.codes().remove(digest);
-        }
-        stored
-    }
-
-    async fn store_task(
-        &self,
-        digest: Digest,
-        module: Private<Vec<u8>>,
-        about: &StoredAbout,
-    ) -> Result<(), Failure> {
-        let about = about.encode().ok_or(Failure::Node)?;
-        let put = |part: &str, value: Private<Vec<u8>>| {
-            let key = module_key(digest, part).map_err(|_| Failure::Node)?;
-            Ok::<_, Failure>(TransactOp::Put { key, value, condition: Condition::Always })
-        };
-        let ops = vec![put("module", module)?, put("about", Private::new(about))?];
-        self.transact(&modules_pool(), ops, None).await.map_err(|_| Failure::Node)?;
-        Ok(())
-    }
-
-    async fn compile(&self, digest: Digest, module: &Private<Vec<u8>>) -> Result<Facts, Failure> {
-        let compiled = self.workers().compile(digest, module).await;
-        let compiled = compiled.map_err(|error| match error {
-            CompileError::Refused(why) => Failure::Refused(why),
-            CompileError::Limit => Failure::Limit,
-            _ => Failure::Node,
-        })?;
-        let facts = Facts {
-            world: compiled.task.world.to_string(),
-            imports: compiled.task.beyond_world.iter().map(ToString::to_string).collect(),
-        };
-        self.codes().put(&compiled.code).map_err(|_| Failure::Node)?;
-        Ok(facts)
-    }
-
-    /// A task's compiled code, ready to be handed to a worker.
-    /// # Errors  [`Refusal::TaskCompiling`] while there is none yet: a run never pays for
-    /// compiling.
-    pub(crate) async fn code(&self, digest: Digest) -> Result<Code, Refusal> {
-        if let Some(code) = self.codes().get(digest) {
-            return Ok(code);
-        }
-        let state = self.tasks_table().with(|tasks| {
-            let entry = tasks.get(&digest).ok_or(Refusal::TaskUnknown)?;
-            let state = entry.states.borrow().clone();
-            if state.state() == TaskState::Ready {
-                // Its code is not cached: another version of us made it, or the cache was cleared.
-                entry.states.send_replace(Compiling::Running);
-            }
-            Ok::<_, Refusal>(state)
-        })?;
-        if state.state() == TaskState::Ready {
-            let node = self.clone();
-            tokio::spawn(async move { node.recompile(digest).await });
-        }
-        Err(state.failure().unwrap_or(Refusal::TaskCompiling))
-    }
-
-    async fn recompile(&self, digest: Digest) {
-        let stored = module_key(digest, "module")
-            .and_then(|key| self.get(&ObjectName { pool: modules_pool(), key }, At::Latest));
-        let state = match stored {
-            Ok(got) => match self.compile(digest, &got.value).await {
-                Ok(_) => Compiling::Ready,
-                Err(failure) => Compiling::Failed(Arc::new(failure)),
-            },
-            Err(_) => Compiling::Failed(Arc::new(Failure::Node)),
-        };
-        let _registering = self.tasks_table().registering().await;
-        if !self.tasks_table().knows(digest) {
-            self.codes().remove(digest);
-        }
-        self.tasks_table().set(digest, state);
-    }
-
     /// A task as it is.
     /// # Errors  [`Refusal::TaskUnknown`]
     pub fn task(&self, digest: Digest) -> Result<TaskInfo, Refusal> {
@@ -382,12 +253,6 @@ impl Node {
             Ok(Progress::follow(entry.states.subscribe()))
         })
     }
-}
-
-/// What compiling found out.
-pub(super) struct Facts {
-    pub(super) world: String,
-    pub(super) imports: Vec<String>,
 }
 
 fn info(entry: &Entry, names: &[(TaskName, Version, Digest)]) -> TaskInfo {

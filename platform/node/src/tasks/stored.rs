@@ -9,7 +9,8 @@ use tokio::sync::watch;
 
 use crate::node::Node;
 use crate::refusal::Refusal;
-use crate::tasks::{Compiling, Entry, Facts, TaskAbout, modules_pool};
+use crate::tasks::compiling::Facts;
+use crate::tasks::{Compiling, Entry, TaskAbout, modules_pool};
 
 /// The stored form of what is known of a task.
 #[derive(Serialize, Deserialize)]
