@@ -3,6 +3,7 @@
 //! The authority's key is what clients trust; the certificate that TLS shows is issued anew at
 //! every start, for the names of that start, and its key is never written.
 
+use std::fmt::Write as _;
 use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -147,10 +148,15 @@ impl Identity {
     ) -> Result<Result<(), E>, IdentityError> {
         let mut bytes = Zeroizing::new([0; 32]);
         fill(&mut *bytes)?;
-        let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        // Room for all of it at once, so that growing leaves no copies of the token behind.
+        let mut token = Zeroizing::new(String::with_capacity(3 + 2 * bytes.len()));
+        token.push_str("nt_");
+        for byte in bytes.iter() {
+            // A string takes every byte; there is nothing that could fail.
+            let _ = write!(token, "{byte:02x}");
+        }
         let usage = ExtendedKeyUsagePurpose::ClientAuth;
         let (certificate_pem, key_pem) = self.issue("notrace owner", Vec::new(), usage)?;
-        let token = Zeroizing::new(format!("nt_{digits}"));
         let credentials = OwnerCredentials { token, certificate_pem, key_pem };
         if let Err(error) = keep(&credentials) {
             return Ok(Err(error));

@@ -5,7 +5,7 @@
 //! the table opens for nobody. That is what makes a shred reach logs, snapshots and backups: they
 //! hold data keys wrapped by a pool key that no longer exists.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use notrace_policy_promise::name::PoolName;
@@ -26,6 +26,10 @@ pub(crate) struct KeyTable {
     dir: PathBuf,
     generation: u64,
     slots: BTreeMap<(PoolName, Epoch), SecretBytes>,
+    /// Keys are gone from memory that the generation on disk still has.
+    behind: bool,
+    /// Generations before this one that are not wiped yet.
+    old: BTreeSet<u64>,
 }
 
 /// Why the key table cannot do what was asked. Nothing has changed then.
@@ -70,7 +74,13 @@ impl KeyTable {
         files::make_private_dir(dir).map_err(failed("made"))?;
         let mut tables = generations(dir, "pools.")?;
         tables.sort_unstable();
-        let mut table = Self { dir: dir.to_owned(), generation: 0, slots: BTreeMap::new() };
+        let mut table = Self {
+            dir: dir.to_owned(),
+            generation: 0,
+            slots: BTreeMap::new(),
+            behind: false,
+            old: BTreeSet::new(),
+        };
         let masters = generations(dir, "master.")?;
         if tables.is_empty() {
             table.generation = masters.iter().copied().max().unwrap_or(0);
@@ -117,6 +127,8 @@ impl KeyTable {
             };
             return Err(error);
         }
+        // What could not be wiped has no key that should be gone, or its shred has said so.
+        let _ = self.wipe_old();
         Ok(())
     }
 
@@ -130,7 +142,11 @@ impl KeyTable {
     ) -> Result<(), KeyError> {
         let before = self.slots.len();
         self.slots.retain(|(pool, epoch), _| live(pool) == Some(*epoch));
-        if self.slots.len() == before { Ok(()) } else { self.write_next() }
+        self.behind |= self.slots.len() != before;
+        if self.behind {
+            self.write_next()?;
+        }
+        self.wipe_old()
     }
 
     fn write_next(&mut self) -> Result<(), KeyError> {
@@ -149,8 +165,19 @@ impl KeyTable {
             let _ = self.wipe_generation(next);
             return Err(failed("written")(error));
         }
-        self.generation = next;
-        if old > 0 { self.wipe_generation(old) } else { Ok(()) }
+        (self.generation, self.behind) = (next, false);
+        if old > 0 {
+            self.old.insert(old);
+        }
+        Ok(())
+    }
+
+    fn wipe_old(&mut self) -> Result<(), KeyError> {
+        while let Some(old) = self.old.first().copied() {
+            self.wipe_generation(old)?;
+            self.old.remove(&old);
+        }
+        Ok(())
     }
 
     fn rows(&self) -> Result<Zeroizing<Vec<u8>>, KeyError> {
@@ -254,6 +281,22 @@ mod the_key_table {
         let again = KeyTable::open(dir.path()).unwrap();
         assert_eq!(bytes(&again, "a", 1), None);
         assert!(bytes(&again, "a", 2).is_some());
+    }
+
+    #[test]
+    fn that_could_not_be_written_forgets_on_disk_at_the_next_call() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut table = KeyTable::open(dir.path()).unwrap();
+        table.add(&pool("a"), 1).unwrap();
+        table.dir = dir.path().join("unplugged");
+        assert!(table.keep_only(|_| None).is_err());
+        assert_eq!(bytes(&table, "a", 1), None);
+        table.dir = dir.path().to_owned();
+        table.keep_only(|_| None).unwrap();
+        drop(table);
+        assert_eq!(bytes(&KeyTable::open(dir.path()).unwrap(), "a", 1), None);
+        let names = std::fs::read_dir(dir.path()).unwrap().count();
+        assert_eq!(names, 2, "an older generation is still there");
     }
 
     #[test]

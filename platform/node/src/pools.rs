@@ -96,11 +96,14 @@ impl Node {
         to_its_end(async move { node.shred_scope(&pool, ShredScope::Pool, None).await }).await
     }
 
-    /// Destroys every version that has outlived its pool's retention. A pool that cannot be cleared
+    /// Destroys every version that has outlived its pool's retention, and keys that are left over. A pool that cannot be cleared
     /// keeps no other from it.
     /// # Errors  [`Refusal`] of the first pool that could not be cleared.
     pub(crate) async fn retire(&self, now: Hlc) -> Result<(), Refusal> {
-        let mut cleared = Ok(());
+        // What an earlier shred destroyed in memory but could not wipe from the disk.
+        let changing = self.key_changes().lock().await;
+        let mut cleared = self.forget_stray_keys();
+        drop(changing);
         for (pool, cutoff) in self.store().read(|objects| objects.expired(now)) {
             let shredded = self.shred_scope(&pool, ShredScope::OlderThan(cutoff), None).await;
             cleared = cleared.and(shredded.map(drop));
@@ -149,7 +152,8 @@ impl Node {
             match self.order(command, Durability::AllDurable).await {
                 Ok(Reply::Shredded { place, versions }) => {
                     drop(alone);
-                    self.forget_stray_keys()?;
+                    let forgotten = self.forget_stray_keys();
+                    forgotten.map_err(|_| Refusal::Internal("wiping a key from its disk"))?;
                     let digest = shred_digest(pool, place.version);
                     return Ok(Shredded { place, versions, digest });
                 }

@@ -1,7 +1,7 @@
 //! Data keys under a wrapping key.
 
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
-use zeroize::Zeroize;
+use zeroize::Zeroizing;
 
 use crate::key::{DataKey, WrappingKey};
 use crate::sealed::{NotAuthentic, OVERHEAD_BYTES};
@@ -17,12 +17,14 @@ pub fn wrap_key(
     ad: &[u8],
     key: &DataKey,
 ) -> Result<[u8; WRAPPED_KEY_BYTES], NotAuthentic> {
-    let mut body = key.reveal(|bytes| *bytes);
+    let mut body = Zeroizing::new([0; DataKey::BYTES]);
+    key.reveal(|bytes| body.copy_from_slice(bytes));
+    let nonce_once = Nonce::assume_unique_for_key(nonce);
     let tag = cipher(wrapping)?
-        .seal_in_place_separate_tag(Nonce::assume_unique_for_key(nonce), Aad::from(ad), &mut body)
+        .seal_in_place_separate_tag(nonce_once, Aad::from(ad), &mut *body)
         .map_err(|_| NotAuthentic)?;
     let mut wrapped = [0; WRAPPED_KEY_BYTES];
-    let parts = nonce.iter().chain(&body).chain(tag.as_ref());
+    let parts = nonce.iter().chain(&*body).chain(tag.as_ref());
     for (place, byte) in wrapped.iter_mut().zip(parts) {
         *place = *byte;
     }
@@ -36,16 +38,15 @@ pub fn unwrap_key(
     ad: &[u8],
     wrapped: &[u8],
 ) -> Result<DataKey, NotAuthentic> {
-    let mut buffer: [u8; WRAPPED_KEY_BYTES] = wrapped.try_into().map_err(|_| NotAuthentic)?;
+    let buffer: [u8; WRAPPED_KEY_BYTES] = wrapped.try_into().map_err(|_| NotAuthentic)?;
+    let mut buffer = Zeroizing::new(buffer);
     let (nonce, body) = buffer.split_at_mut(NONCE_LEN);
     let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| NotAuthentic)?;
     let opened = cipher(wrapping)?.open_in_place(nonce, Aad::from(ad), body);
-    let key = opened
+    opened
         .map_err(|_| NotAuthentic)
         .and_then(|bytes| <&[u8; 32]>::try_from(&*bytes).map_err(|_| NotAuthentic))
-        .map(DataKey::from_bytes);
-    buffer.zeroize();
-    key
+        .map(DataKey::from_bytes)
 }
 
 fn cipher(key: &WrappingKey) -> Result<LessSafeKey, NotAuthentic> {
