@@ -1,6 +1,6 @@
 //! The file that lets a client in.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
@@ -96,6 +96,9 @@ fn write(path: &Path, credentials: &Credentials) -> Result<(), CredentialsError>
             file.sync_all()
         })
         .and_then(|()| fs::rename(&temporary, path))
+        // The node takes the credentials for kept from here on, so a loss of power must not take
+        // the file's name away.
+        .and_then(|()| path.parent().map_or(Ok(()), |dir| File::open(dir)?.sync_all()))
         .map_err(failed("written"))
 }
 

@@ -4,7 +4,9 @@ use core::ops::Bound;
 use std::time::Duration;
 
 use hyper::HeaderMap;
-use hyper::header::{HeaderName, IF_MATCH, IF_NONE_MATCH, RANGE};
+use hyper::header::{
+    CONTENT_RANGE, HeaderName, HeaderValue, IF_MATCH, IF_NONE_MATCH, IF_RANGE, RANGE,
+};
 use notrace_platform_node::SessionKey;
 use notrace_platform_node::rules::Principal;
 use notrace_platform_node::store::Condition;
@@ -86,6 +88,13 @@ pub(crate) fn timeout(headers: &HeaderMap) -> Answer<Option<Duration>> {
     }
 }
 
+/// Whether a range is asked for of this very version, or of whichever there is. A client that takes
+/// up a broken download sends the version it has the beginning of; of another one it gets the whole.
+/// Source: RFC 9110 §13.1.5.
+pub(crate) fn is_of_this_version(headers: &HeaderMap, etag: Option<&HeaderValue>) -> bool {
+    headers.get(IF_RANGE).is_none_or(|wanted| Some(wanted) == etag)
+}
+
 /// Which bytes of a value of `length` are asked for. Several ranges are answered with the whole
 /// value, which RFC 9110 §14.2 leaves to a server.
 pub(crate) fn range(headers: &HeaderMap, length: u64) -> Answer<Option<(u64, u64)>> {
@@ -108,6 +117,8 @@ pub(crate) fn range(headers: &HeaderMap, length: u64) -> Answer<Option<(u64, u64
     if first >= length {
         let mut refused = refuse(Code::RangeUnsatisfiable, "the range begins beyond the value");
         refused.problem.limit = Some(length);
+        let whole = HeaderValue::try_from(format!("bytes */{length}"));
+        refused.headers.extend(whole.map(|whole| (CONTENT_RANGE, whole)));
         return Err(refused);
     }
     let end = match last {
@@ -145,7 +156,6 @@ fn too_many(what: &str, most: usize) -> Box<Refused> {
 #[cfg(test)]
 mod request_headers {
     use super::*;
-    use hyper::header::HeaderValue;
 
     fn with(name: &'static str, value: &str) -> HeaderMap {
         let mut headers = HeaderMap::new();
@@ -181,6 +191,16 @@ mod request_headers {
         assert_eq!(range_of("bytes=3-1"), None);
         assert_eq!(code(range(&with("range", "bytes=10-"), 10)), Code::RangeUnsatisfiable);
         assert_eq!(code(range(&with("range", "bytes=0-"), 0)), Code::RangeUnsatisfiable);
+    }
+
+    #[test]
+    fn ask_for_the_rest_of_one_version_only() {
+        let etag = HeaderValue::from_static("\"1:42\"");
+        let of_this = |headers: &HeaderMap| is_of_this_version(headers, Some(&etag));
+        assert!(of_this(&HeaderMap::new()));
+        assert!(of_this(&with("if-range", "\"1:42\"")));
+        assert!(!of_this(&with("if-range", "\"1:41\"")));
+        assert!(!of_this(&with("if-range", "Sun, 22 Nov 2026 00:00:00 GMT")));
     }
 
     #[test]

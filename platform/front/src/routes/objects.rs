@@ -127,7 +127,11 @@ pub(super) async fn get(
 fn value_response(parts: &Parts, got: Got) -> Answer {
     let mut answer_headers = value_headers(got.place);
     let length = got.value.reveal(Vec::len) as u64;
-    let range = headers::range(&parts.headers, length)?;
+    let etag = answer_headers.get(ETAG);
+    let range = match headers::is_of_this_version(&parts.headers, etag) {
+        true => headers::range(&parts.headers, length)?,
+        false => None,
+    };
     let (status, (first, end)) = match range {
         Some(range) => (StatusCode::PARTIAL_CONTENT, range),
         None => (StatusCode::OK, (0, length)),
