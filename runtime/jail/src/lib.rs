@@ -8,10 +8,10 @@
 //! Linux only, and the one place of the product with system calls that need `unsafe`; what it
 //! offers is safe to call.
 //!
-//! Reading order: [`limits`]; [`fence`] names the parts; [`cell`] is the order in which they are
-//! put up, by [`namespaces`], [`privileges`], [`seccomp`] and [`fork`]; [`process`] is what any
-//! process of ours does; [`secret`], [`sealed`] and [`memory`] are what is shared and wiped;
-//! [`alarm`] interrupts a guest.
+//! Reading order: `limits`; `fence` names the parts; `cell` is the order in which they are
+//! put up, by `namespaces`, `privileges`, `seccomp` and `fork`; `process` is what any
+//! process of ours does; `secret`, `sealed` and `memory` are what is shared and wiped;
+//! `alarm` interrupts a guest.
 #![cfg(target_os = "linux")]
 #![expect(unsafe_code, reason = "system calls and mapped memory, behind safe functions")]
 

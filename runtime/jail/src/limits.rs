@@ -3,7 +3,7 @@
 /// The most descriptors a jailed process can hold at once: its own few, and those of one message.
 pub const DESCRIPTORS_MAX: u64 = 16;
 /// How much a jailed process may reserve. A wasm memory reserves several GiB without using them, so
-/// this stops runaway reservations only; what may be *used* is [`rlimit data`](crate::limit_data).
+/// this stops runaway reservations only; what may be *used* is `RLIMIT_DATA`.
 pub const ADDRESS_SPACE_BYTES_MAX: u64 = 512 << 30;
 /// The largest piece of secret memory.
 pub const SECRET_BYTES_MAX: usize = 16 << 20;

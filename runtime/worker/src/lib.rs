@@ -4,10 +4,10 @@
 //! under a key that passes in a page of secret memory. A worker's answer is read only once the
 //! worker is dead: nobody can change it while it is read, and no answer exists whose worker does.
 //!
-//! Reading order: [`limits`]; [`job`] is what goes in and comes out; [`code`] and [`cache`] are
-//! what is run; [`channel`] and [`letter`] are what passes; [`worker`] is the one side, [`guest`]
-//! its call of the sandbox; [`supervisor`] is the other side, [`residue`] what is left of a run;
-//! [`compile`] makes code.
+//! Reading order: `limits`; `job` is what goes in and comes out; `code` and `cache` are
+//! what is run; `channel` and `letter` are what passes; `worker` is the one side, `guest`
+//! its call of the sandbox; `supervisor` is the other side, `residue` what is left of a run;
+//! `compile` makes code.
 #![forbid(unsafe_code)]
 
 pub mod limits;

@@ -5,7 +5,7 @@
 //! a sealing is *for* goes in as associated data, so that a ciphertext moved elsewhere does not
 //! open.
 //!
-//! Reading order: [`key`], [`sealed`], [`wrap`].
+//! Reading order: `key`, `sealed`, `wrap`.
 #![forbid(unsafe_code)]
 
 mod key;
