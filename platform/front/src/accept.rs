@@ -17,6 +17,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 
+use crate::idle::Requests;
 use crate::limits;
 
 /// The client certificate a connection showed, as a digest; checked by TLS against the authority.
@@ -42,9 +43,10 @@ pub(crate) async fn accept_until(
             accepted = listener.accept() => accepted,
             () = &mut stop => break,
         };
-        // A failed accept is the peer's failure or a lack of descriptors; both pass.
+        // A failed accept is the peer's failure or a lack of descriptors. Both pass, but the second
+        // not at once, and to ask without a pause would only burn the processor.
         let (Ok(place), Ok((stream, _))) = (place, accepted) else {
-            tokio::task::yield_now().await;
+            tokio::time::sleep(limits::ACCEPT_PAUSE).await;
             continue;
         };
         let (tls, router, watcher) = (tls.clone(), router.clone(), graceful.watcher());
@@ -68,15 +70,17 @@ async fn serve_one(stream: TcpStream, tls: TlsAcceptor, router: Router, watcher:
         let leaf = chain.first()?;
         Some(ShownCertificate(Digest::of_parts(Domain::Session, &[b"certificate\0", leaf])))
     });
+    let requests = Requests::new();
+    let begun = requests.clone();
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
-        let router = router.clone();
+        let (router, open) = (router.clone(), begun.begin());
         async move {
             let mut request = request.map(Body::new);
             if let Some(certificate) = certificate {
                 request.extensions_mut().insert(certificate);
             }
             Ok::<_, Infallible>(match router.oneshot(request).await {
-                Ok(response) => response,
+                Ok(response) => response.map(|body| open.until_sent(body)),
                 Err(never) => match never {},
             })
         }
@@ -94,5 +98,8 @@ async fn serve_one(stream: TcpStream, tls: TlsAcceptor, router: Router, watcher:
         .keep_alive_interval(Some(limits::BODY_PAUSE_MAX))
         .keep_alive_timeout(limits::HEAD_MAX);
     let connection = server.serve_connection(TokioIo::new(stream), service);
-    let _ = watcher.watch(connection.into_owned()).await;
+    tokio::select! {
+        _ = watcher.watch(connection.into_owned()) => {}
+        () = requests.none_for(limits::IDLE_MAX) => {}
+    }
 }

@@ -14,6 +14,7 @@ mod serve;
 
 mod accept;
 mod credentials;
+mod idle;
 mod tls;
 
 mod openapi;

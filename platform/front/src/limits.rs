@@ -8,6 +8,10 @@ pub(crate) const CONNECTIONS_MAX: usize = 1024;
 pub(crate) const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 /// How long a request's head may take to arrive.
 pub(crate) const HEAD_MAX: Duration = Duration::from_secs(15);
+/// How long a connection may be open without a request.
+pub(crate) const IDLE_MAX: Duration = Duration::from_secs(60);
+/// How long nothing is accepted after an accept that failed.
+pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How long a body may pause between two pieces.
 pub(crate) const BODY_PAUSE_MAX: Duration = Duration::from_secs(30);
 /// The largest JSON body of a request.
