@@ -19,7 +19,10 @@ impl Node {
             TaskRef::Digest(digest) => *digest,
             TaskRef::Name(name) => {
                 let name = name_object(name)?;
-                let got = self.get(&name, At::Latest).map_err(|_| Refusal::TaskUnknown)?;
+                let got = self.get(&name, At::Latest).map_err(|refusal| match refusal {
+                    Refusal::ObjectUnknown => Refusal::TaskUnknown,
+                    other => other,
+                })?;
                 let text = got.value.reveal(|text| String::from_utf8(text.clone()).ok());
                 text.and_then(|text| text.parse().ok())
                     .ok_or(Refusal::Internal("reading a name"))?
