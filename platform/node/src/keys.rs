@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use notrace_policy_promise::name::PoolName;
 use notrace_runtime_worker::secret::SecretBytes;
 use notrace_sdk_seal::{DataKey, WrappingKey, open, seal};
+use notrace_store_protocol::ids::Version;
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, Zeroizing};
 
@@ -26,6 +27,10 @@ pub(crate) struct KeyTable {
     dir: PathBuf,
     generation: u64,
     slots: BTreeMap<(PoolName, Epoch), SecretBytes>,
+    /// How far the store is known to be on disk, in its 64-bit form; stored with every change. A
+    /// store that is not as far is another one, or an older copy, and keys must not be forgotten on
+    /// its word.
+    as_of: u64,
     /// Keys are gone from memory that the generation on disk still has.
     behind: bool,
     /// Generations before this one that are not wiped yet.
@@ -49,6 +54,23 @@ pub enum KeyError {
     /// No memory for another key, or no random bytes.
     #[error("there is no room or no randomness for another key")]
     NoKey,
+}
+
+/// Why a key table and a store do not belong together.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum NotItsStore {
+    /// The store is not as far as it was when a key was last made.
+    #[error(
+        "the store is older than its keys, or another one; restore the store that belongs to them \
+         (nothing was changed)"
+    )]
+    Older,
+    /// The store has a pool whose key is not in the table.
+    #[error(
+        "the key of a pool is missing; restore the keys that belong to this store (nothing was \
+         changed)"
+    )]
+    KeyMissing,
 }
 
 /// One row of the stored table. Lives in wiping buffers only.
@@ -78,11 +100,16 @@ impl KeyTable {
             dir: dir.to_owned(),
             generation: 0,
             slots: BTreeMap::new(),
+            as_of: 0,
             behind: false,
             old: BTreeSet::new(),
         };
         let masters = generations(dir, "master.")?;
         if tables.is_empty() {
+            // The first generation has no keys; any later one without its table is a loss.
+            if masters.iter().any(|master| *master > 1) {
+                return Err(KeyError::Damaged);
+            }
             table.generation = masters.iter().copied().max().unwrap_or(0);
             table.write_next()?;
             return Ok(table);
@@ -92,8 +119,8 @@ impl KeyTable {
         let opened = tables.iter().rev().find_map(|generation| {
             read_generation(dir, *generation).map(|rows| (*generation, rows))
         });
-        let (generation, rows) = opened.ok_or(KeyError::Damaged)?;
-        table.generation = generation;
+        let (generation, (as_of, rows)) = opened.ok_or(KeyError::Damaged)?;
+        (table.generation, table.as_of) = (generation, as_of);
         for row in &rows {
             let pool = PoolName::from_stored(&row.pool).map_err(|_| KeyError::Damaged)?;
             table.slots.insert((pool, row.epoch), secret(&row.key)?);
@@ -104,10 +131,31 @@ impl KeyTable {
         Ok(table)
     }
 
+    /// Whether this table is of a store that is at `version` and whose pools are `live`.
+    /// # Errors  [`NotItsStore`]: no key may be forgotten then.
+    pub(crate) fn fits(
+        &self,
+        version: Version,
+        mut live: impl Iterator<Item = (PoolName, Epoch)>,
+    ) -> Result<(), NotItsStore> {
+        if version.to_wire() < self.as_of {
+            return Err(NotItsStore::Older);
+        }
+        match live.all(|place| self.slots.contains_key(&place)) {
+            true => Ok(()),
+            false => Err(NotItsStore::KeyMissing),
+        }
+    }
+
     /// The key of a pool in an epoch.
     pub(crate) fn key(&self, pool: &PoolName, epoch: Epoch) -> Option<WrappingKey> {
         let slot = self.slots.get(&(pool.clone(), epoch))?;
         slot.reveal(|bytes| bytes.try_into().ok().map(WrappingKey::from_bytes))
+    }
+
+    /// Learns that the store has everything up to `version` on its disk.
+    pub(crate) fn reached(&mut self, version: Version) {
+        self.as_of = self.as_of.max(version.to_wire());
     }
 
     /// Draws the key of a pool's epoch and keeps it, on disk too.
@@ -189,7 +237,7 @@ impl KeyTable {
                 Ok(Row { pool: pool.as_str().to_owned(), epoch: *epoch, key })
             })
             .collect::<Result<_, KeyError>>()?;
-        postcard::to_stdvec(&rows).map(Zeroizing::new).map_err(|_| KeyError::Damaged)
+        postcard::to_stdvec(&(self.as_of, rows)).map(Zeroizing::new).map_err(|_| KeyError::Damaged)
     }
 
     fn wipe_generation(&self, generation: u64) -> Result<(), KeyError> {
@@ -205,7 +253,7 @@ fn secret(key: &[u8; 32]) -> Result<SecretBytes, KeyError> {
     Ok(slot)
 }
 
-fn read_generation(dir: &Path, generation: u64) -> Option<Vec<Row>> {
+fn read_generation(dir: &Path, generation: u64) -> Option<(u64, Vec<Row>)> {
     let master = files::read_bounded(&master_path(dir, generation), KEY_FILE_BYTES_MAX).ok()?;
     let master = Zeroizing::new(master);
     let sealed = files::read_bounded(&table_path(dir, generation), KEY_FILE_BYTES_MAX).ok()?;
@@ -321,5 +369,35 @@ mod the_key_table {
         assert!(matches!(KeyTable::open(dir.path()), Err(KeyError::Damaged)));
         std::fs::remove_file(master).unwrap();
         assert!(matches!(KeyTable::open(dir.path()), Err(KeyError::Damaged)));
+    }
+
+    #[test]
+    fn is_not_taken_for_that_of_an_older_or_another_store() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut table = KeyTable::open(dir.path()).unwrap();
+        let (then, now) = (Version::from_wire(7), Version::from_wire(9));
+        table.reached(now);
+        table.add(&pool("a"), 3).unwrap();
+        let again = KeyTable::open(dir.path()).unwrap();
+        let live = |name: &str, epoch| std::iter::once((pool(name), epoch));
+        assert_eq!(again.fits(now, live("a", 3)), Ok(()));
+        assert_eq!(again.fits(then, live("a", 3)), Err(NotItsStore::Older));
+        assert_eq!(again.fits(Version::ZERO, std::iter::empty()), Err(NotItsStore::Older));
+        assert_eq!(again.fits(now, live("a", 2)), Err(NotItsStore::KeyMissing));
+    }
+
+    #[test]
+    fn that_is_lost_is_not_begun_anew_over_its_master_key() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut table = KeyTable::open(dir.path()).unwrap();
+        table.add(&pool("a"), 1).unwrap();
+        let (master, lost) =
+            (master_path(dir.path(), table.generation), table_path(dir.path(), table.generation));
+        let kept = std::fs::read(&lost).unwrap();
+        std::fs::remove_file(&lost).unwrap();
+        assert!(matches!(KeyTable::open(dir.path()), Err(KeyError::Damaged)));
+        assert!(master.exists());
+        std::fs::write(lost, kept).unwrap();
+        assert!(bytes(&KeyTable::open(dir.path()).unwrap(), "a", 1).is_some());
     }
 }

@@ -19,7 +19,7 @@ use tokio::sync::watch;
 
 use crate::config::{Config, Strictness};
 use crate::identity::Identity;
-use crate::keys::{Epoch, KeyError, KeyTable};
+use crate::keys::{Epoch, KeyError, KeyTable, NotItsStore};
 use crate::ledger::{Ledger, Pace};
 use crate::limits::{CODE_CACHE_BYTES_MAX, DRAIN_MAX, RETENTION_LAG_MAX};
 use crate::posture::{self, Mitigation};
@@ -82,6 +82,9 @@ pub enum StartError {
     /// The key table cannot be used.
     #[error("{0}")]
     Keys(KeyError),
+    /// The store and the key table do not belong together.
+    #[error("{0}")]
+    NotItsStore(NotItsStore),
     /// The store cannot be opened.
     #[error("the store cannot be opened: {0}")]
     Store(notrace_store_replica::OpenError),
@@ -112,7 +115,15 @@ impl Node {
             idle_workers: config.workers.idle,
             running_max: config.workers.running_max,
         });
-        let (store, keys) = (open_store(&config)?, open_keys(&config)?);
+        let (store, mut keys) = (open_store(&config)?, open_keys(&config)?);
+        store
+            .read(|objects| {
+                let live = objects.pools().into_iter().map(|pool| (pool.name, pool.key_epoch));
+                keys.fits(objects.version(), live)?;
+                keys.reached(objects.version());
+                Ok(())
+            })
+            .map_err(StartError::NotItsStore)?;
         let ledger = open_ledger(&config, &identity)?;
         let codes =
             CodeCache::open(&config.dir.join("cache"), identity.cache_key(), CODE_CACHE_BYTES_MAX)

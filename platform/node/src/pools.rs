@@ -49,7 +49,10 @@ impl Node {
         self.change_keys(|keys| keys.add(name, epoch))?;
         let command = Command::CreatePool { pool: name.clone(), spec, key_epoch: epoch };
         match self.order(command, Durability::AllDurable).await {
-            Ok(Reply::PoolCreated { .. }) => Ok(true),
+            Ok(Reply::PoolCreated { place }) => {
+                self.keys_follow(place);
+                Ok(true)
+            }
             Err(Refusal::Unavailable) => Err(unknown_until_the_next_start()),
             other => {
                 self.forget_stray_keys()?;
@@ -151,6 +154,7 @@ impl Node {
             };
             match self.order(command, Durability::AllDurable).await {
                 Ok(Reply::Shredded { place, versions }) => {
+                    self.keys_follow(place);
                     drop(alone);
                     let forgotten = self.forget_stray_keys();
                     forgotten.map_err(|_| Refusal::Internal("wiping a key from its disk"))?;
@@ -166,6 +170,15 @@ impl Node {
             }
         }
         Err(Refusal::Busy { retry_after: std::time::Duration::from_secs(1) })
+    }
+
+    /// Tells the key table how far the store is on disk, so that it knows an older copy later.
+    fn keys_follow(&self, place: Place) {
+        // What the table does not learn now it learns at the next change or start.
+        let _ = self.change_keys(|keys| {
+            keys.reached(place.version);
+            Ok(())
+        });
     }
 
     /// Destroys every key that the store does not name as a pool's current one.
