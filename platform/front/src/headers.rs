@@ -88,8 +88,9 @@ pub(crate) fn timeout(headers: &HeaderMap) -> Answer<Option<Duration>> {
     }
 }
 
-/// Whether a range is asked for of this very version, or of whichever there is. A client that takes
-/// up a broken download sends the version it has the beginning of; of another one it gets the whole.
+/// Whether a range is asked for of this very version, or of whichever there is. A client that
+/// takes up a broken download sends the version it has the beginning of; of another one it gets
+/// the whole.
 /// Source: RFC 9110 §13.1.5.
 pub(crate) fn is_of_this_version(headers: &HeaderMap, etag: Option<&HeaderValue>) -> bool {
     headers.get(IF_RANGE).is_none_or(|wanted| Some(wanted) == etag)

@@ -261,8 +261,8 @@ impl Node {
         })
     }
 
-    /// A pool's current key with its epoch, and the pool's durability. A shred that ends between the
-    /// two looks takes the first one's key away; then both are taken anew.
+    /// A pool's current key with its epoch, and the pool's durability. A shred that ends between
+    /// the two looks takes the first one's key away; then both are taken anew.
     fn key_now(&self, pool: &PoolName) -> Result<(WrappingKey, u32, Durability), Refusal> {
         for _ in 1..PUT_TRIES_MAX {
             let (epoch, durability) = self.pool_now(pool)?;

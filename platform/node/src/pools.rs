@@ -99,8 +99,8 @@ impl Node {
         to_its_end(async move { node.shred_scope(&pool, ShredScope::Pool, None).await }).await
     }
 
-    /// Destroys every version that has outlived its pool's retention, and keys that are left over. A pool that cannot be cleared
-    /// keeps no other from it.
+    /// Destroys every version that has outlived its pool's retention, and keys that are left over.
+    /// A pool that cannot be cleared keeps no other from it.
     /// # Errors  [`Refusal`] of the first pool that could not be cleared.
     pub(crate) async fn retire(&self, now: Hlc) -> Result<(), Refusal> {
         // What an earlier shred destroyed in memory but could not wipe from the disk.
@@ -190,8 +190,8 @@ impl Node {
     }
 }
 
-/// Carries a change of keys to its end, even when nobody waits for it any more. One that was cut off
-/// would give the lock on keys free while its command is still on its way, and the next change
+/// Carries a change of keys to its end, even when nobody waits for it any more. One that was cut
+/// off would give the lock on keys free while its command is still on its way, and the next change
 /// would replace or forget the very key that the command makes the pool's.
 async fn to_its_end<T: Send + 'static>(
     change: impl Future<Output = Result<T, Refusal>> + Send + 'static,

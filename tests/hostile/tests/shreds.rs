@@ -1,5 +1,5 @@
-//! Shreds that are given up, sent again, or come in the midst of writes: what was to go is gone, and
-//! nothing else.
+//! Shreds that are given up, sent again, or come in the midst of writes: what was to go is gone,
+//! and nothing else.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
