@@ -19,6 +19,8 @@ use tower::ServiceExt as _;
 
 use crate::idle::Requests;
 use crate::limits;
+use crate::problem;
+use crate::unread::Unread;
 
 /// The client certificate a connection showed, as a digest; checked by TLS against the authority.
 #[derive(Clone, Copy)]
@@ -75,12 +77,12 @@ async fn serve_one(stream: TcpStream, tls: TlsAcceptor, router: Router, watcher:
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
         let (router, open) = (router.clone(), begun.begin());
         async move {
-            let mut request = request.map(Body::new);
+            let mut request = Unread::watch(request).map(Body::new);
             if let Some(certificate) = certificate {
                 request.extensions_mut().insert(certificate);
             }
             Ok::<_, Infallible>(match router.oneshot(request).await {
-                Ok(response) => response.map(|body| open.until_sent(body)),
+                Ok(response) => problem::spelt_out(response).map(|body| open.until_sent(body)),
                 Err(never) => match never {},
             })
         }

@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use http_body_util::BodyExt as _;
 use hyper::HeaderMap;
-use hyper::header::{CONTENT_LENGTH, EXPECT};
+use hyper::header::CONTENT_LENGTH;
 use notrace_policy_promise::private::Private;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-use crate::limits::{BODY_BYTES_IN_FLIGHT_MAX, BODY_PAUSE_MAX, DISCARD_BYTES_MAX};
+use crate::limits::{BODY_BYTES_IN_FLIGHT_MAX, BODY_PAUSE_MAX};
 
 /// Room for bodies, shared by all connections.
 #[derive(Clone)]
@@ -50,10 +50,6 @@ impl BodyRoom {
     ) -> Result<Arrived, BadBody> {
         let announced = announced_length(headers);
         if announced.is_some_and(|length| length > bytes_max as u64) {
-            // A client that waits for leave to send has sent nothing yet, and need not.
-            if !headers.contains_key(EXPECT) {
-                discard(body).await;
-            }
             return Err(BadBody::TooLarge);
         }
         // Without a length the body could grow to the bound, so that much room is taken.
@@ -72,7 +68,6 @@ impl BodyRoom {
             };
             let length = bytes.reveal(Vec::len);
             if length + data.len() > bytes_max {
-                discard(body).await;
                 return Err(BadBody::TooLarge);
             }
             bytes.reveal_mut(|bytes| bytes.extend_from_slice(&data));
@@ -81,16 +76,6 @@ impl BodyRoom {
             return Err(BadBody::Incomplete);
         }
         Ok(Arrived { bytes, _room: room })
-    }
-}
-
-/// Reads what is still coming and drops it, within bounds. Most clients read an answer only once
-/// they have sent everything; to close the connection under them would lose them the refusal.
-async fn discard(mut body: Body) {
-    let mut discarded = 0;
-    while discarded < DISCARD_BYTES_MAX {
-        let Ok(Some(Ok(frame))) = timeout(BODY_PAUSE_MAX, body.frame()).await else { return };
-        discarded += frame.data_ref().map_or(0, Bytes::len);
     }
 }
 

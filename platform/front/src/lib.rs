@@ -24,6 +24,7 @@ mod auth;
 mod body;
 mod headers;
 mod query;
+mod unread;
 
 mod problem;
 mod translate;

@@ -27,6 +27,25 @@ pub(crate) fn refuse(code: Code, detail: impl Into<String>) -> Box<Refused> {
     Box::new(Refused { problem: Problem::new(code, detail), headers: HeaderMap::new() })
 }
 
+/// A refusal that a library below us made, spelt as ours are.
+pub(crate) fn spelt_out(response: Response) -> Response {
+    let status = response.status();
+    let ours = response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind == MEDIA_TYPE);
+    if ours || !(status.is_client_error() || status.is_server_error()) {
+        return response;
+    }
+    let is_json = response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind == "application/json");
+    match status {
+        StatusCode::BAD_REQUEST => {
+            refuse(Code::NameMalformed, "a part of the path is not percent-encoded UTF-8")
+                .into_response()
+        }
+        // A node that is not serving says so in its own words.
+        _ if is_json => response,
+        _ => refuse(Code::Internal, "the node could not answer this request").into_response(),
+    }
+}
+
 impl IntoResponse for Box<Refused> {
     fn into_response(self) -> Response {
         let Refused { problem, mut headers } = *self;
