@@ -11,6 +11,7 @@ use notrace_store_objects::{
 };
 use notrace_store_protocol::ids::Version;
 use notrace_store_protocol::machine::{Durability, Place};
+use ring::hmac;
 
 use crate::limits::PUT_TRIES_MAX;
 use crate::node::Node;
@@ -29,17 +30,31 @@ impl SessionKey {
         Some(Self(*digest.as_bytes()))
     }
 
-    /// The session of a request. The request's digest covers what it does, to what, under which
-    /// condition and how long its values are; never a value, since a digest of one could be
-    /// guessed.
-    fn session(self, request: &[&[u8]]) -> Session {
-        let lengths: Vec<u8> =
-            request.iter().flat_map(|part| (part.len() as u64).to_be_bytes()).collect();
-        let parts: Vec<&[u8]> =
-            core::iter::once(lengths.as_slice()).chain(request.iter().copied()).collect();
-        let digest = Digest::of_parts(Domain::Session, &parts);
-        Session { id: self.0, request: *digest.as_bytes() }
+    /// The session of a request: what it does, to what, under which condition, with which values.
+    /// The values are in it under the pool's key, so that what is kept for a day tells nothing to
+    /// whom the pool's key is unknown, and to nobody once a shred has destroyed that key. The price
+    /// is that a repeat across a shred is refused.
+    fn session(self, pool: &WrappingKey, request: &[&[u8]]) -> Session {
+        let key = pool.reveal(|bytes| hmac::Key::new(hmac::HMAC_SHA256, bytes));
+        let mut context = hmac::Context::with_key(&key);
+        context.update(b"notrace session v1\0");
+        for part in request {
+            context.update(&(part.len() as u64).to_be_bytes());
+            context.update(part);
+        }
+        let mut digest = [0; 32];
+        digest.copy_from_slice(context.sign().as_ref());
+        Session { id: self.0, request: digest }
     }
+}
+
+/// What stands for a value in its request's session.
+fn value_digest(value: &Private<Vec<u8>>) -> [u8; 32] {
+    let mut digest = [0; 32];
+    value.reveal(|value| {
+        digest.copy_from_slice(ring::digest::digest(&ring::digest::SHA256, value).as_ref());
+    });
+    digest
 }
 
 /// Where a value stands after a put.
@@ -104,13 +119,15 @@ impl Node {
         }
         let shown = condition_bytes(&condition);
         let text = name.to_string();
-        let length = (length as u64).to_be_bytes();
-        let session = session.map(|key| key.session(&[b"put", text.as_bytes(), &shown, &length]));
+        let digest = session.map(|_| value_digest(&value));
         let value = SealedValue::seal(name, value)?;
         for _ in 0..PUT_TRIES_MAX {
             let _writing = self.writes().read().await;
             let (key, epoch, durability) = self.key_now(&name.pool)?;
             let sealed = value.wrapped_by(&key, epoch)?;
+            let digest = digest.as_ref().map_or(&[][..], |digest| digest);
+            let request = [b"put", text.as_bytes(), &shown, digest];
+            let session = session.map(|name| name.session(&key, &request));
             let command = Command::Put {
                 pool: name.pool.clone(),
                 key: name.key.clone(),
@@ -136,13 +153,13 @@ impl Node {
         session: Option<SessionKey>,
     ) -> Result<Place, Refusal> {
         let _writing = self.writes().read().await;
-        let (_, durability) = self.pool_now(&name.pool)?;
+        let (key, _, durability) = self.key_now(&name.pool)?;
         let (text, shown) = (name.to_string(), condition_bytes(&condition));
         let command = Command::Delete {
             pool: name.pool.clone(),
             key: name.key.clone(),
             condition,
-            session: session.map(|key| key.session(&[b"delete", text.as_bytes(), &shown])),
+            session: session.map(|name| name.session(&key, &[b"delete", text.as_bytes(), &shown])),
         };
         match self.order(command, durability).await? {
             Reply::Deleted { place } => Ok(place),
@@ -163,7 +180,6 @@ impl Node {
             .into_iter()
             .chain(request.iter().map(Vec::as_slice))
             .collect();
-        let session = session.map(|key| key.session(&parts));
         let sealed = ops.into_iter().map(|op| SealedOp::seal(pool, op));
         let sealed = sealed.collect::<Result<Vec<_>, _>>()?;
         for _ in 0..PUT_TRIES_MAX {
@@ -171,6 +187,7 @@ impl Node {
             let (key, epoch, durability) = self.key_now(pool)?;
             let ops = sealed.iter().map(|op| op.wrapped_by(&key, epoch));
             let ops = ops.collect::<Result<Vec<_>, _>>()?;
+            let session = session.map(|name| name.session(&key, &parts));
             let command = Command::Transact { pool: pool.clone(), ops, session };
             match self.order(command, durability).await? {
                 Reply::Transacted { place } => return Ok(place),
@@ -313,13 +330,13 @@ impl SealedOp {
 }
 
 fn op_bytes(op: &TransactOp) -> Vec<u8> {
-    let (kind, key, condition, length) = match op {
-        TransactOp::Put { key, value, condition } => (1, key, condition, value.reveal(Vec::len)),
-        TransactOp::Delete { key, condition } => (2, key, condition, 0),
-        TransactOp::Check { key, condition } => (3, key, condition, 0),
+    let (kind, key, condition, digest) = match op {
+        TransactOp::Put { key, value, condition } => (1, key, condition, value_digest(value)),
+        TransactOp::Delete { key, condition } => (2, key, condition, [0; 32]),
+        TransactOp::Check { key, condition } => (3, key, condition, [0; 32]),
     };
     let mut bytes = vec![kind];
-    bytes.extend_from_slice(&(length as u64).to_be_bytes());
+    bytes.extend_from_slice(&digest);
     bytes.extend_from_slice(&condition_bytes(condition));
     bytes.extend_from_slice(key.as_str().as_bytes());
     bytes
