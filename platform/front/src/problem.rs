@@ -34,7 +34,8 @@ pub(crate) fn spelt_out(response: Response) -> Response {
     if ours || !(status.is_client_error() || status.is_server_error()) {
         return response;
     }
-    let is_json = response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind == "application/json");
+    let is_json =
+        response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind == "application/json");
     match status {
         StatusCode::BAD_REQUEST => {
             refuse(Code::NameMalformed, "a part of the path is not percent-encoded UTF-8")

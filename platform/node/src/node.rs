@@ -50,6 +50,8 @@ struct Inner {
     promise: SignedPromise,
     facts: Facts,
     draining: watch::Sender<bool>,
+    /// Held for reading by each run until its receipt is on its way.
+    running: Arc<tokio::sync::RwLock<()>>,
 }
 
 /// Digests and host facts that every receipt of this node repeats.
@@ -160,6 +162,7 @@ impl Node {
             promise,
             facts,
             draining: watch::Sender::new(false),
+            running: Arc::default(),
         }));
         node.settle().await?;
         Ok(node)
@@ -208,7 +211,13 @@ impl Node {
     /// # Cancel  Dropping the future abandons the answer. The run goes on to its end and is
     /// scrubbed and receipted as any other.
     pub async fn run(&self, call: Call) -> Result<RunReply, Refusal> {
-        let life = tokio::spawn(request::serve(self.clone(), call));
+        let held = self.0.running.clone().read_owned().await;
+        let node = self.clone();
+        let life = tokio::spawn(async move {
+            let served = request::serve(node, call).await;
+            drop(held);
+            served
+        });
         life.await.unwrap_or(Err(Refusal::Internal("serving a run")))
     }
 
@@ -228,6 +237,7 @@ impl Node {
     pub async fn drain(&self) {
         self.stop_taking();
         // Past the bound, workers are killed with their supervisor, which is scrub enough.
+        let _ = tokio::time::timeout(DRAIN_MAX, self.0.running.write()).await;
         let _ = tokio::time::timeout(DRAIN_MAX, self.0.workers.drain()).await;
         self.0.ledger.close().await;
         self.0.store.close().await;

@@ -135,7 +135,8 @@ impl Client {
     /// # Cancel  The node may have shredded it all the same.
     pub async fn shred(&self, name: &ObjectName) -> Result<ShredReceipt, Error> {
         let path = path::object(&name.pool, &name.key);
-        self.ask(&Call::change(Method::DELETE, format!("{path}?shred=true"))?).await
+        // No idempotency key protects a shred: repeated, it would destroy what was stored since.
+        self.ask(&Call::once(Method::DELETE, format!("{path}?shred=true"))).await
     }
 
     /// Does several puts and deletes as one version, or none of them.

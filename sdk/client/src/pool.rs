@@ -33,7 +33,8 @@ impl Client {
     /// # Errors  `pool_unknown`.
     /// # Cancel  The node may have shredded it all the same.
     pub async fn pool_shred(&self, name: &PoolName) -> Result<ShredReceipt, Error> {
-        let call = Call::change(Method::DELETE, format!("{POOLS}/{name}?shred=true"))?;
+        // Repeated, it would destroy a pool of the same name that was made since.
+        let call = Call::once(Method::DELETE, format!("{POOLS}/{name}?shred=true"));
         self.ask(&call).await
     }
 }

@@ -185,6 +185,14 @@ fn rfc3339(hybrid: &str) -> Option<Time> {
 /// whole: a download that breaks off leaves neither a torn file nor the old one destroyed.
 async fn save(download: Download, path: &Path) -> Done {
     let unwritable = |error: io::Error| Failure::unwritable(path, &error);
+    // A link leads to what it names; a device or a pipe is written to, and never replaced.
+    let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let path = target.as_path();
+    if fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+        let mut file = OpenOptions::new().write(true).open(path).map_err(unwritable)?;
+        download.write_to(&mut file).await.map_err(Failure::from)?;
+        return file.flush().map_err(unwritable);
+    }
     let Some(name) = path.file_name() else {
         return Err(Failure::local(Local::FileUnwritable, "the output is not the name of a file"));
     };

@@ -42,10 +42,13 @@ pub(super) async fn run(session: &Session, run: Run) -> Done {
         }
         (Err(error), _) => return Err(session.fail(error)),
     };
-    answer.body.write_to(&mut io::stdout().lock()).await.map_err(Failure::from)?;
-    let Some(file) = receipt else { return Ok(()) };
+    // Whoever read the answer may have had enough of it; the receipt is wanted all the same.
+    let written = answer.body.write_to(&mut io::stdout().lock()).await;
+    let written = written.map(drop).map_err(Failure::from);
+    let Some(file) = receipt else { return written };
     let path = answer.receipt.ok_or(Failure::from(Error::NotUnderstood("no receipt was named")))?;
-    keep(session, &path, &file, &run.task).await
+    keep(session, &path, &file, &run.task).await?;
+    written
 }
 
 /// Waits for a receipt, writes it, and then verifies it: one that is not true is evidence.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use notrace_policy_promise::digest::Digest;
 use notrace_policy_promise::name::ObjectName;
 use notrace_policy_promise::private::Private;
-use notrace_runtime_worker::{Code, CompileError, Refused};
+use notrace_runtime_worker::{CacheError, Code, CompileError, Refused};
 use notrace_store_objects::{At, Condition};
 
 use crate::node::Node;
@@ -26,7 +26,17 @@ pub(crate) enum Compiling {
 pub(crate) enum Failure {
     Refused(Refused),
     Limit,
+    OutOfSpace,
     Node,
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::OutOfSpace => Failure::OutOfSpace,
+            _ => Failure::Node,
+        }
+    }
 }
 
 impl Compiling {
@@ -43,6 +53,7 @@ impl Compiling {
         Some(match &**failure {
             Failure::Refused(why) => Refusal::Module(why.clone()),
             Failure::Limit => Refusal::CompileLimit,
+            Failure::OutOfSpace => Refusal::OutOfSpace,
             Failure::Node => Refusal::Internal("compiling"),
         })
     }
@@ -91,7 +102,7 @@ impl Node {
             Ok::<_, Failure>(TransactOp::Put { key, value, condition: Condition::Always })
         };
         let ops = vec![put("module", module)?, put("about", Private::new(about))?];
-        self.transact(&modules_pool(), ops, None).await.map_err(|_| Failure::Node)?;
+        self.transact(&modules_pool(), ops, None).await?;
         Ok(())
     }
 
@@ -106,7 +117,10 @@ impl Node {
             world: compiled.task.world.to_string(),
             imports: compiled.task.beyond_world.iter().map(ToString::to_string).collect(),
         };
-        self.codes().put(&compiled.code).map_err(|_| Failure::Node)?;
+        self.codes().put(&compiled.code).map_err(|error| match error {
+            CacheError::Files(std::io::ErrorKind::StorageFull) => Failure::OutOfSpace,
+            _ => Failure::Node,
+        })?;
         Ok(facts)
     }
 

@@ -175,7 +175,10 @@ impl Node {
             return Err(refusal);
         }
         if let Some(name) = &name {
-            self.name_task(name, digest, condition).await?;
+            match state.state() {
+                TaskState::Compiling => self.name_once_ready(states, name, digest, condition),
+                _ => self.name_task(name, digest, condition).await?,
+            }
         }
         let about = self.tasks_table().with(|tasks| {
             tasks.get(&digest).map(|entry| entry.about.clone()).ok_or(Refusal::TaskUnknown)

@@ -6,10 +6,12 @@ use notrace_policy_promise::private::Private;
 use notrace_store_objects::{At, Condition, ListEntry};
 use notrace_store_protocol::ids::Version;
 
+use tokio::sync::watch;
+
 use crate::limits::TASKS_MAX;
 use crate::node::Node;
 use crate::refusal::Refusal;
-use crate::tasks::{TaskRef, module_key, modules_pool, names_pool};
+use crate::tasks::{Compiling, TaskRef, TaskState, module_key, modules_pool, names_pool};
 
 impl Node {
     /// The digest that a client's name for a task stands for.
@@ -62,6 +64,25 @@ impl Node {
         self.codes().remove(digest);
         self.tasks_table().with(|tasks| tasks.remove(&digest));
         Ok(())
+    }
+
+    /// Names a task that is still being compiled once it runs: a name never stands for what may
+    /// turn out to be no task. If the condition does not hold by then, the name stays as it is.
+    pub(super) fn name_once_ready(
+        &self,
+        mut states: watch::Receiver<Compiling>,
+        name: &TaskName,
+        digest: Digest,
+        condition: Condition,
+    ) {
+        let (node, name) = (self.clone(), name.clone());
+        tokio::spawn(async move {
+            let settled = states.wait_for(|state| state.state() != TaskState::Compiling).await;
+            if settled.is_ok_and(|state| state.state() == TaskState::Ready) {
+                // Whoever asked has been answered; `GET /v1/tasks/{name}` tells what came of it.
+                let _ = node.name_task(&name, digest, condition).await;
+            }
+        });
     }
 
     pub(super) async fn name_task(
