@@ -48,10 +48,17 @@ impl Query {
 
 /// The known word nearest to what was written, if it is near enough to have been meant.
 pub(crate) fn nearest(written: &str, known: &'static [&'static str]) -> Option<&'static str> {
-    let written = written.get(..written.len().min(64)).unwrap_or_default();
+    nearest_of(written, known.iter().copied())
+}
+
+/// The same among words that are known only now, such as the names of tasks.
+pub(crate) fn nearest_of<'a>(
+    written: &str,
+    known: impl Iterator<Item = &'a str>,
+) -> Option<&'a str> {
+    let written: String = written.chars().take(64).collect();
     known
-        .iter()
-        .map(|word| (strsim::damerau_levenshtein(written, word), *word))
+        .map(|word| (strsim::damerau_levenshtein(&written, word), word))
         .filter(|(distance, word)| *distance <= word.len().div_ceil(2))
         .min()
         .map(|(_, word)| word)

@@ -4,13 +4,17 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::{any, get, post, put};
-use notrace_platform_node::Node;
+use notrace_platform_node::{Node, Refusal};
+use notrace_policy_promise::digest::Digest;
+use notrace_policy_promise::name::TaskName;
 use notrace_sdk_wire::Code;
 use tokio::sync::Semaphore;
 
 use crate::body::BodyRoom;
 use crate::limits::WATCHES_MAX;
-use crate::problem::refuse;
+use crate::problem::{Answer, Refused, refuse};
+use crate::query::nearest_of;
+use crate::translate;
 
 pub(crate) mod about;
 pub(crate) mod ledger;
@@ -29,6 +33,21 @@ pub(crate) struct Front {
     pub(crate) watches: Arc<Semaphore>,
     /// The SHA-256 of the certificate that TLS shows, in hexadecimal.
     pub(crate) certificate_sha256: Arc<str>,
+}
+
+/// The digest of the task that a path names. A name that is unknown is answered with the nearest
+/// that is.
+fn resolve(node: &Node, text: &str) -> Answer<Digest> {
+    node.resolve(&translate::task_ref(text)?).map_err(|refusal| {
+        let is_unknown = matches!(refusal, Refusal::TaskUnknown);
+        let mut refused = Box::<Refused>::from(refusal);
+        let names = if is_unknown { node.task_names() } else { Vec::new() };
+        if let Some(near) = nearest_of(text, names.iter().map(TaskName::as_str)) {
+            refused.problem.detail = format!("there is no such task; did you mean `{near}`?");
+            refused.problem.nearest = Some(near.to_owned());
+        }
+        refused
+    })
 }
 
 /// All paths, served from `node`.

@@ -66,6 +66,11 @@ impl Node {
         Ok(())
     }
 
+    /// All names of tasks.
+    pub fn task_names(&self) -> Vec<TaskName> {
+        self.names().into_iter().map(|(name, ..)| name).collect()
+    }
+
     /// Names a task that is still being compiled once it runs: a name never stands for what may
     /// turn out to be no task. If the condition does not hold by then, the name stays as it is.
     pub(super) fn name_once_ready(
