@@ -84,7 +84,7 @@ codes! {
         "The reply says which, how much and the limit; give it less to do, or a longer \
          `--timeout`.";
     TaskKilled = "task_killed", 422,
-        "The task's worker was ended from outside the task: by one of its fences, a fault, or the host.",
+        "The task's worker was ended from outside the task: by a fence, a fault, or the host.",
         "Try again; if it happens each time, the module does what no task may.";
     Unauthenticated = "unauthenticated", 401,
         "No credential came with the request, or not one this node issued.",
