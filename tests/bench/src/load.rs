@@ -6,11 +6,37 @@ use anyhow::Result;
 
 use notrace_tests_rig::Link;
 
+use crate::table::Table;
+use crate::{ROUND, ROUNDS};
+
 /// What one round of load saw.
 pub(crate) struct Round {
     pub(crate) per_second: f64,
     pub(crate) p50_us: f64,
     pub(crate) p99_us: f64,
+}
+
+/// Several rounds of `one` over every link, as three rows: how many a second, p50 and p99.
+pub(crate) async fn rounds<F>(
+    table: &mut Table,
+    what: &str,
+    links: &mut Vec<Link>,
+    one: F,
+) -> Result<()>
+where
+    F: AsyncFn(&mut Link, usize) -> Result<()> + Clone + 'static,
+{
+    let (mut rates, mut p50, mut p99) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        let round = round(links, ROUND, one.clone()).await?;
+        rates.push(round.per_second);
+        p50.push(round.p50_us);
+        p99.push(round.p99_us);
+    }
+    table.add(format!("{what}: runs"), "1/s", rates);
+    table.add(format!("{what}: p50"), "µs", p50);
+    table.add(format!("{what}: p99"), "µs", p99);
+    Ok(())
 }
 
 /// Runs `one` over every link for `length`, and tells how often and how long.

@@ -10,8 +10,8 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
 
+use crate::load;
 use crate::table::Table;
-use crate::{ROUND, ROUNDS, load};
 use notrace_tests_rig::Link;
 use notrace_tests_rig::process::{self, Process, until};
 
@@ -62,23 +62,14 @@ pub(crate) async fn measure(table: &mut Table) -> Result<()> {
         for _ in 0..connections {
             links.push(Link::plain(&authority).await?);
         }
-        let (mut rates, mut p50, mut p99) = (Vec::new(), Vec::new(), Vec::new());
-        for _ in 0..ROUNDS {
-            let input = Bytes::from(vec![b'x'; 1024]);
-            let round = load::round(&mut links, ROUND, async move |link, _| {
-                let answer = link.ask_ok("POST", "/", &[], input.clone()).await?;
-                ensure!(answer == input, "an answer that is not the input");
-                Ok(())
-            });
-            let round = round.await?;
-            rates.push(round.per_second);
-            p50.push(round.p50_us);
-            p99.push(round.p99_us);
-        }
         let what = format!("peer workerd, new instance, no TLS, {connections} connections");
-        table.add(format!("{what}: runs"), "1/s", rates);
-        table.add(format!("{what}: p50"), "µs", p50);
-        table.add(format!("{what}: p99"), "µs", p99);
+        let input = Bytes::from(vec![b'x'; 1024]);
+        let rounds = load::rounds(table, &what, &mut links, async move |link, _| {
+            let answer = link.ask_ok("POST", "/", &[], input.clone()).await?;
+            ensure!(answer == input, "an answer that is not the input");
+            Ok(())
+        });
+        rounds.await?;
     }
     let resident: f64 = peer.tree().iter().map(|id| process::memory_mb(*id).0).sum();
     table.add("peer workerd: memory after the load (PSS)", "MB", vec![resident]);
