@@ -70,7 +70,10 @@ fn run(cli: Cli) -> Done {
         Command::Task(args::TaskCommand::Check(check)) => command::check::check(&check, json),
         Command::Audit(args::AuditCommand::Verify(verify)) => command::audit::verify(&verify, json),
         Command::Serve(serve) => {
-            block_on(tokio::runtime::Builder::new_multi_thread(), command::serve::serve(serve))
+            let mut runtime = tokio::runtime::Builder::new_multi_thread();
+            // What a request left on a thread's stack must not wait there for the next one.
+            runtime.on_thread_park(notrace_platform_front::wipe_unused_stack);
+            block_on(runtime, command::serve::serve(serve))
         }
         command => {
             block_on(tokio::runtime::Builder::new_current_thread(), command::talk(command, json))

@@ -29,4 +29,5 @@ mod unread;
 mod problem;
 mod translate;
 
+pub use notrace_platform_node::wipe_unused_stack;
 pub use serve::{Banner, ServeError, ServeOptions, serve};

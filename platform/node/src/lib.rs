@@ -32,6 +32,7 @@ mod posture;
 mod promise;
 
 mod clock;
+mod stack;
 
 mod refusal;
 
@@ -48,6 +49,7 @@ pub use progress::Progress;
 pub use promise::SignedPromise;
 pub use refusal::Refusal;
 pub use request::{Call, Reply};
+pub use stack::wipe_unused_stack;
 pub use tasks::{TaskAbout, TaskInfo, TaskRef, TaskState, Upload, Uploaded};
 
 /// Who may do what, as the front asks it.

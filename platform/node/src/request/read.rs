@@ -1,8 +1,10 @@
 //! One ordered, stable cut: the granted objects as ciphertext, with their keys.
 
+use std::time::Duration;
+
 use notrace_policy_rules::Grant;
 use notrace_runtime_worker::GrantedObject;
-use notrace_store_objects::At;
+use notrace_store_objects::{At, Transport};
 use notrace_store_protocol::ids::Version;
 
 use crate::limits::PUT_TRIES_MAX;
@@ -25,7 +27,8 @@ pub(super) struct Cut {
 /// Reads the cut. Everything is looked up under one reading lock, so the versions agree; keys are
 /// unwrapped, values are not opened. A shred that ends meanwhile takes a key away; then the cut is
 /// taken anew.
-/// # Errors  [`Refusal::ObjectUnknown`] and its like.
+/// # Errors  [`Refusal::ObjectUnknown`] and its like; [`Refusal::Busy`] when a pool is no longer
+/// what the grant was given for.
 pub(super) fn read(node: &Node, grant: &Grant, _site: &Site) -> Result<Cut, Refusal> {
     for _ in 0..PUT_TRIES_MAX {
         if let Some(cut) = read_once(node, grant)? {
@@ -40,6 +43,12 @@ fn read_once(node: &Node, grant: &Grant) -> Result<Option<Cut>, Refusal> {
     let (version, found) = node.store().read(|objects| {
         let found = grant.handles().iter().map(|handle| {
             let name = &handle.object;
+            // The grant was for the pool as it was then; one made anew since is another pool.
+            let spec = objects.pool(&name.pool).ok_or(Refusal::PoolUnknown)?.spec;
+            let sealed_only = spec.transport == Transport::Sealed;
+            if (spec.label, sealed_only) != (handle.label.clone(), handle.sealed_only) {
+                return Err(Refusal::Busy { retry_after: Duration::from_secs(1) });
+            }
             let found = objects.get(&name.pool, &name.key, At::Latest).map_err(missing)?;
             Ok((name.clone(), found.value.clone()))
         });
