@@ -1,10 +1,43 @@
-//! Where an update stands in its shard's total order.
+//! Who takes part, which copy of whose row, and where an update stands in its shard's order.
 
 use core::fmt;
+use core::num::NonZeroU32;
 use core::str::FromStr;
 
 /// How many low bits of a [`Version`]'s wire form hold the number within the view.
 const SEQ_BITS: u32 = 40;
+
+/// Who a node is: the same in every view and every life. Never 0, so `Option<NodeId>` is free.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct NodeId(NonZeroU32);
+
+/// Which start of a node this is. It rises each time the node starts, and what an earlier life held
+/// in memory the next one has lost; so a member in a new life is a stranger to its old view.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Life(pub u32);
+
+/// A member's place in the member list of one view, from 0. Meaningless in any other view.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Rank(pub u16);
+
+/// One of the parts that the store is divided in, each with an order of its own. Fixed at creation.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ShardId(pub u16);
+
+impl NodeId {
+    /// The node of this number; 0 is nobody.
+    pub const fn new(number: u32) -> Option<Self> {
+        match NonZeroU32::new(number) {
+            Some(number) => Some(Self(number)),
+            None => None,
+        }
+    }
+
+    /// The node's number.
+    pub const fn number(self) -> u32 {
+        self.0.get()
+    }
+}
 
 /// The number of an agreed membership. A group installs views in order, starting with 1.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

@@ -8,4 +8,7 @@
 pub mod ids;
 pub mod time;
 
+pub mod order;
+pub mod rising;
+
 pub mod machine;
