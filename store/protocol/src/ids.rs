@@ -48,12 +48,21 @@ pub struct ViewId(u32);
 pub struct SeqNum(u64);
 
 impl ViewId {
+    /// The view that founds a group.
+    pub const FIRST: ViewId = ViewId(1);
+    /// Before every view.
+    pub const ZERO: ViewId = ViewId(0);
     /// The largest view: 24 bits, so that a version fits 64.
     pub const MAX: ViewId = ViewId((1 << 24) - 1);
 
     /// The view of this number, if it fits.
     pub const fn new(number: u32) -> Option<Self> {
         if number <= Self::MAX.0 { Some(Self(number)) } else { None }
+    }
+
+    /// The view after this one, unless this is the last there can be.
+    pub const fn next(self) -> Option<Self> {
+        Self::new(self.0 + 1)
     }
 
     /// The view's number.
