@@ -12,3 +12,4 @@ pub mod order;
 pub mod rising;
 
 pub mod machine;
+pub mod rpc;
