@@ -13,3 +13,4 @@ pub mod rising;
 
 pub mod machine;
 pub mod rpc;
+pub mod sessions;
