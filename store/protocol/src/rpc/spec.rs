@@ -230,7 +230,18 @@ mod a_node_that_lost_sight_of_a_shard {
             calls.delivered(CALL, place);
             calls.lost_sight(SHARD);
             assert_eq!(ended(&mut calls), unknown(Some(place)));
+            assert!(nobody_waits(&calls));
+
+            let mut calls = ordered(level, Gather::All);
+            calls.delivered(CALL, place);
+            calls.stopped();
+            assert_eq!(ended(&mut calls), unknown(Some(place)));
+            assert!(nobody_waits(&calls));
         }
+    }
+
+    fn nobody_waits(calls: &Calls) -> bool {
+        calls.lanes.iter().all(|lane| *lane == Lane::default())
     }
 
     #[test]

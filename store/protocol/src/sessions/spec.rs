@@ -344,6 +344,7 @@ mod the_bytes_of_a_table {
         let mut sessions = table(2);
         let id = sessions.open(9, at(5, 10)).unwrap();
         assert_eq!(sessions.admit(id, 1, at(6, 20)), Admit::Fresh);
+        assert_eq!(sessions.admit(id, 3, at(7, 20)), Admit::Fresh);
         let good = sessions.encode();
         assert_eq!(Sessions::decode(&good), Ok(sessions));
         let (count, id, top, applied) = (13, 17, 17 + 24, 17 + 32);
@@ -357,8 +358,9 @@ mod the_bytes_of_a_table {
             (0, &[2][..]),          // another form
             (1, &[0, 0, 0, 0]),     // fewer sessions allowed than there are
             (count, &[2, 0, 0, 0]), // more than there are
-            (top, &[0]),            // a number 0 was applied
-            (applied, &[2]),        // a number 0 was applied, but not the highest
+            (top, &[2]),            // a number 0 was applied
+            (applied, &[6]),        // the highest was not
+            (applied, &[1]),        // a place of no number
             (version, &[4, 0]),     // applied before the session was opened
             (time, &[0xff; 8]),     // applied after it was last used
         ] {
