@@ -29,7 +29,7 @@ use record::Record;
 /// Requests of one session whose places are remembered, and so how many of them may be under way:
 /// a client sends no number before it knows what became of the one this many before it.
 pub const WINDOW: u64 = 64;
-/// Sessions of one table, at most. A full table of full windows takes about 20 MiB.
+/// Sessions of one table, at most. A full table of full windows takes under 30 MiB.
 pub const SESSIONS_MAX: u32 = 16_384;
 /// Ended sessions that one command lets go of, at most. One command opens one at most, so this is
 /// more than there is to do in the long run.

@@ -1,9 +1,9 @@
 //! The bytes of a session table, for the snapshot of the machine that embeds it.
 //!
-//! All numbers are little-endian. The form (1 byte), the terms (4 and 8), the count of sessions (4);
-//! then each session, ascending: its identity (16), when it was last used (8), its highest number
-//! (8), which numbers up to that were applied (8), and for each of those its version and time (8
-//! and 8), by descending number. Equal tables have equal bytes.
+//! All numbers are little-endian. The form (1 byte), the terms (4 and 8), the count of sessions
+//! (4); then each session, ascending: its identity (16), when it was last used (8), its highest
+//! number (8), which numbers up to that were applied (8), and for each of those its version and
+//! time (8 and 8), by descending number. Equal tables have equal bytes.
 
 use super::{Record, SESSIONS_MAX, SessionId, Sessions, Terms};
 use crate::ids::Version;
