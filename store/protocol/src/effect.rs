@@ -82,8 +82,15 @@ pub enum Effect {
         /// The last such update, and its time.
         place: Place,
     },
-    /// A call ended, or a send was refused.
+    /// A call ended.
     Resolve(Resolved),
+    /// A call was not begun: nothing was sent.
+    Refuse {
+        /// Which call.
+        request: RequestId,
+        /// Why.
+        why: Refused,
+    },
     /// A view was installed.
     Install {
         /// Which.
@@ -148,6 +155,27 @@ pub struct Slot {
     pub bytes: u32,
 }
 
+/// Why a call was not begun.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Refused {
+    /// The shard's view is ending; it will do in the next one.
+    Wedged,
+    /// The window is full: too many bytes or messages are not delivered everywhere yet.
+    Busy,
+    /// The update does not fit the ring.
+    TooLarge,
+    /// This member does not send in the shard; another one does.
+    NotSender,
+    /// This node does not hold the shard, or not yet.
+    NotHeld,
+    /// The shard has fewer members than it must have to take updates.
+    Inadequate,
+    /// Nobody holds the shard.
+    Lost,
+    /// This node is not in a view that works.
+    Stopped,
+}
+
 /// Why a node stopped.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Stopped {
@@ -163,10 +191,13 @@ pub enum Stopped {
 /// in agreeing on the next one.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Durable {
+    /// The first life that this disk remembers. A member in an earlier life may have bound itself
+    /// to things that are forgotten, so this node cannot speak for it.
+    pub born: Life,
     /// The life that wrote it.
     pub life: Life,
-    /// The last view.
-    pub view: Arc<View>,
+    /// The last view; none for one that has not joined yet.
+    pub view: Option<Arc<View>>,
     /// The highest ballot promised for its successor.
     pub promised: Option<Ballot>,
     /// The proposal of the highest ballot that was echoed.

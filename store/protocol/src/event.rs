@@ -2,8 +2,8 @@
 
 use crate::ids::{NodeId, ShardId, Version};
 use crate::machine::Durability;
-use crate::message::{Peer, Resume, Write};
 use crate::machine::Place;
+use crate::message::{Peer, Resume, Write};
 use crate::rpc::{Gather, RequestId};
 use crate::time::Hlc;
 
@@ -62,7 +62,8 @@ pub enum Event {
         /// The last update that is only in the checkpoint.
         through: Version,
     },
-    /// Somebody here wants to send an update.
+    /// Somebody here wants to send an update. To a shard for telemetry it is sent and that is all:
+    /// no answer comes but a refusal.
     Send {
         /// Names the call; rises.
         request: RequestId,

@@ -5,12 +5,26 @@
 //! one is an ordinary group, so what is above this crate does not change when it arrives.
 #![forbid(unsafe_code)]
 
+pub mod effect;
+pub mod event;
+pub mod group;
 pub mod ids;
-pub mod time;
-
+pub mod journal;
+pub mod layout;
+pub mod limits;
+pub mod machine;
+pub mod mark;
+pub mod message;
+pub mod multicast;
 pub mod order;
 pub mod rising;
-
-pub mod machine;
+pub mod row;
 pub mod rpc;
 pub mod sessions;
+pub mod time;
+pub mod transfer;
+pub mod view;
+
+mod membership;
+pub mod schedule;
+mod share;

@@ -10,6 +10,8 @@ pub const WINDOW_MESSAGES_MAX: u32 = 4096;
 pub const WINDOW_BYTES_MAX: u32 = 1 << 30;
 /// Frames in one write of a ring, at most.
 pub const FRAMES_MAX: usize = WINDOW_MESSAGES_MAX as usize;
+/// Nodes that a joiner asks, at most.
+pub const CONTACTS_MAX: usize = 2 * MEMBERS_MAX;
 /// Those who may wait to join at once.
 pub const JOINERS_MAX: usize = MEMBERS_MAX;
 /// Starts of epochs that a log remembers, to find where two logs part; older ones are covered by a
@@ -18,7 +20,7 @@ pub const LINE_MAX: usize = 1024;
 
 /// How much of a sender's messages may be under way, and how long things may take. All times are
 /// in microseconds of the monotonic clock.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Limits {
     /// Bytes of a sender's ring in each shard.
     pub window_bytes: u32,

@@ -6,12 +6,17 @@ use crate::ids::Version;
 use crate::time::Hlc;
 
 /// Where and when a command was delivered. The same on every replica.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Place {
     /// The command's place in the shard's total order.
     pub version: Version,
     /// Its time, clamped so that it rises with the version.
     pub time: Hlc,
+}
+
+impl Place {
+    /// Before every update.
+    pub const ZERO: Place = Place { version: Version::ZERO, time: Hlc::ZERO };
 }
 
 /// How safe an update is when its sender hears of it. Ordered from weakest to strongest.

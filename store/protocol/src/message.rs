@@ -10,7 +10,7 @@ use crate::view::{Duty, View};
 
 /// What one node writes into another's memory, or says to it. Between two nodes writes arrive in
 /// the order in which they were made, or the link breaks.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Write {
     /// The data of the writer's membership row.
     Member(Arc<MemberRow>),
@@ -25,7 +25,7 @@ pub enum Write {
 }
 
 /// A word outside the tables. Each may be lost with a link; whoever needs an answer asks again.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Message {
     /// Asks to become a member, in the life of the link.
     Join {

@@ -79,7 +79,11 @@ impl View {
             keepers: vec![founder.node],
             fate: Fate::Held,
         };
-        Arc::new(Self { id: since, members: vec![founder], shards: vec![shard; usize::from(shards)] })
+        Arc::new(Self {
+            id: since,
+            members: vec![founder],
+            shards: vec![shard; usize::from(shards)],
+        })
     }
 
     /// Where this node stands among the members, in whatever life.
