@@ -1,4 +1,17 @@
-//! Who should hold which shard: a pure function of a declared wish and a list of members.
+//! Who should hold which shard: a pure function of a declared wish, of who holds what now, and of
+//! the members there are.
+//!
+//! Survivors stay where they are and in their order, because moving a shard costs a transfer and
+//! changing its members costs it a wedge. What is missing is given to those who hold least.
+//!
+//! Source: Derecho's layout functions (Jha et al., TOCS 2019, §2.2); declared instead of called, so
+//! that every member comes to the same result and nobody has to send it.
+
+mod fill;
+#[cfg(test)]
+mod tests;
+
+use core::fmt;
 
 use crate::ids::{NodeId, ShardId};
 use crate::limits::SHARDS_MAX;
@@ -45,15 +58,26 @@ pub struct LayoutSpec {
 /// Why a layout cannot be wished for.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum BadLayout {
-    /// There is no shard, or there are too many.
+    /// There is no shard, or there are more than [`SHARDS_MAX`].
     Count,
     /// A shard wants no member, or at least more than at most.
     Bounds,
 }
 
+impl fmt::Display for BadLayout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            BadLayout::Count => "a layout has at least 1 shard and at most 1024",
+            BadLayout::Bounds => "a shard has at least 1 member, and its min is not over its max",
+        })
+    }
+}
+
+impl core::error::Error for BadLayout {}
+
 impl LayoutSpec {
     /// The layout of these shards.
-    /// # Errors  [`BadLayout`]
+    /// # Errors  [`BadLayout`] says which bound they break.
     pub fn new(shards: Vec<ShardSpec>) -> Result<Self, BadLayout> {
         if shards.is_empty() || shards.len() > SHARDS_MAX {
             return Err(BadLayout::Count);
@@ -67,7 +91,7 @@ impl LayoutSpec {
         self.shards.iter().zip(0..).map(|(spec, number)| (ShardId(number), *spec))
     }
 
-    /// How a shard is replicated.
+    /// How a shard is replicated; nothing is kept for one that the layout does not have.
     #[must_use]
     pub fn mode(&self, shard: ShardId) -> Mode {
         self.shards.get(usize::from(shard.0)).map_or(Mode::Unordered, |spec| spec.mode)
@@ -94,39 +118,47 @@ pub struct Candidate {
     pub role: Role,
 }
 
-/// For each shard who should hold it; `current` says who does, in order.
+/// Whether a shard of which these are the members may take updates: they are `min` or more. A node
+/// that is listed twice counts once.
+#[must_use]
+pub fn adequate(spec: &ShardSpec, members: &[NodeId]) -> bool {
+    let first =
+        |(at, node): &(usize, &NodeId)| members.iter().position(|it| it == *node) == Some(*at);
+    members.iter().enumerate().filter(first).count() >= usize::from(spec.min)
+}
+
+/// For each shard of the layout who should hold it, in order. `current` says who holds each now, by
+/// the shard's number and in order; `candidates` are the members by rank, each once.
+///
+/// 1. Full members that hold a shard stay in it, in order; beyond `max`, the first of them.
+/// 2. Shards below `min` get members, the emptiest relative to its `min` first (then the lowest
+///    number), each time the one who holds the fewest shards (then the lowest rank).
+/// 3. Shards below `max` grow in the same order, but only by members who hold fewer than the fair
+///    share, the sum of all `min` divided by the full members, rounded up: nobody idles, and nobody
+///    holds more than its share for the sake of growth.
+///
+/// Leaving members are listed only if there is no full member at all: then they stay. This is who
+/// *should* hold a shard; whoever makes a view from it keeps a leaving holder until one of those
+/// named here has caught up.
+///
+/// Nobody is moved for balance. From nothing held, where all shards want as many, no two loads
+/// differ by more than 2, nor two sizes; loads by more than 1 only where those who hold least hold
+/// the shard that is next already.
+/// Cost: shards times members, for each member added.
 #[must_use]
 pub fn target(
     spec: &LayoutSpec,
     current: &[Vec<NodeId>],
     candidates: &[Candidate],
 ) -> Vec<Vec<NodeId>> {
-    let full =
-        |node: &NodeId| candidates.iter().any(|it| it.node == *node && it.role == Role::Full);
-    let mut target: Vec<Vec<NodeId>> =
-        current.iter().map(|members| members.iter().copied().filter(full).collect()).collect();
-    loop {
-        let mut grown = false;
-        for (at, (_, spec)) in spec.shards().enumerate() {
-            let load = |node: &NodeId| target.iter().filter(|held| held.contains(node)).count();
-            let Some(members) = target.get(at) else { continue };
-            let free = candidates.iter().map(|candidate| candidate.node).filter(|node| {
-                full(node) && members.len() < usize::from(spec.max) && !members.contains(node)
-            });
-            let next = free.min_by_key(load);
-            if let (Some(node), Some(members)) = (next, target.get_mut(at)) {
-                members.push(node);
-                grown = true;
-            }
-        }
-        if !grown {
-            break;
-        }
-    }
-    for (members, held) in target.iter_mut().zip(current) {
-        if members.is_empty() {
-            members.clone_from(held);
-        }
-    }
-    target
+    let of_role = |role: Role| {
+        let those = candidates.iter().filter(move |candidate| candidate.role == role);
+        those.map(|candidate| candidate.node).collect::<Vec<_>>()
+    };
+    let full = of_role(Role::Full);
+    let staying = if full.is_empty() { of_role(Role::Leaving) } else { full.clone() };
+    let mut fill = fill::Fill::new(&spec.shards, current, &staying, &full);
+    fill.reach_min();
+    fill.grow_to_max();
+    fill.into_target()
 }
