@@ -350,6 +350,15 @@ impl Group {
         Some(&self.shares.get(usize::from(shard.0))?.journal)
     }
 
+    /// Whether evidence against a node would be news: it is a member of this node's view, which
+    /// works, and is not suspected yet.
+    #[must_use]
+    pub fn may_suspect(&self, node: NodeId) -> bool {
+        let State::Member(membership) = &self.state else { return false };
+        let known = membership.view().rank_of(node).is_some() && node != self.me.node;
+        known && membership.is_serving() && !membership.is_suspected_node(node)
+    }
+
     /// Who it is, in which life.
     #[must_use]
     pub fn peer(&self) -> Peer {
