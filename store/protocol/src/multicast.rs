@@ -1,37 +1,49 @@
 //! One epoch of one shard at one of its members: a total order without a sequencer.
 //!
-//! Senders take turns, so a message's place follows from who sent it and how many it sent before.
-//! A member delivers a message once the rows say that every member holds everything up to it. Who
-//! has nothing to say sends nulls, so that nobody waits for it. At a wedge a member stops sending
-//! and receiving for good, and what it holds is final; the view change then decides how much of
-//! that is delivered by everybody.
+//! Senders take turns, so a message's slot follows from who sent it and how many it sent before. A
+//! member delivers a slot once the rows say that every member holds everything up to it. Who has
+//! nothing to say sends nulls, so that nobody waits for it. At a wedge a member stops sending and
+//! receiving for good, and what it holds is final; the view change then decides how much of that is
+//! delivered by everybody.
 //!
-//! `window` is a sender's ring; `inbox` what came from the senders and is not delivered yet;
-//! `frontier` up to where disks have come; `sending` the member's own part.
+//! What arrives only changes facts; [`Epoch::advance`] asks every question again and tells the
+//! others once, however many facts have changed. `window` is what a member sends, `inbox` what came
+//! from one sender, `seat` what is known of a member, `frontier` up to where the disks have come;
+//! `sending` and `delivery` put them together.
+//!
+//! Every member has to have opened the epoch before another one writes to it; what it missed has to
+//! be written again, see [`Epoch::repeat_to`].
 //!
 //! Source: Jha et al., "Derecho", TOCS 2019, §3.1 and §3.4; batching by asking every question once
 //! an event as in Jha et al., "Spindle" (ICDCS 2022).
 
+mod delivery;
 mod frontier;
 mod inbox;
+#[cfg(test)]
+mod network;
+mod seat;
 mod sending;
+#[cfg(test)]
+mod spec;
 mod window;
 
 use std::sync::Arc;
 
 use frontier::Frontier;
 use inbox::Inbox;
+use seat::{Seat, Standing};
 use window::Window;
 
 use crate::effect::{Effect, Slot};
-use crate::ids::{NodeId, SeqNum, ShardId, Version};
+use crate::ids::{NodeId, SeqNum, ShardId, Version, ViewId};
 use crate::layout::{Mode, Senders, ShardSpec};
-use crate::limits::Limits;
+use crate::limits::{Limits, MEMBERS_MAX};
 use crate::machine::Place;
-use crate::mark::{Mark, Marks};
-use crate::message::{Start, Write};
+use crate::mark::Marks;
+use crate::message::Start;
 use crate::order;
-use crate::row::{Content, Frames, Held, Holding, ShardRow};
+use crate::row::{Frames, ShardRow};
 use crate::rpc::RequestId;
 use crate::time::Hlc;
 
@@ -77,7 +89,7 @@ pub struct Ending {
 pub enum SendRefused {
     /// The epoch is ending; in the next one it will do.
     Wedged,
-    /// Too much is under way.
+    /// Too much is under way, in bytes or in messages; or the epoch has no number left.
     Busy,
     /// It does not fit the ring.
     TooLarge,
@@ -90,21 +102,27 @@ pub enum SendRefused {
 pub struct Epoch {
     shard: ShardId,
     start: Start,
-    members: Vec<NodeId>,
+    members: Arc<[NodeId]>,
     me: usize,
     senders: u16,
     mode: Mode,
     wedged: bool,
-    /// Everyone's rows, by position.
-    rows: Vec<ShardRow>,
-    /// How many leading slots each row holds.
-    prefixes: Vec<u64>,
+    /// What this member says of itself.
+    mine: Standing,
+    others: Vec<Seat>,
+    /// How many messages were received here from each sender.
+    received: Vec<u64>,
+    /// By sender; the own one stays empty, because the window has it all.
     inboxes: Vec<Inbox>,
     window: Window,
     last: Place,
     frontier: Frontier,
-    /// The own row has changed since it was told.
+    /// Something happened, so the questions have to be asked again.
+    stale: bool,
+    /// The own row is not what the others were told.
     changed: bool,
+    /// Somebody's disk has come further.
+    safer: bool,
     marks: Marks,
 }
 
@@ -113,19 +131,12 @@ impl Epoch {
     #[must_use]
     pub fn open(opening: Opening) -> Self {
         let Opening { shard, start, members, me, spec, limits } = opening;
+        assert!(me < members.len() && members.len() <= MEMBERS_MAX, "opened by a stranger");
         let senders = match spec.senders {
             Senders::All => members.len(),
             Senders::First => 1,
         };
-        let row = ShardRow {
-            shard,
-            since: start.since,
-            sent: 0,
-            received: vec![0; senders],
-            delivered: 0,
-            persisted: Version::ZERO,
-            ready: false,
-        };
+        let others = members.iter().enumerate().filter(|(at, _)| *at != me);
         Self {
             shard,
             start,
@@ -133,15 +144,18 @@ impl Epoch {
             senders: senders as u16,
             mode: spec.mode,
             wedged: false,
-            rows: vec![row; members.len()],
-            prefixes: vec![0; members.len()],
+            mine: Standing::NEW,
+            others: others.map(|(at, node)| Seat::new(*node, at)).collect(),
+            received: vec![0; senders],
             inboxes: vec![Inbox::default(); senders],
             window: Window::new(&limits),
             last: Place { version: start.through, time: Hlc::ZERO },
-            frontier: Frontier::default(),
+            frontier: Frontier::new(),
+            stale: true,
             changed: true,
+            safer: false,
             marks: Marks::default(),
-            members,
+            members: members.into(),
         }
     }
 
@@ -172,13 +186,14 @@ impl Epoch {
     /// Whether this member holds everything that came before the epoch.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.mine().ready
+        self.mine.ready
     }
 
-    /// Who does not, as far as is known here.
+    /// Who does not, as far as is known here. Until there is none, nothing is delivered.
     pub fn unready(&self) -> impl Iterator<Item = NodeId> + '_ {
-        let rows = self.members.iter().zip(&self.rows);
-        rows.filter(|(_, row)| !row.ready).map(|(node, _)| *node)
+        let me = self.members.get(self.me).filter(|_| !self.mine.ready).copied();
+        let others = self.others.iter().filter(|seat| !seat.standing.ready);
+        me.into_iter().chain(others.map(|seat| seat.node))
     }
 
     /// Whether this member has stopped sending and receiving in the epoch.
@@ -205,27 +220,36 @@ impl Epoch {
         self.frontier.all()
     }
 
-    /// This member now holds everything before the epoch; `base` is the last of it.
+    /// This member now holds everything before the epoch; `base` is the last of it, and the times
+    /// of what follows rise from its time.
     pub fn become_ready(&mut self, base: Place) {
-        assert!(!self.wedged, "became ready after the wedge");
-        assert!(base.version == self.start.through, "ready on another beginning");
-        if !self.mine().ready {
-            self.last = base;
-            self.mine_mut().ready = true;
-            self.changed = true;
+        if self.mine.ready {
+            return;
         }
+        assert!(!self.wedged, "became ready after the wedge");
+        let ordered = self.is_ordered();
+        assert!(!ordered || base.version == self.start.through, "ready on another beginning");
+        self.mine.ready = true;
+        self.last = base;
+        if base.version > Version::ZERO {
+            self.note_delivered(base);
+        }
+        (self.changed, self.stale) = (true, true);
     }
 
-    /// The log is on the disk up to here. What follows the last update are nulls, which need none.
+    /// The log is on the disk up to here. The last update bounds it, not the last slot: nulls at
+    /// the end never hold it back.
     pub fn persist(&mut self, through: Version) {
         let reached = through.min(self.last.version);
-        if self.is_ready() && reached > self.mine().persisted {
-            self.mine_mut().persisted = reached;
-            self.changed = true;
+        // What the log of an unready member holds may have left the agreed history.
+        if self.mine.ready && self.is_ordered() && reached > self.mine.persisted {
+            self.mine.persisted = reached;
+            (self.changed, self.stale, self.safer) = (true, true, true);
         }
     }
 
-    /// Stops sending and receiving for good.
+    /// Stops sending and receiving for good. What the others hold is still learned, and delivered
+    /// where everybody holds it: no trim can be before that.
     pub fn wedge(&mut self) {
         self.wedged = true;
         for inbox in &mut self.inboxes {
@@ -233,205 +257,120 @@ impl Epoch {
         }
     }
 
-    /// What this member holds of the epoch; final after the wedge.
-    #[must_use]
-    pub fn held(&self) -> Held {
-        let (shard, since) = (self.shard, self.start.since);
-        if !self.is_ready() {
-            let last = self.start.through;
-            return Held { shard, since, slots: 0, last, how: Holding::Unready };
-        }
-        let slots = self.prefixes.get(self.me).copied().unwrap_or_default();
-        let last = (0..self.senders).zip(&self.inboxes).filter_map(|(sender, inbox)| {
-            inbox
-                .last_update_before(|index| order::slot(self.senders, sender, index) < slots)
-                .map(|index| order::slot(self.senders, sender, index))
-        });
-        let last = last.max().map_or(self.last.version, |slot| self.version(slot));
-        Held { shard, since, slots, last, how: Holding::Ready }
-    }
-
-    /// A stretch of a peer's ring came. It counts once the peer's row says so; a stretch that does
-    /// not follow on what is here was preceded by one that is lost, and will come again.
+    /// A stretch of a peer's ring came. It counts once a row of the peer, sent after it, says so.
     pub fn arrived_frames(&mut self, from: NodeId, frames: &Frames) {
-        let Some(at) = self.position(from) else { return };
-        let bound = self.window.bound();
-        if let (false, Some(inbox)) = (self.wedged, self.inboxes.get_mut(at)) {
-            for frame in &frames.frames {
-                inbox.stage(*frame, bound);
-            }
-        }
-    }
-
-    /// A peer's row came.
-    pub fn arrived_row(&mut self, from: NodeId, row: &ShardRow) {
-        let Some(at) = self.position(from) else { return };
-        if row.received.len() != usize::from(self.senders) {
+        if self.wedged || !self.is_of_this_epoch(frames.shard, frames.since) {
             return;
         }
-        let Some(known) = self.rows.get_mut(at) else { return };
-        known.sent = known.sent.max(row.sent);
-        for (known, new) in known.received.iter_mut().zip(&row.received) {
-            *known = (*known).max(*new);
+        let Some(at) = self.others.iter().find(|seat| seat.node == from).map(|seat| seat.at) else {
+            return;
+        };
+        let settled = self.settled(at);
+        let indices = self.indices();
+        if let Some(inbox) = self.inboxes.get_mut(usize::from(at)) {
+            inbox.take_in(&frames.frames, settled, indices);
         }
-        known.delivered = known.delivered.max(row.delivered);
-        known.persisted = known.persisted.max(row.persisted);
-        known.ready |= row.ready;
-        let (sent, prefix) = (known.sent, order::prefix(&known.received));
-        if let Some(held) = self.prefixes.get_mut(at) {
-            *held = prefix;
-        }
-        self.receive(at, sent);
     }
 
-    /// Counts what the guard covers.
-    fn receive(&mut self, at: usize, sent: u64) {
-        let Some(inbox) = self.inboxes.get_mut(at).filter(|_| !self.wedged) else { return };
-        let count = inbox.receive(sent);
-        self.note_received(at, count);
-    }
-
-    fn note_received(&mut self, sender: usize, count: u64) {
-        let me = self.me;
-        let Some(row) = self.rows.get_mut(me) else { return };
-        let Some(received) = row.received.get_mut(sender) else { return };
-        if count > *received {
-            *received = count;
-            let prefix = order::prefix(&row.received);
-            if let Some(held) = self.prefixes.get_mut(me) {
-                *held = prefix;
-            }
-            self.changed = true;
+    /// A peer's row came: what it says of the peer, and the guard of the frames before it.
+    pub fn arrived_row(&mut self, from: NodeId, row: &ShardRow) {
+        let Some(news) = self.read(row) else { return };
+        let Some(seat) = self.others.iter_mut().find(|seat| seat.node == from) else { return };
+        let (at, before) = (usize::from(seat.at), seat.standing);
+        seat.standing.learn(news);
+        self.stale |= seat.standing != before;
+        self.safer |= seat.standing.persisted != before.persisted;
+        if self.wedged {
+            return;
+        }
+        if let Some(inbox) = self.inboxes.get_mut(at) {
+            let count = inbox.receive(row.sent);
+            self.note_received(at, count);
         }
     }
 
     /// Asks every question again: who waits for a null, what is stable, how safe it is; then tells
-    /// the others what changed here, once, data before guard.
+    /// the others what changed here, once, data before guard. Costs next to nothing where nothing
+    /// happened.
     pub fn advance(&mut self, out: &mut Vec<Effect>) {
+        if !self.stale {
+            return;
+        }
         self.send_owed_nulls();
         match self.mode {
             Mode::Unordered => self.observe(out),
-            Mode::Durable | Mode::Volatile => {
-                if self.rows.iter().all(|row| row.ready) {
-                    let stable = order::stable(self.prefixes.iter().copied());
-                    self.deliver_to(stable, out);
-                }
-            }
+            Mode::Durable | Mode::Volatile => self.deliver_to(self.stable(), out),
         }
         self.advance_frontier(out);
         self.free_window();
         self.push(out);
-    }
-
-    fn advance_frontier(&mut self, out: &mut Vec<Effect>) {
-        let persisted = self.rows.iter().map(|row| row.persisted);
-        if let Some(place) = self.frontier.raise(persisted) {
-            out.push(Effect::Stable { shard: self.shard, place });
-        }
-    }
-
-    /// Delivers what stands before this slot and has not been delivered.
-    fn deliver_to(&mut self, end: u64, out: &mut Vec<Effect>) {
-        let before = self.last.version;
-        let mut delivered = self.mine().delivered;
-        if delivered >= end {
-            return;
-        }
-        while delivered < end {
-            let (sender, index) = order::sent_in(self.senders, delivered);
-            self.deliver_one(sender, index, delivered, out);
-            delivered += 1;
-        }
-        self.mine_mut().delivered = delivered;
-        self.changed = true;
-        if self.last.version > before && self.mode == Mode::Durable {
-            out.push(Effect::Sync { shard: self.shard, through: self.last.version });
-        }
-    }
-
-    fn deliver_one(&mut self, sender: u16, index: u64, at: u64, out: &mut Vec<Effect>) {
-        let inbox = self.inboxes.get_mut(usize::from(sender));
-        let content = inbox.and_then(|inbox| inbox.take(index));
-        let Some(content) = content else { unreachable!("delivered what was not received") };
-        let Content::Update { offset, bytes, time } = content else { return };
-        let place = Place { version: self.version(at), time: self.last.time.tick(time) };
-        self.last = place;
-        self.frontier.delivered(place);
-        let own = usize::from(sender) == self.me;
-        let request = if own { self.window.request(index) } else { None };
-        let slot = Slot { shard: self.shard, since: self.start.since, index, offset, bytes };
-        if let Some(sender) = self.members.get(usize::from(sender)).copied() {
-            out.push(Effect::Deliver { place, sender, slot, request });
-        }
-    }
-
-    /// Delivers exactly through this update, which every survivor holds, and ends.
-    pub fn finish(mut self, through: Version, out: &mut Vec<Effect>) -> Ending {
-        if through.view() == self.start.since && self.mode != Mode::Unordered {
-            self.deliver_to(through.seq().number(), out);
-        }
-        let since = self.start.since;
-        let (shard, first) = (self.shard, self.mine().delivered);
-        let first = self
-            .window
-            .updates()
-            .filter(|own| order::slot(self.senders, self.me as u16, own.index) >= first);
-        let cut = first.map(|own| Cut {
-            request: own.request,
-            slot: Slot { shard, since, index: own.index, offset: own.offset, bytes: own.bytes },
-            time: own.time,
-        });
-        Ending { last: self.last, cut: cut.collect() }
-    }
-
-    fn version(&self, slot: u64) -> Version {
-        let seq = SeqNum::new(slot + 1).unwrap_or(SeqNum::MAX);
-        Version::new(self.start.since, seq)
-    }
-
-    fn position(&self, node: NodeId) -> Option<usize> {
-        let at = self.members.iter().position(|member| *member == node)?;
-        (at != self.me).then_some(at)
-    }
-
-    fn mine(&self) -> &ShardRow {
-        match self.rows.get(self.me) {
-            Some(row) => row,
-            None => unreachable!("a member of the epoch has a row"),
-        }
-    }
-
-    fn mine_mut(&mut self) -> &mut ShardRow {
-        match self.rows.get_mut(self.me) {
-            Some(row) => row,
-            None => unreachable!("a member of the epoch has a row"),
-        }
+        // What was done here gives no question another answer.
+        self.stale = false;
     }
 
     /// What holds between any two events.
     pub fn check(&self) {
-        let mine = self.mine();
-        let held = self.prefixes.get(self.me).copied().unwrap_or_default();
-        assert!(mine.delivered <= held, "delivered what is not held");
-        assert!(mine.persisted <= self.last.version, "persisted what was not delivered");
+        let Standing { held, delivered, persisted, ready, .. } = self.mine;
+        assert!(delivered <= self.stable(), "delivered what not everybody holds");
+        assert!(delivered <= held, "delivered what is not held");
+        assert!(persisted <= self.last.version, "persisted what was not delivered");
         assert!(self.last.version >= self.start.through, "delivered before the beginning");
-        assert!(self.window.sent() == mine.sent || self.wedged, "the row lags behind the ring");
+        assert!(ready || delivered == 0, "delivered without what came before");
+        let own = self.received.get(self.me).copied().unwrap_or_default();
+        assert!(own == self.window.sent(), "an own message was lost");
         self.window.check();
+        self.frontier.check();
+        self.inboxes.iter().for_each(Inbox::check);
     }
 
-    fn tell(&self, write: &Write, out: &mut Vec<Effect>) {
-        for (at, node) in self.members.iter().enumerate() {
-            if at != self.me {
-                out.push(Effect::Write { to: *node, write: write.clone() });
-            }
+    fn is_ordered(&self) -> bool {
+        self.mode != Mode::Unordered
+    }
+
+    fn is_of_this_epoch(&self, shard: ShardId, since: ViewId) -> bool {
+        shard == self.shard && since == self.start.since
+    }
+
+    fn is_sender(&self) -> bool {
+        self.me < usize::from(self.senders)
+    }
+
+    /// How many messages a sender may send in an epoch, so that the last slot has a number.
+    fn indices(&self) -> u64 {
+        SeqNum::MAX.number() / u64::from(self.senders)
+    }
+
+    /// How many leading slots every member holds, if all of them are ready.
+    fn stable(&self) -> u64 {
+        let standings = self.others.iter().map(|seat| &seat.standing);
+        let mut stable = if self.mine.ready { self.mine.held } else { 0 };
+        for standing in standings {
+            stable = stable.min(if standing.ready { standing.held } else { 0 });
+        }
+        stable
+    }
+
+    /// How many messages of a sender are done with here: a window goes no further beyond them.
+    fn settled(&self, sender: u16) -> u64 {
+        match self.mode {
+            Mode::Unordered => self.received.get(usize::from(sender)).copied().unwrap_or_default(),
+            Mode::Durable | Mode::Volatile => self.sent_before(sender, self.mine.delivered),
         }
     }
 
-    fn row_write(&self) -> Write {
-        Write::Shard(Arc::new(self.mine().clone()))
+    /// How many messages of a sender stand before this slot.
+    fn sent_before(&self, sender: u16, slot: u64) -> u64 {
+        slot.saturating_sub(u64::from(sender)).div_ceil(u64::from(self.senders))
     }
 
-    fn set(&mut self, mark: Mark) {
-        self.marks.set(mark);
+    fn note_received(&mut self, sender: usize, count: u64) {
+        let Some(received) = self.received.get_mut(sender).filter(|known| **known < count) else {
+            return;
+        };
+        *received = count;
+        if self.mode != Mode::Unordered {
+            self.mine.held = order::prefix(&self.received);
+        }
+        (self.changed, self.stale) = (true, true);
     }
 }

@@ -1,83 +1,189 @@
-//! What came from one sender and is not delivered yet.
+//! What came from one sender and is not delivered here yet.
 
 use std::collections::VecDeque;
 
+use crate::limits::{FRAMES_MAX, WINDOW_BYTES_MAX, WINDOW_MESSAGES_MAX};
 use crate::row::{Content, Frame};
+use crate::time::Hlc;
 
-/// The messages of one sender, contiguous from the next one to deliver.
+/// An update as its sender told of it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(super) struct Update {
+    pub(super) index: u64,
+    pub(super) offset: u32,
+    pub(super) bytes: u32,
+    pub(super) time: Hlc,
+}
+
+/// The messages of one sender. Only updates are kept; every number between them is a null.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub(super) struct Inbox {
-    /// Received: the sender's row covers them. The first may be nulls of which some are taken.
-    held: VecDeque<Frame>,
-    /// Came, but the guard has not.
-    staged: VecDeque<Frame>,
-    /// The sender's number after the last frame received.
-    received: u64,
-    /// The sender's number after the last frame that came.
+    updates: VecDeque<Update>,
+    /// Messages that came without a gap.
     came: u64,
+    /// Those of them that count: the sender's row, which is their guard, came after them.
+    received: u64,
 }
 
 impl Inbox {
-    /// Takes a frame that follows on what is here; one that came before is nothing new. `bound` is
-    /// how many a sender may have under way, with room for the nulls between them.
-    pub(super) fn stage(&mut self, frame: Frame, bound: usize) {
-        let end = frame.end();
-        let fits = self.held.len() + self.staged.len() < bound;
-        if frame.index > self.came || end <= self.came || !fits {
+    /// Takes frames that follow on what is here. What came before is nothing new; what lies behind
+    /// a gap was preceded by a write that a link lost, and will come again after that. A sender has
+    /// no more than a window under way beyond the `settled` messages that are delivered here, so
+    /// what goes further is no sender's, and what is kept here is bounded.
+    pub(super) fn take_in(&mut self, frames: &[Frame], settled: u64, indices: u64) {
+        if frames.len() > FRAMES_MAX {
             return;
         }
-        let rest = match frame.content {
-            Content::Update { .. } => frame.content,
-            Content::Nulls { .. } => Content::Nulls { count: (end - self.came) as u32 },
-        };
-        self.staged.push_back(Frame { index: self.came, content: rest });
-        self.came = end;
+        let end_max = settled.saturating_add(u64::from(WINDOW_MESSAGES_MAX)).min(indices);
+        for frame in frames {
+            // Before its end is asked for: the sum must fit.
+            if frame.index > self.came || frame.end() > end_max {
+                return;
+            }
+            if frame.end() <= self.came {
+                continue;
+            }
+            if let Content::Update { offset, bytes, time } = frame.content {
+                if offset.checked_add(bytes).is_none_or(|end| end > WINDOW_BYTES_MAX) {
+                    return;
+                }
+                self.updates.push_back(Update { index: frame.index, offset, bytes, time });
+            }
+            self.came = frame.end();
+        }
     }
 
-    /// The sender's row covers everything below `sent`; how many messages are received now.
+    /// The sender's row says that it sent this many: what came of them counts. Says how many do.
     pub(super) fn receive(&mut self, sent: u64) -> u64 {
-        while let Some(frame) = self.staged.front().filter(|frame| frame.end() <= sent) {
-            self.received = frame.end();
-            match (self.held.back_mut().map(|last| &mut last.content), frame.content) {
-                (Some(Content::Nulls { count }), Content::Nulls { count: more })
-                    if *count < u32::MAX / 2 && more < u32::MAX / 2 =>
-                {
-                    *count += more;
-                }
-                _ => self.held.push_back(*frame),
-            }
-            self.staged.pop_front();
-        }
+        self.received = self.received.max(self.came.min(sent));
         self.received
     }
 
-    /// Nothing more will be received.
+    /// Nothing more will count.
     pub(super) fn wedge(&mut self) {
-        self.staged.clear();
+        self.came = self.received;
+        let count = self.updates.partition_point(|update| update.index < self.received);
+        self.updates.truncate(count);
     }
 
-    /// Takes the message of this number, which is the next one.
-    pub(super) fn take(&mut self, index: u64) -> Option<Content> {
-        let front = self.held.front_mut().filter(|frame| frame.index == index)?;
-        match &mut front.content {
-            Content::Nulls { count } if *count > 1 => {
-                *count -= 1;
-                front.index += 1;
-                Some(Content::Nulls { count: 1 })
-            }
-            _ => self.held.pop_front().map(|frame| frame.content),
+    /// The next update, if it has this number.
+    pub(super) fn deliver(&mut self, index: u64) -> Option<Update> {
+        self.updates.pop_front_if(|update| update.index == index)
+    }
+
+    /// The next update that counts, whatever its number.
+    pub(super) fn deliver_next(&mut self) -> Option<Update> {
+        let received = self.received;
+        self.updates.pop_front_if(|update| update.index < received)
+    }
+
+    /// The number of the last update that is here and comes before this number.
+    pub(super) fn last_update_before(&self, end: u64) -> Option<u64> {
+        let count = self.updates.partition_point(|update| update.index < end);
+        self.updates.get(count.checked_sub(1)?).map(|update| update.index)
+    }
+
+    pub(super) fn check(&self) {
+        assert!(self.received <= self.came, "what did not come counts");
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.updates.len()
+    }
+}
+
+#[cfg(test)]
+mod an_inbox {
+    use super::*;
+
+    const ALL: u64 = 1 << 40;
+
+    fn update(index: u64) -> Frame {
+        let content = Content::Update { offset: 0, bytes: 8, time: Hlc::ZERO };
+        Frame { index, content }
+    }
+
+    fn nulls(index: u64, count: u32) -> Frame {
+        Frame { index, content: Content::Nulls { count } }
+    }
+
+    #[test]
+    fn counts_nothing_before_its_guard() {
+        let mut inbox = Inbox::default();
+        inbox.take_in(&[update(0), nulls(1, 3), update(4)], 0, ALL);
+        assert_eq!(inbox.receive(0), 0);
+        assert_eq!(inbox.receive(2), 2);
+        assert_eq!(inbox.receive(1), 2);
+        assert_eq!(inbox.receive(9), 5);
+    }
+
+    #[test]
+    fn does_not_count_what_came_after_the_guard_that_covers_it() {
+        let mut inbox = Inbox::default();
+        assert_eq!(inbox.receive(2), 0);
+        inbox.take_in(&[update(0), update(1)], 0, ALL);
+        assert_eq!(inbox.deliver_next(), None);
+        assert_eq!(inbox.receive(2), 2);
+    }
+
+    #[test]
+    fn stops_at_a_gap_until_it_is_filled() {
+        let mut inbox = Inbox::default();
+        inbox.take_in(&[update(0)], 0, ALL);
+        inbox.take_in(&[update(2), update(3)], 0, ALL);
+        assert_eq!(inbox.receive(4), 1);
+        inbox.take_in(&[update(0), update(1), update(2)], 0, ALL);
+        inbox.take_in(&[update(3)], 0, ALL);
+        assert_eq!(inbox.receive(4), 4);
+        for index in 0..4 {
+            assert_eq!(inbox.deliver(index).unwrap().index, index, "once each");
         }
+        assert_eq!(inbox.len(), 0);
     }
 
-    /// Takes whatever is next.
-    pub(super) fn next(&mut self) -> Option<Frame> {
-        self.held.pop_front()
+    #[test]
+    fn takes_the_rest_of_a_run_that_has_grown() {
+        let mut inbox = Inbox::default();
+        inbox.take_in(&[nulls(0, 2)], 0, ALL);
+        inbox.take_in(&[nulls(0, 5), update(5)], 0, ALL);
+        assert_eq!(inbox.receive(6), 6);
+        assert_eq!(inbox.deliver(4), None);
+        assert!(inbox.deliver(5).is_some());
     }
 
-    /// The number of the last update received and not delivered that lies before some point.
-    pub(super) fn last_update_before(&self, before: impl Fn(u64) -> bool) -> Option<u64> {
-        let updates = self.held.iter().rev();
-        let mut updates = updates.filter(|frame| matches!(frame.content, Content::Update { .. }));
-        updates.find(|frame| before(frame.index)).map(|frame| frame.index)
+    #[test]
+    fn forgets_at_the_wedge_what_does_not_count() {
+        let mut inbox = Inbox::default();
+        inbox.take_in(&[update(0), update(1)], 0, ALL);
+        inbox.receive(1);
+        inbox.wedge();
+        assert_eq!(inbox.receive(2), 1);
+        assert_eq!(inbox.last_update_before(9), Some(0));
+        assert_eq!(inbox.last_update_before(0), None);
+    }
+
+    #[test]
+    fn ignores_what_no_sender_can_have_sent() {
+        let mut inbox = Inbox::default();
+        let far = u64::from(WINDOW_MESSAGES_MAX);
+        let long = Content::Update { offset: u32::MAX, bytes: 2, time: Hlc::ZERO };
+        for frame in [
+            update(u64::MAX),
+            nulls(0, u32::MAX),
+            nulls(u64::MAX, u32::MAX),
+            nulls(0, WINDOW_MESSAGES_MAX + 1),
+            Frame { index: 0, content: long },
+        ] {
+            inbox.take_in(&[frame], 0, ALL);
+        }
+        inbox.take_in(&vec![update(0); FRAMES_MAX + 1], 0, ALL);
+        inbox.take_in(&[nulls(0, 3)], 0, 2);
+        assert_eq!(inbox.receive(u64::MAX), 0);
+        inbox.take_in(&[nulls(0, WINDOW_MESSAGES_MAX)], 0, ALL);
+        inbox.take_in(&[update(far)], 0, ALL);
+        assert_eq!(inbox.receive(u64::MAX), far);
+        inbox.take_in(&[update(far)], 1, ALL);
+        assert_eq!(inbox.receive(u64::MAX), far + 1);
     }
 }

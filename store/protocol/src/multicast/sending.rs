@@ -1,22 +1,33 @@
 //! A member's own messages: taking them in, filling up for others, and writing both to the peers.
+//!
+//! Why nulls need no room, and what they cannot do. Let `S` be the senders, `W` the messages of a
+//! window and `D` the slots that every member has delivered. An update of sender `s` is taken in
+//! only if less than `W` numbers of `s` lie behind `D` as `s` knows it, which is at most what it is:
+//! so it stands before slot `D + S * W`. A null is sent only in a slot before another sender's last
+//! message; if that is a null too, it was sent before yet another one, and the first in this chain
+//! is an update. So every null stands before some update's slot, hence before `D + S * W`, and of
+//! each sender at most `W` numbers lie behind `D`: no member has to keep more than `W` messages of a
+//! sender, nulls included, although a null is never refused. And because it is not, every slot
+//! before the last update is filled by senders who are asked nothing but to hear of it: the update
+//! is delivered, `D` passes it, and whoever was refused has room again.
 
 use std::sync::Arc;
 
 use super::{Cut, Epoch, SendRefused};
 use crate::effect::{Effect, Slot};
-use crate::ids::{NodeId, SeqNum};
+use crate::ids::NodeId;
 use crate::layout::Mode;
 use crate::limits::FRAMES_MAX;
 use crate::mark::Mark;
 use crate::message::Write;
 use crate::order;
-use crate::row::{Content, Frame, Frames};
+use crate::row::{Frame, Frames, ShardRow};
 use crate::rpc::RequestId;
 use crate::time::Hlc;
 
 impl Epoch {
-    /// Takes an update to send. It goes out with the next [`Epoch::advance`].
-    /// # Errors  [`SendRefused`]
+    /// Takes an update to send, of this many bytes. It goes out with the next [`Epoch::advance`].
+    /// # Errors  [`SendRefused`]: nothing was sent.
     pub fn send(
         &mut self,
         request: RequestId,
@@ -42,7 +53,7 @@ impl Epoch {
     }
 
     fn reserve(&mut self, request: RequestId, bytes: u32, time: Hlc) -> Result<Slot, SendRefused> {
-        if self.me >= usize::from(self.senders) {
+        if !self.is_sender() {
             return Err(SendRefused::NotSender);
         }
         if self.wedged {
@@ -51,80 +62,50 @@ impl Epoch {
         if bytes > self.window.bytes_max() {
             return Err(SendRefused::TooLarge);
         }
-        let next = order::slot(self.senders, self.me as u16, self.window.sent() + 1);
-        if next >= SeqNum::MAX.number() {
+        if self.window.sent() >= self.indices() {
             return Err(SendRefused::Busy);
         }
-        let reserved = self.window.reserve(request, bytes, time);
-        let (own, passed) = reserved.map_err(|_| SendRefused::Busy)?;
-        if passed {
-            self.set(Mark::Wrapped);
+        let Ok(own) = self.window.reserve(request, bytes, time) else {
+            self.marks.set(Mark::WindowFull);
+            return Err(SendRefused::Busy);
+        };
+        if own.passed_the_end() {
+            self.marks.set(Mark::Wrapped);
         }
-        self.note_sent();
-        let (shard, since) = (self.shard, self.start.since);
-        Ok(Slot { shard, since, index: own.index, offset: own.offset, bytes })
+        self.note_received(self.me, self.window.sent());
+        Ok(self.slot(own.index, own.offset, own.bytes))
     }
 
-    /// Own messages are received as they are sent.
-    fn note_sent(&mut self) {
-        let (me, sent) = (self.me, self.window.sent());
-        let news = self.window.frames_from(self.mine().sent);
-        let bound = usize::MAX;
-        if let Some(inbox) = self.inboxes.get_mut(me) {
-            for frame in news {
-                inbox.stage(frame, bound);
-            }
-            inbox.receive(sent);
-        }
-        self.mine_mut().sent = sent;
-        self.note_received(me, sent);
-        self.changed = true;
+    pub(super) fn slot(&self, index: u64, offset: u32, bytes: u32) -> Slot {
+        Slot { shard: self.shard, since: self.start.since, index, offset, bytes }
     }
 
-    /// Nulls need no room in the window: a run of them is one frame, and without them the room that
-    /// others wait for would never become free.
+    /// Fills up what others wait for. A lone sender waits for nobody.
     pub(super) fn send_owed_nulls(&mut self) {
-        let sends = self.me < usize::from(self.senders) && self.senders > 1;
-        if !sends || self.wedged || self.mode == Mode::Unordered {
+        if self.wedged || !self.is_ordered() || !self.is_sender() {
             return;
         }
-        let owed = order::owed(self.me as u16, &self.mine().received);
+        let owed = order::owed(self.me as u16, &self.received);
         if self.window.fill(owed) {
-            self.set(Mark::Nulls);
-            self.note_sent();
-        }
-    }
-
-    /// Telemetry is handed out as it comes.
-    pub(super) fn observe(&mut self, out: &mut Vec<Effect>) {
-        let (shard, since) = (self.shard, self.start.since);
-        for (inbox, sender) in self.inboxes.iter_mut().zip(&self.members) {
-            while let Some(Frame { index, content }) = inbox.next() {
-                if let Content::Update { offset, bytes, .. } = content {
-                    let slot = Slot { shard, since, index, offset, bytes };
-                    out.push(Effect::Observe { sender: *sender, slot });
-                }
-            }
+            self.marks.set(Mark::Nulls);
+            self.note_received(self.me, self.window.sent());
         }
     }
 
     /// Room is free once every member has delivered what was in it.
     pub(super) fn free_window(&mut self) {
-        let me = self.me;
-        if me >= usize::from(self.senders) {
+        if !self.is_sender() {
             return;
         }
+        let others = self.others.iter().map(|seat| &seat.standing);
         let below = match self.mode {
             Mode::Unordered => {
-                let received = self.rows.iter().filter_map(|row| row.received.get(me));
-                received.min().copied().unwrap_or_default()
+                let got = others.map(|other| other.got);
+                got.min().map_or(self.window.sent(), |got| got.min(self.window.sent()))
             }
             Mode::Durable | Mode::Volatile => {
-                let delivered = self.rows.iter().map(|row| row.delivered).min();
-                let slots = delivered.unwrap_or_default();
-                // Those of ours that stand before the first slot that somebody has not delivered.
-                let turns = slots.saturating_sub(me as u64);
-                turns.div_ceil(u64::from(self.senders))
+                let slots = others.map(|other| other.delivered).fold(self.mine.delivered, u64::min);
+                self.sent_before(self.me as u16, slots)
             }
         };
         self.window.free(below);
@@ -132,36 +113,57 @@ impl Epoch {
 
     /// Writes what is new to the other members: frames, then the row that guards them.
     pub(super) fn push(&mut self, out: &mut Vec<Effect>) {
-        if self.window.has_untold() {
-            let news = self.window.tell();
-            if self.members.len() > 1 {
-                for frames in self.stretches(&news) {
-                    self.tell(&Write::Frames(frames), out);
-                }
+        if self.others.is_empty() {
+            self.window.tell();
+            self.changed = false;
+            return;
+        }
+        if !self.wedged && self.window.sent() > self.window.told() {
+            let news = self.window.untold();
+            self.window.tell();
+            for frames in self.stretches(&news) {
+                self.tell(&Write::Frames(frames), out);
             }
         }
-        if std::mem::take(&mut self.changed) && self.members.len() > 1 {
-            self.tell(&self.row_write(), out);
+        if std::mem::take(&mut self.changed) {
+            self.tell(&self.row(), out);
         }
     }
 
-    fn stretches(&self, frames: &[Frame]) -> Vec<Arc<Frames>> {
+    fn stretches(&self, frames: &[Frame]) -> impl Iterator<Item = Arc<Frames>> {
         let (shard, since) = (self.shard, self.start.since);
-        let stretch = |frames: &[Frame]| Arc::new(Frames { shard, since, frames: frames.to_vec() });
-        frames.chunks(FRAMES_MAX).map(stretch).collect()
+        let stretches = frames.chunks(FRAMES_MAX);
+        stretches.map(move |frames| Arc::new(Frames { shard, since, frames: frames.to_vec() }))
     }
 
-    /// A link came up: writes again what its other end may lack.
+    fn tell(&self, write: &Write, out: &mut Vec<Effect>) {
+        out.extend(
+            self.others.iter().map(|seat| Effect::Write { to: seat.node, write: write.clone() }),
+        );
+    }
+
+    /// The own row. It guards what was written to the others, which is less than what was sent if
+    /// the wedge came between.
+    fn row(&self) -> Write {
+        Write::Shard(Arc::new(ShardRow {
+            shard: self.shard,
+            since: self.start.since,
+            sent: self.window.told(),
+            received: self.received.clone(),
+            delivered: self.mine.delivered,
+            persisted: self.mine.persisted,
+            ready: self.mine.ready,
+        }))
+    }
+
+    /// A link came up: writes again what its other end may lack, data before guard. What was not
+    /// written to anybody yet goes out with the next push, to all.
     pub fn repeat_to(&mut self, peer: NodeId, out: &mut Vec<Effect>) {
-        let Some(at) = self.position(peer) else { return };
-        let row = self.rows.get(at).and_then(|row| row.received.get(self.me));
-        let frames = self.window.frames_from(row.copied().unwrap_or_default());
-        // What has not been told to anybody goes out with the next push, to all.
-        let told: Vec<Frame> =
-            frames.into_iter().filter(|frame| frame.end() <= self.window.told()).collect();
-        for frames in self.stretches(&told) {
+        let Some(seat) = self.others.iter().find(|seat| seat.node == peer) else { return };
+        let lacking = self.window.told_from(seat.standing.got);
+        for frames in self.stretches(&lacking) {
             out.push(Effect::Write { to: peer, write: Write::Frames(frames) });
         }
-        out.push(Effect::Write { to: peer, write: self.row_write() });
+        out.push(Effect::Write { to: peer, write: self.row() });
     }
 }

@@ -1,0 +1,438 @@
+//! What an epoch promises, story by story, and on random interleavings of all of them.
+
+use super::network::{BASE, Dice, Network, node, opening};
+use super::*;
+use crate::layout::ShardSpec;
+use crate::mark::Mark;
+use crate::message::Write;
+use crate::row::{Content, Frame, Holding};
+
+const WALL: Hlc = Hlc::from_unix_micros(2_000);
+const USUAL: (u32, u32) = (64, 8);
+
+fn all(n: usize) -> Network {
+    Network::of(n, Senders::All, Mode::Durable, USUAL).ready()
+}
+
+fn version(seq: u64) -> Version {
+    Version::new(ViewId::new(7).unwrap(), SeqNum::new(seq).unwrap())
+}
+
+mod any_interleaving {
+    use super::*;
+
+    fn runs(mode: Mode, seeds: core::ops::Range<u64>, then: impl Fn(Network, Dice)) {
+        for seed in seeds {
+            let mut dice = Dice::new(seed);
+            let n = 1 + dice.below(4);
+            let senders = if dice.below(4) == 0 { Senders::First } else { Senders::All };
+            let window = (8 + dice.below(60) as u32, 1 + dice.below(8) as u32);
+            let mut network = Network::of(n, senders, mode, window);
+            for at in 0..n {
+                for _ in 0..dice.below(20) {
+                    network.happen(&mut dice);
+                }
+                network.become_ready(at);
+            }
+            for _ in 0..dice.below(400) {
+                network.happen(&mut dice);
+            }
+            then(network, dice);
+        }
+    }
+
+    #[test]
+    fn delivers_everything_everywhere_once_it_is_quiet() {
+        for mode in [Mode::Durable, Mode::Volatile] {
+            runs(mode, 0..150, |mut network, _| {
+                network.run_until_quiet();
+                network.expect_all_delivered();
+                let base = network.epochs[0].start().through;
+                let last = network.order.last().map_or(base, |(place, ..)| place.version);
+                for (epoch, stable) in network.epochs.iter().zip(&network.stable) {
+                    assert_eq!(epoch.all_frontier(), last);
+                    assert_eq!(epoch.majority_frontier(), last);
+                    assert_eq!(*stable, epoch.last());
+                    assert!(network.epochs[0].senders > 1 || !epoch.marks().has(Mark::Nulls));
+                    assert_eq!(epoch.window.undelivered().count(), 0);
+                    assert_eq!(epoch.window.told_from(0), [], "room is free again");
+                }
+            });
+        }
+    }
+
+    #[test]
+    fn ends_alike_for_all_survivors_with_exactly_the_rest_cut_off() {
+        runs(Mode::Durable, 1_000..1_300, |mut network, mut dice| {
+            let survivors: Vec<usize> = (0..network.n()).filter(|_| dice.below(3) > 0).collect();
+            for at in &survivors {
+                for _ in 0..dice.below(30) {
+                    network.happen(&mut dice);
+                }
+                network.epochs[*at].wedge();
+                let held = network.epochs[*at].held();
+                for _ in 0..dice.below(30) {
+                    network.happen(&mut dice);
+                }
+                assert_eq!(network.epochs[*at].held(), held, "final");
+            }
+            if survivors.is_empty() {
+                return;
+            }
+            let cuts = network.end(&survivors);
+            let end = network.delivered[survivors[0]];
+            assert!(network.delivered.iter().all(|delivered| *delivered <= end));
+            for (at, cut) in survivors.iter().zip(cuts) {
+                assert_eq!(network.delivered[*at], end);
+                let own = network.order[..end].iter().filter(|(_, from, _)| *from == node(*at));
+                let cut = cut.iter().map(|cut| (cut.slot.index, cut.request));
+                assert!(cut.eq(network.sent[*at].iter().skip(own.count()).copied()));
+            }
+        });
+    }
+
+    #[test]
+    fn hands_out_telemetry_once_and_in_the_order_of_each_sender() {
+        runs(Mode::Unordered, 2_000..2_150, |mut network, _| {
+            network.run_until_quiet();
+            network.expect_all_observed();
+            assert!(network.order.is_empty());
+            for epoch in &network.epochs {
+                assert!(!epoch.marks().has(Mark::Nulls));
+                assert_eq!(epoch.window.told_from(0), []);
+            }
+        });
+    }
+
+    #[test]
+    fn walks_every_path() {
+        let mut marks = Marks::default();
+        for seed in 0..40 {
+            let (mut network, mut dice) = (all(3), Dice::new(seed));
+            for _ in 0..400 {
+                network.happen(&mut dice);
+            }
+            network.epochs.iter().for_each(|epoch| marks.join(epoch.marks()));
+        }
+        for mark in [Mark::Nulls, Mark::WindowFull, Mark::Wrapped] {
+            assert!(marks.has(mark));
+        }
+    }
+}
+
+mod an_update {
+    use super::*;
+
+    #[test]
+    fn goes_to_the_others_before_its_guard() {
+        let mut network = all(2);
+        network.run_until_quiet();
+        network.send(0, 4, WALL).unwrap();
+        network.advance(0);
+        let writes: Vec<_> = network.links[0][1].iter().collect();
+        let [Write::Frames(frames), Write::Shard(row)] = writes[..] else { panic!() };
+        assert_eq!((frames.frames.len(), row.sent), (1, 1));
+    }
+
+    #[test]
+    fn is_not_delivered_while_one_member_lacks_it_or_what_came_before_the_epoch() {
+        let mut network = Network::of(3, Senders::All, Mode::Durable, USUAL);
+        network.become_ready(0);
+        network.become_ready(1);
+        network.send(0, 4, WALL).unwrap();
+        network.run_until_quiet();
+        assert_eq!(network.delivered, [0, 0, 0]);
+        assert_eq!(network.epochs[0].unready().collect::<Vec<_>>(), [node(2)]);
+        assert_eq!(network.epochs[2].held().how, Holding::Unready);
+        network.become_ready(2);
+        network.run_until_quiet();
+        assert_eq!(network.delivered, [1, 1, 1]);
+    }
+
+    #[test]
+    fn gets_a_time_after_the_last_one_whatever_its_senders_clock_says() {
+        let mut network = all(2);
+        network.send(0, 1, Hlc::from_unix_micros(1)).unwrap();
+        network.send(0, 1, WALL).unwrap();
+        network.send(0, 1, Hlc::from_unix_micros(3)).unwrap();
+        network.run_until_quiet();
+        let times: Vec<Hlc> = network.order.iter().map(|(place, ..)| place.time).collect();
+        assert_eq!(times, [BASE.tick(Hlc::ZERO), WALL, WALL.tick(Hlc::ZERO)]);
+    }
+
+    #[test]
+    fn is_numbered_by_its_slot_and_nulls_leave_gaps() {
+        let mut network = all(3);
+        network.send(1, 1, WALL).unwrap();
+        network.run_until_quiet();
+        network.send(1, 1, WALL).unwrap();
+        network.run_until_quiet();
+        let versions = network.order.iter().map(|(place, ..)| place.version);
+        assert!(versions.eq([version(2), version(5)]));
+        assert_eq!(network.epochs[2].all_frontier(), version(5), "a null follows it");
+    }
+}
+
+mod a_lone_member {
+    use super::*;
+
+    #[test]
+    fn delivers_at_once_and_writes_to_nobody() {
+        let mut network = all(1);
+        for seq in 1..100 {
+            network.send(0, 64, WALL).unwrap();
+            network.advance(0);
+            assert_eq!(network.epochs[0].last().version, version(seq));
+        }
+        network.persist(0);
+        assert_eq!(network.stable[0], network.epochs[0].last());
+    }
+}
+
+mod a_send {
+    use super::*;
+
+    #[test]
+    fn is_refused_with_the_reason_that_comes_first() {
+        let spec = ShardSpec { min: 1, max: 2, senders: Senders::First, mode: Mode::Durable };
+        let limits = Limits { window_bytes: 8, window_messages: 2, ..Limits::USUAL };
+        let mut epoch = Epoch::open(opening(2, 1, spec, limits));
+        let send = |epoch: &mut Epoch, bytes| epoch.send(RequestId(0), bytes, WALL, &mut vec![]);
+        assert_eq!(send(&mut epoch, 1), Err(SendRefused::NotSender));
+        let mut epoch = Epoch::open(opening(2, 0, spec, limits));
+        assert_eq!(send(&mut epoch, 9), Err(SendRefused::TooLarge));
+        assert_eq!(send(&mut epoch, 8), Ok(()));
+        assert_eq!(send(&mut epoch, 1), Err(SendRefused::Busy), "bytes");
+        assert_eq!(send(&mut epoch, 0), Ok(()));
+        assert_eq!(send(&mut epoch, 0), Err(SendRefused::Busy), "messages");
+        epoch.wedge();
+        assert_eq!(send(&mut epoch, 1), Err(SendRefused::Wedged));
+    }
+
+    #[test]
+    fn is_refused_when_the_numbers_of_the_epoch_end() {
+        for n in 1..=3 {
+            let mut epoch = all(n).epochs.pop().unwrap();
+            let end = epoch.indices();
+            epoch.window.fill(end - 1);
+            epoch.window.free(end - 1);
+            assert_eq!(epoch.send(RequestId(0), 1, WALL, &mut vec![]), Ok(()));
+            let refused = epoch.send(RequestId(1), 1, WALL, &mut vec![]);
+            assert_eq!(refused, Err(SendRefused::Busy));
+            let last = order::slot(n as u16, epoch.me as u16, end - 1);
+            assert!(SeqNum::new(last + 1).is_some());
+        }
+    }
+
+    #[test]
+    fn has_room_again_when_the_last_member_has_delivered() {
+        let mut network = Network::of(3, Senders::All, Mode::Durable, (64, 1)).ready();
+        network.run_until_quiet();
+        for _ in 0..20 {
+            network.send(2, 64, WALL).unwrap();
+            assert_eq!(network.send(2, 0, WALL), Err(SendRefused::Busy));
+            network.run_until_quiet();
+        }
+        network.expect_all_delivered();
+    }
+}
+
+mod a_broken_link {
+    use super::*;
+
+    #[test]
+    fn leaves_a_gap_that_nothing_passes_until_it_is_filled() {
+        let mut network = all(2);
+        network.run_until_quiet();
+        network.send(0, 1, WALL).unwrap();
+        network.advance(0);
+        network.links[0][1].clear();
+        network.send(0, 1, WALL).unwrap();
+        network.advance(0);
+        network.run_until_quiet();
+        assert_eq!(network.epochs[1].received, [0, 0]);
+        network.break_link(0, 1, &mut Dice::new(1));
+        network.run_until_quiet();
+        network.expect_all_delivered();
+    }
+}
+
+mod a_wedged_epoch {
+    use super::*;
+
+    #[test]
+    fn hears_what_others_hold_and_delivers_it() {
+        let mut network = all(2);
+        network.run_until_quiet();
+        network.send(0, 1, WALL).unwrap();
+        network.advance(0);
+        while network.pass(0, 1) {}
+        network.advance(1);
+        network.epochs[0].wedge();
+        network.run_until_quiet();
+        assert_eq!(network.delivered, [1, 1]);
+        assert_eq!(network.epochs[1].received, [1, 0]);
+        assert_eq!(network.epochs[0].received, [1, 0]);
+        network.send(1, 1, WALL).unwrap();
+        network.run_until_quiet();
+        assert_eq!(network.epochs[0].received, [1, 0], "nothing counts any more");
+        assert_eq!(network.delivered, [1, 1]);
+    }
+
+    #[test]
+    fn tells_nobody_of_an_update_that_was_not_told_before() {
+        let mut network = all(2);
+        network.run_until_quiet();
+        network.send(0, 1, WALL).unwrap();
+        network.epochs[0].wedge();
+        network.run_until_quiet();
+        assert_eq!(network.epochs[1].received, [0, 0]);
+        assert_eq!(network.epochs[1].others[0].standing.held, 1, "it holds it alone");
+        network.epochs[1].wedge();
+        let cuts = network.end(&[0, 1]);
+        assert_eq!((cuts[0].len(), cuts[1].len()), (1, 0));
+    }
+
+    #[test]
+    fn of_which_nothing_survives_cuts_everything_off() {
+        let mut network = all(2);
+        network.send(0, 1, WALL).unwrap();
+        network.epochs[0].wedge();
+        network.epochs[1].wedge();
+        let before = network.epochs[0].start().through;
+        let mut out = Vec::new();
+        let ending = network.epochs.remove(0).finish(before, &mut out);
+        assert_eq!((ending.last.version, ending.cut.len()), (before, 1));
+        assert_eq!(out, []);
+    }
+}
+
+mod a_carried_update {
+    use super::*;
+
+    #[test]
+    fn comes_first_in_the_next_epoch_in_order_and_with_its_time() {
+        let mut network = all(2);
+        for bytes in 1..4 {
+            let wall = Hlc::from_unix_micros(5_000 + u64::from(bytes));
+            network.send(0, bytes, wall).unwrap();
+        }
+        network.epochs.iter_mut().for_each(Epoch::wedge);
+        let cuts = network.end(&[0, 1]);
+        let mut next = Network::of(2, Senders::All, Mode::Durable, (64, 2));
+        assert_eq!(next.carry(0, &cuts[0]), 2, "as many as fit");
+        let mut next = Network::of(2, Senders::All, Mode::Durable, USUAL);
+        assert_eq!(next.carry(0, &cuts[0]), 3);
+        next = next.ready();
+        next.send(0, 1, WALL).unwrap();
+        next.run_until_quiet();
+        next.expect_all_delivered();
+        let micros = next.order.iter().map(|(place, ..)| place.time.unix_micros());
+        assert!(micros.eq([5_001, 5_002, 5_003, 5_003]));
+    }
+}
+
+mod a_log {
+    use super::*;
+
+    #[test]
+    fn is_asked_to_sync_once_for_all_that_was_delivered_together_and_never_for_nulls() {
+        let mut network = all(2);
+        for _ in 0..3 {
+            network.send(0, 1, WALL).unwrap();
+        }
+        network.run_until_quiet();
+        let mut epoch = network.epochs.remove(0);
+        let mut out = Vec::new();
+        epoch.stale = true;
+        epoch.advance(&mut out);
+        assert_eq!(out, []);
+    }
+
+    #[test]
+    fn is_never_said_to_hold_what_was_not_delivered() {
+        let mut epoch = all(1).epochs.remove(0);
+        epoch.persist(version(1_000));
+        assert_eq!(epoch.mine.persisted, epoch.start().through);
+        epoch.check();
+    }
+
+    #[test]
+    fn of_an_unready_member_counts_for_nothing() {
+        let mut network = Network::of(1, Senders::All, Mode::Durable, USUAL);
+        network.epochs[0].persist("5:2".parse().unwrap());
+        assert_eq!(network.epochs[0].mine.persisted, Version::ZERO);
+    }
+}
+
+mod a_peer {
+    use super::*;
+
+    fn row(epoch: &Epoch) -> ShardRow {
+        ShardRow {
+            shard: epoch.shard(),
+            since: epoch.start().since,
+            sent: 0,
+            received: vec![0, 0],
+            delivered: 0,
+            persisted: Version::ZERO,
+            ready: true,
+        }
+    }
+
+    #[test]
+    fn that_says_what_cannot_be_is_not_heard() {
+        let mut epoch = all(2).epochs.remove(0);
+        epoch.advance(&mut vec![]);
+        let before = epoch.clone();
+        let good = row(&epoch);
+        let far = SeqNum::MAX.number();
+        let rows = [
+            ShardRow { shard: ShardId(9), ..good.clone() },
+            ShardRow { since: ViewId::FIRST, ..good.clone() },
+            ShardRow { received: vec![], ..good.clone() },
+            ShardRow { received: vec![0; 3], ..good.clone() },
+            ShardRow { received: vec![0, u64::MAX], ..good.clone() },
+            ShardRow { received: vec![1, 0], ..good.clone() },
+            ShardRow { received: vec![0, far], delivered: 2, ..good.clone() },
+            ShardRow { delivered: u64::MAX, ..good.clone() },
+            ShardRow { persisted: version(1), ..good.clone() },
+            ShardRow { persisted: "5:4".parse().unwrap(), ..good.clone() },
+            ShardRow { persisted: "8:1".parse().unwrap(), ..good.clone() },
+        ];
+        for row in rows {
+            epoch.arrived_row(node(1), &row);
+            assert!(epoch == before);
+        }
+        for stranger in [node(0), node(7)] {
+            epoch.arrived_row(stranger, &good);
+            assert!(epoch == before);
+        }
+        epoch.arrived_row(node(1), &ShardRow { sent: u64::MAX, ..good });
+        assert!(epoch != before && epoch.others[0].standing.ready);
+    }
+
+    #[test]
+    fn that_does_not_send_is_not_received_from() {
+        let network = Network::of(2, Senders::First, Mode::Durable, USUAL).ready();
+        let mut epoch = network.epochs.into_iter().next().unwrap();
+        let content = Content::Update { offset: 0, bytes: 1, time: WALL };
+        let frames = vec![Frame { index: 0, content }];
+        let (shard, since) = (epoch.shard(), epoch.start().since);
+        let before = epoch.clone();
+        epoch.arrived_frames(node(1), &Frames { shard, since, frames });
+        assert!(epoch == before);
+    }
+
+    #[test]
+    fn whose_old_row_comes_late_takes_nothing_back() {
+        let mut epoch = all(2).epochs.remove(0);
+        let good = row(&epoch);
+        let far =
+            ShardRow { received: vec![0, 7], persisted: "5:1".parse().unwrap(), ..good.clone() };
+        epoch.arrived_row(node(1), &far);
+        let before = epoch.others.clone();
+        epoch.arrived_row(node(1), &ShardRow { ready: false, ..good });
+        assert_eq!(epoch.others, before);
+    }
+}
