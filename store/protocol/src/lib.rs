@@ -20,11 +20,12 @@ pub mod order;
 pub mod rising;
 pub mod row;
 pub mod rpc;
+pub mod schedule;
 pub mod sessions;
+pub mod slots;
 pub mod time;
 pub mod transfer;
 pub mod view;
 
 mod membership;
-pub mod schedule;
 mod share;
