@@ -96,8 +96,9 @@ pub enum Effect {
         /// Which.
         view: Arc<View>,
     },
-    /// Answer a learner with [`crate::message::Message::Piece`]: updates after `fetch.have`, as
-    /// many as fit, up to `through`.
+    /// Answer a learner with [`crate::message::Part::Tail`]: updates after `fetch.have`, as many as
+    /// fit, up to `through`, which is also what was delivered. If that is `fetch.have` there are
+    /// none, and the log need not hold that version: no time is known, and none is needed.
     SendTail {
         /// Whom.
         to: NodeId,
@@ -108,8 +109,10 @@ pub enum Effect {
         /// To be put into the answer.
         line: Arc<Vec<Start>>,
     },
-    /// Answer a learner with the next chunk of the snapshot it named, or with the first of the
-    /// latest one.
+    /// Answer a learner with [`crate::message::Part::Chunk`]: the chunk it wants of the snapshot it
+    /// named, or, if that is gone, the first of the latest one. That one covers all that was
+    /// trimmed and all before the first epoch of `line`; where there is none yet, it is made.
+    /// Members that make a snapshot at the same version make the same, in the same chunks.
     SendChunk {
         /// Whom.
         to: NodeId,
@@ -118,8 +121,11 @@ pub enum Effect {
         /// To be put into the answer.
         line: Arc<Vec<Start>>,
     },
-    /// Store what came with this piece, then say [`crate::event::Event::Stored`]; sync it, then say
-    /// [`crate::event::Event::Synced`].
+    /// Store what came with this piece, then say [`crate::event::Event::Stored`], also if it could
+    /// not be stored; sync it, then say [`crate::event::Event::Synced`]. A tail is stored only where
+    /// the log ends at its `after`; anything but the wanted chunk ends a snapshot under way; going
+    /// back to the beginning removes the checkpoint too. The line goes into the log as
+    /// [`crate::journal::Journal::adopt`] does it.
     Store {
         /// Who sent it.
         from: Peer,

@@ -1,5 +1,16 @@
 //! What a node's log of one shard holds, as far as the protocol has to know: up to where, how much
 //! of it is safe, where it was trimmed, and on which history it lies.
+//!
+//! A shard has one agreed history: epoch after epoch, each of which goes on from the last update
+//! before it that was agreed on. A log may hold more of an epoch than its successor took over; that
+//! is where it leaves the history. Whether it does is told from the starts of the epochs alone,
+//! because two logs that hold the same version hold the same updates up to it.
+//!
+//! Source: the Log Matching Property of Ongaro and Ousterhout, "In Search of an Understandable
+//! Consensus Algorithm" (2014), §5.3, with epochs for terms.
+
+#[cfg(test)]
+mod spec;
 
 use crate::ids::Version;
 use crate::limits::LINE_MAX;
@@ -7,6 +18,9 @@ use crate::machine::Place;
 use crate::message::Start;
 
 /// A log of one shard.
+///
+/// Whoever writes the log itself keeps the starts of its epochs in it and changes them as this type
+/// does: [`Journal::began`], [`Journal::truncated`], [`Journal::replaced`], [`Journal::adopt`].
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Journal {
     last: Place,
@@ -20,12 +34,42 @@ pub struct Journal {
 pub enum Agreed {
     /// It does.
     Same,
-    /// It does not; this is the last one before it that does.
+    /// It does not, and nothing after this does.
     Back(Version),
-    /// The history reaches back to here at most, so it cannot tell.
+    /// The history does not reach back far enough to tell.
     TooOld,
     /// It is from an epoch that this history has not reached.
     Ahead,
+}
+
+/// Whether an update lies on the history with these starts, ascending. One of the last epoch does,
+/// because there is nothing yet that could have cut it off.
+#[must_use]
+pub fn agreed_on(line: &[Start], have: Version) -> Agreed {
+    if line.last().is_none_or(|newest| have.view() > newest.since) {
+        return Agreed::Ahead;
+    }
+    let after = line.partition_point(|start| start.since <= have.view());
+    let on_line = after.checked_sub(1).and_then(|at| line.get(at)).map(|start| start.since);
+    match line.get(after).map(|next| next.through) {
+        None => Agreed::Same,
+        Some(end) if have > end => Agreed::Back(end),
+        // The next epoch goes on from this very epoch, or this one is known to be on the line.
+        Some(end) if end.view() == have.view() || on_line == Some(have.view()) => Agreed::Same,
+        Some(_) => Agreed::TooOld,
+    }
+}
+
+/// Whether these can be the starts of a shard's epochs.
+#[must_use]
+pub fn is_line(line: &[Start]) -> bool {
+    let rises = |pair: &[Start]| match pair {
+        [one, next] => one.since < next.since && one.through <= next.through,
+        _ => true,
+    };
+    line.len() <= LINE_MAX
+        && line.iter().all(|start| start.through.view() < start.since)
+        && line.windows(2).all(rises)
 }
 
 impl Journal {
@@ -37,10 +81,14 @@ impl Journal {
     }
 
     /// A log found at the start: its last update, the last one that only a checkpoint holds, and
-    /// the epochs that it noted, ascending.
+    /// the epochs that it noted, ascending. An epoch that would begin after the log's end is left
+    /// out: what was before it is gone.
     #[must_use]
     pub fn restored(last: Place, trimmed: Version, line: Vec<Start>) -> Self {
-        Self { last, synced: last.version, trimmed, line }
+        let trimmed = trimmed.min(last.version);
+        let mut journal = Self { last, synced: last.version, trimmed, line };
+        journal.bound_line();
+        journal
     }
 
     /// The last update in it.
@@ -67,9 +115,24 @@ impl Journal {
         &self.line
     }
 
+    /// Whether an update lies on this log's history, see [`agreed_on`].
+    #[must_use]
+    pub fn agreed(&self, have: Version) -> Agreed {
+        agreed_on(&self.line, have)
+    }
+
+    /// Where the log can be cut, if everything after `to` has to go: there, or, if only a
+    /// checkpoint holds what is there, at its beginning.
+    #[must_use]
+    pub fn cut_for(&self, to: Version) -> Version {
+        if to < self.trimmed { Version::ZERO } else { to }
+    }
+
     /// An epoch began where the log ends.
     pub fn began(&mut self, start: Start) {
         assert!(start.through == self.last.version, "an epoch began off the end of the log");
+        let known = self.line.last();
+        assert!(known.is_none_or(|last| last.since < start.since), "an epoch began twice");
         self.line.push(start);
         self.bound_line();
     }
@@ -90,12 +153,12 @@ impl Journal {
         self.trimmed = self.trimmed.max(through.min(self.last.version));
     }
 
-    /// Everything after this was cut off.
+    /// Everything after this was cut off, and every epoch that began after it.
     pub fn truncated(&mut self, last: Place) {
         self.last = last;
         self.synced = self.synced.min(last.version);
         self.trimmed = self.trimmed.min(last.version);
-        self.line.retain(|start| start.since <= last.version.view());
+        self.bound_line();
     }
 
     /// A snapshot took the place of everything.
@@ -103,50 +166,22 @@ impl Journal {
         *self = Self { last, synced: Version::ZERO, trimmed: last.version, line: Vec::new() };
     }
 
-    /// Takes over the part of a donor's history that lies before the log's end.
+    /// Takes over the part of a donor's history that the log covers, and forgets what it noted of
+    /// that part itself. Nothing changes if the log knows a later epoch than the donor.
     pub fn adopt(&mut self, line: &[Start]) {
-        let known = self.line.last().map(|start| start.since);
-        let crossed = line
-            .iter()
-            .filter(|start| Some(start.since) > known && start.since <= self.last.version.view());
-        let crossed: Vec<Start> = crossed.copied().collect();
-        self.line.extend(crossed);
-        if self.line.is_empty() {
-            self.line.extend(line.first());
+        let (Some(first), Some(newest)) = (line.first(), line.last()) else { return };
+        if self.line.last().is_some_and(|known| known.since > newest.since) {
+            return;
         }
+        self.line.retain(|start| start.since < first.since && start.through <= first.through);
+        self.line.extend_from_slice(line);
         self.bound_line();
     }
 
     fn bound_line(&mut self) {
+        let last = self.last.version;
+        self.line.retain(|start| start.through <= last);
         let excess = self.line.len().saturating_sub(LINE_MAX);
         self.line.drain(..excess);
-    }
-
-    /// Whether an update lies on this log's history. One of the last epoch does, because there is
-    /// nothing yet that could have cut it off.
-    #[must_use]
-    pub fn agreed(&self, have: Version) -> Agreed {
-        let Some(newest) = self.line.last() else { return Agreed::TooOld };
-        if have.view() > newest.since {
-            return Agreed::Ahead;
-        }
-        if have == Version::ZERO {
-            return Agreed::Same;
-        }
-        let after = self.line.partition_point(|start| start.since <= have.view());
-        let Some(at) = after.checked_sub(1).and_then(|at| self.line.get(at)) else {
-            return Agreed::TooOld;
-        };
-        let next = self.line.get(after);
-        let end = next.map(|next| next.through);
-        if at.since == have.view() && end.is_none_or(|end| have <= end) {
-            return Agreed::Same;
-        }
-        // Of an epoch off the line nothing counts; of one on it, what its successor took over.
-        let common = if at.since == have.view() { end } else { next.map(|it| it.through) };
-        match common {
-            Some(common) => Agreed::Back(common.min(have)),
-            None => Agreed::Ahead,
-        }
     }
 }
