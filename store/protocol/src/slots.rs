@@ -1,11 +1,11 @@
 //! Which shard owns which part of the keys, and how a part moves from one shard to another while
 //! both go on.
 //!
-//! A key belongs to one of [`SLOTS`] slots for ever, and a slot to one shard at a time. The table of
-//! that is ordered like everything else, so all its copies go through the same states. A move is
-//! four operations: it begins; the source seals the slot at a version of its own order, so that the
-//! slot has a last update; the target has adopted everything through it; with that the owner is
-//! another. Until then it can be aborted.
+//! A key belongs to one of [`SLOTS`] slots for ever, and a slot to one shard at a time. The table
+//! of that is ordered like everything else, so all its copies go through the same states. A move
+//! takes three operations: it begins; the source seals the slot at a version of its own order, so
+//! that the slot has a last update; the target has adopted everything through it, and with that is
+//! the owner. Until then the move can be aborted.
 //!
 //! A copy of the table may lag, so it cannot be what keeps two shards from taking updates of one
 //! slot. What does is the epoch: it rises whenever a move ends, each update names the epoch that

@@ -9,8 +9,8 @@ use crate::ids::{ShardId, Version};
 /// and changed by commands in the shard's order alone, so all members judge each update alike,
 /// however far each has come, and whatever their copies of the table say.
 ///
-/// Who sees in any copy of the table that a shard owns a slot has it [`Fence::open`] it; that a slot
-/// is moving, has the source [`Fence::seal`] it; that it is sealed, brings its content to the
+/// Who sees in any copy of the table that a shard owns a slot has it [`Fence::open`] it; that a
+/// slot is moving, has the source [`Fence::seal`] it; that it is sealed, brings its content to the
 /// target, which takes it if it may [`Fence::adopt`] it. Anybody may do so, late and repeatedly.
 ///
 /// Memory: a few words for each slot that it ever had to do with, so at most all of them.
