@@ -4,8 +4,9 @@
 //! count of shards (2); runs of slots with the same owner and epoch until all are covered, each its
 //! length, owner and epoch (2, 2, 4); the count of slots that have more to say (2), and for each,
 //! ascending, its number (2), what it says (1), and then where it moves (2), where it is sealed
-//! (8), where it came from and at what version (2 and 8). A fence: the form (1), the count of slots (2),
-//! and for each, ascending, its number, epoch and gate (2, 4, 1), and the version of a seal (8).
+//! (8), where it came from and at what version (2 and 8). A fence: the form (1), the count of slots
+//! (2), and for each, ascending, its number, epoch and gate (2, 4, 1), and the version of a seal
+//! (8).
 
 use std::collections::BTreeMap;
 

@@ -252,6 +252,12 @@ mod a_plan {
         assert_eq!(owned(&table), [1366, 1365, 1365]);
         assert_eq!(rebalance(&table, &[1, 1, 1]), []);
         assert_eq!(rebalance(&table, &[0, 0, 0]), []);
+        let mut last = table.clone();
+        begin_all(&mut last, &rebalance(&table, &[0, 0, 1]));
+        finish_all(&mut last);
+        let spread = rebalance(&last, &[1, 1, 1]);
+        begin_all(&mut last, &spread);
+        assert_eq!(owned(&last), [1365, 1365, 1366]);
         let mut emptied = table.clone();
         begin_all(&mut emptied, &rebalance(&table, &[1, 1]));
         assert_eq!(owned(&emptied), [2048, 2048, 0]);
