@@ -151,8 +151,9 @@ impl Epoch {
             window: Window::new(&limits),
             last: Place { version: start.through, time: Hlc::ZERO },
             frontier: Frontier::new(),
-            stale: true,
-            changed: true,
+            // The others take it for granted that a member begins with nothing.
+            stale: false,
+            changed: false,
             safer: false,
             marks: Marks::default(),
             members: members.into(),
@@ -227,13 +228,14 @@ impl Epoch {
             return;
         }
         assert!(!self.wedged, "became ready after the wedge");
-        let ordered = self.is_ordered();
-        assert!(!ordered || base.version == self.start.through, "ready on another beginning");
-        self.mine.ready = true;
-        self.last = base;
+        if self.is_ordered() {
+            assert!(base.version == self.start.through, "ready on another beginning");
+            self.last = base;
+        }
         if base.version > Version::ZERO {
             self.note_delivered(base);
         }
+        self.mine.ready = true;
         (self.changed, self.stale) = (true, true);
     }
 

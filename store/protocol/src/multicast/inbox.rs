@@ -91,6 +91,11 @@ impl Inbox {
     pub(super) fn len(&self) -> usize {
         self.updates.len()
     }
+
+    #[cfg(test)]
+    pub(super) fn came(&self) -> u64 {
+        self.came
+    }
 }
 
 #[cfg(test)]

@@ -189,6 +189,47 @@ mod a_lone_member {
     }
 }
 
+mod a_member {
+    use super::*;
+
+    fn founder(mode: Mode) -> Epoch {
+        let spec = ShardSpec { min: 1, max: 1, senders: Senders::All, mode };
+        let start = Start { since: ViewId::FIRST, through: Version::ZERO };
+        Epoch::open(Opening { start, ..opening(1, 0, spec, Limits::USUAL) })
+    }
+
+    #[test]
+    fn becomes_ready_once() {
+        let mut network = all(2);
+        network.run_until_quiet();
+        let before = network.epochs[0].clone();
+        network.become_ready(0);
+        assert!(network.epochs[0] == before);
+    }
+
+    #[test]
+    fn that_begins_with_nothing_has_nothing_stable() {
+        for mode in [Mode::Durable, Mode::Volatile, Mode::Unordered] {
+            let (mut epoch, mut out) = (founder(mode), Vec::new());
+            epoch.become_ready(Place::ZERO);
+            epoch.advance(&mut out);
+            epoch.check();
+            assert_eq!(out, []);
+        }
+    }
+
+    #[test]
+    fn needs_no_disk_for_a_volatile_shard() {
+        let (mut epoch, mut out) = (founder(Mode::Volatile), Vec::new());
+        epoch.become_ready(Place::ZERO);
+        epoch.send(RequestId(0), 1, WALL, &mut out).unwrap();
+        epoch.advance(&mut out);
+        let place = epoch.last();
+        assert_eq!(out.last(), Some(&Effect::Stable { shard: epoch.shard(), place }));
+        assert_eq!(epoch.all_frontier(), place.version);
+    }
+}
+
 mod a_send {
     use super::*;
 
