@@ -12,6 +12,7 @@
 
 mod gate;
 mod guests;
+mod mutants;
 mod say;
 mod step;
 mod suites;
@@ -28,6 +29,7 @@ cargo xtask COMMAND
                            --full also fetches the tools that optional steps need
   guests [NAME] [--check]  builds the modules below examples/; --check compares with the committed
   bench [ARGUMENTS]        the benchmarks, in release
+  mutants [WORD ...]       deliberate faults in the protocol, and whether the simulator finds them
   residue [ARGUMENTS]      the hunt for what a run leaves behind, in release
 
 Each step says what it did, how long it took, and what it needs where it was skipped.
@@ -53,6 +55,7 @@ fn command(words: &[&str]) -> Result<bool> {
         ["test", "--full"] => gate::run(true),
         ["guests", rest @ ..] if guests::knows(rest) => guests::run(rest),
         ["bench", rest @ ..] => suites::bench(rest),
+        ["mutants", rest @ ..] => mutants::run(rest),
         ["residue", rest @ ..] => suites::residue(rest),
         [] | ["help" | "--help" | "-h"] => {
             say::text(HELP);
