@@ -26,6 +26,8 @@ mod seat;
 mod sending;
 #[cfg(test)]
 mod spec;
+#[cfg(test)]
+mod swarm;
 mod window;
 
 use std::sync::Arc;
@@ -282,9 +284,7 @@ impl Epoch {
         seat.standing.learn(news);
         self.stale |= seat.standing != before;
         self.safer |= seat.standing.persisted != before.persisted;
-        if self.wedged {
-            return;
-        }
+        // After the wedge nothing has come that does not count already.
         if let Some(inbox) = self.inboxes.get_mut(at) {
             let count = inbox.receive(row.sent);
             self.note_received(at, count);

@@ -133,12 +133,18 @@ mod a_frontier {
     fn moves_in_larger_steps_where_disks_lag_far_behind_and_ends_at_the_last_update() {
         let mut frontier = Frontier::new();
         let last = 10 * UNSETTLED_MAX as u64;
-        for seq in 1..=last {
+        for seq in 1..=UNSETTLED_MAX as u64 + 1 {
+            frontier.delivered(place(seq));
+        }
+        assert_eq!(raise(&mut frontier, &[4]), Some(3), "two at a time, of which one is gone");
+        assert!(raise(&mut frontier, &[2 * UNSETTLED_MAX as u64]).is_some());
+        for seq in 3 * UNSETTLED_MAX as u64..=last {
             frontier.delivered(place(seq));
             frontier.check();
         }
         let step = raise(&mut frontier, &[last / 2]).unwrap();
         assert!(step <= last / 2 && step > last / 2 - 32);
+        assert!(frontier.unsettled.len() > UNSETTLED_MAX / 4, "and no larger than they must be");
         assert_eq!(raise(&mut frontier, &[last]), Some(last));
         frontier.delivered(place(last + 1));
         frontier.delivered(place(last + 2));

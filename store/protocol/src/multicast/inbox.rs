@@ -169,6 +169,18 @@ mod an_inbox {
     }
 
     #[test]
+    fn takes_as_much_as_a_sender_can_have_sent_at_once() {
+        let mut inbox = Inbox::default();
+        let frames: Vec<Frame> = (0..FRAMES_MAX as u64).map(update).collect();
+        inbox.take_in(&frames, 0, ALL);
+        let last = Content::Update { offset: WINDOW_BYTES_MAX - 1, bytes: 1, time: Hlc::ZERO };
+        let last = Frame { index: FRAMES_MAX as u64, content: last };
+        inbox.take_in(&[last], 1, last.end());
+        assert_eq!(inbox.receive(last.end()), last.end());
+        inbox.check();
+    }
+
+    #[test]
     fn ignores_what_no_sender_can_have_sent() {
         let mut inbox = Inbox::default();
         let far = u64::from(WINDOW_MESSAGES_MAX);

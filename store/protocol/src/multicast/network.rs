@@ -109,6 +109,7 @@ impl Network {
         self.epochs[at].advance(&mut out);
         self.perform(at, out);
         self.epochs[at].check();
+        assert!(!self.epochs[at].stale, "the next time costs nothing");
         let told = out_of(&mut self.epochs[at]);
         assert!(told.is_empty(), "asked again, nothing has changed");
         self.check_bounds(at);
