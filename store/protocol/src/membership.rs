@@ -3,7 +3,7 @@
 //! `basis` says from what a shard can go on, `draft` what the next view would be: both are pure
 //! functions. `table` holds everyone's rows; `acceptor` what this member has bound itself to;
 //! `ending` asks the questions that end a view that works, `restart` those that end one that does
-//! not. This file holds what they share, and this member's own row.
+//! not; `telling` writes the own row. This file holds what they share.
 //!
 //! The successor of a view is decided once, by more than half of the view's members: a leader asks
 //! them to prefer its ballot, keeps the proposal of the highest ballot that any of them echoed or
@@ -19,6 +19,7 @@ mod draft;
 mod ending;
 mod restart;
 mod table;
+mod telling;
 
 use std::sync::Arc;
 
@@ -31,7 +32,7 @@ use crate::ids::{Life, NodeId, Rank, ShardId};
 use crate::layout::LayoutSpec;
 use crate::limits::{JOINERS_MAX, Limits};
 use crate::mark::{Mark, Marks};
-use crate::message::{Message, Peer, Write};
+use crate::message::{Peer, Write};
 use crate::row::{Ballot, Call, Held, Learned, MemberGuard, MemberRow};
 use crate::view::{Duty, Member, View};
 
@@ -335,71 +336,6 @@ impl Membership {
         self.suspected = 0;
         self.moved = now.micros;
         out.push(Effect::Stop { why });
-    }
-
-    fn guard(&self) -> Option<MemberGuard> {
-        let generation = self.table.row(self.me)?.generation;
-        let (view, life) = (self.view.id, self.peer.life);
-        Some(MemberGuard { view, life, generation, beat: self.beat })
-    }
-
-    fn row_now(&self, local: &Local) -> MemberRow {
-        let promised = self.acceptor.promise_to_tell();
-        // A call is heard only together with the promise that keeps its ballot ours for ever.
-        let call = self.call.clone().filter(|call| promised >= Some(call.ballot));
-        MemberRow {
-            view: self.view.id,
-            life: self.peer.life,
-            generation: self.table.row(self.me).map_or(0, |row| row.generation),
-            suspected: self.suspected,
-            stopped: !self.is_serving(),
-            leaving: self.leaving,
-            call,
-            held: local.held.clone(),
-            learned: local.learned.clone(),
-            promised,
-            proposal: self.proposal.clone(),
-            echo: self.acceptor.echo_to_tell().cloned(),
-        }
-    }
-
-    /// Writes this member's row to everybody if it has changed: data first, guard last.
-    fn push(&mut self, local: &Local, out: &mut Vec<Effect>) -> bool {
-        let mut row = self.row_now(local);
-        if self.table.row(self.me).is_some_and(|old| **old == row) {
-            return false;
-        }
-        row.generation += 1;
-        let row = Arc::new(row);
-        self.table.publish(self.me, row.clone());
-        self.tell_all(&Write::Member(row), out);
-        if let Some(guard) = self.guard() {
-            self.tell_all(&Write::Guard(guard), out);
-        }
-        true
-    }
-
-    /// Writes it to one, who may have missed it.
-    pub(crate) fn repeat_to(&self, node: NodeId, out: &mut Vec<Effect>) {
-        let known = self.view.rank_of(node).is_some() && node != self.peer.node;
-        if let (true, Some(row), Some(guard)) = (known, self.table.row(self.me), self.guard()) {
-            out.push(Effect::Write { to: node, write: Write::Member(row.clone()) });
-            out.push(Effect::Write { to: node, write: Write::Guard(guard) });
-        }
-    }
-
-    fn tell_all(&self, write: &Write, out: &mut Vec<Effect>) {
-        for member in &self.view.members {
-            if member.node != self.peer.node {
-                out.push(Effect::Write { to: member.node, write: write.clone() });
-            }
-        }
-    }
-
-    /// Tells somebody which view is the latest.
-    pub(crate) fn tell_decided(&self, to: NodeId, out: &mut Vec<Effect>) {
-        let write = Write::Message(Message::Decided(self.view.clone()));
-        out.push(Effect::Write { to, write });
     }
 
     /// Whether this member is in the view in this very life.

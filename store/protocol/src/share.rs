@@ -161,7 +161,7 @@ impl Share {
         }
         if self.journal.last().version > next.through {
             // An earlier restart left out what this log has beyond.
-            self.cut_back(next.through, out);
+            self.cut_back(self.journal.cut_for(next.through), out);
         }
         if self.journal.last().version == next.through {
             self.note_line(start, out);
@@ -208,9 +208,7 @@ impl Share {
         }
         epoch.become_ready(last);
         epoch.persist(self.journal.synced());
-        if let Some(learner) = self.learner.take() {
-            self.past.join(learner.marks());
-        }
+        self.dismiss_learner();
         if self.spec.mode != Mode::Unordered {
             self.note_line(start, out);
         }
@@ -259,9 +257,7 @@ impl Share {
             None => wanted,
         };
         if !lacks || self.spec.mode == Mode::Unordered {
-            if let Some(learner) = self.learner.take() {
-                self.past.join(learner.marks());
-            }
+            self.dismiss_learner();
             if self.epoch.is_none() {
                 self.learned = (wanted && self.spec.mode == Mode::Unordered).then_some(since);
             }
@@ -273,6 +269,13 @@ impl Share {
             self.learned = Some(since);
         }
         learner.advance(now, donors, &self.journal, limits, out);
+    }
+
+    /// Nothing more is to be learned. What is on its way into the log gets there first.
+    fn dismiss_learner(&mut self) {
+        if let Some(learner) = self.learner.take_if(|learner| !learner.is_storing()) {
+            self.past.join(learner.marks());
+        }
     }
 
     pub(crate) fn arrived(&mut self, from: Peer, piece: &Piece, out: &mut Vec<Effect>) {
