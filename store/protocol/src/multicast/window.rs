@@ -208,8 +208,13 @@ mod a_window {
     }
 
     fn put(window: &mut Window, bytes: u32) -> Result<u32, Full> {
+        let (head, rest) = (window.head, window.bytes_max - window.head);
         let own = window.reserve(RequestId(0), bytes, Hlc::ZERO);
         window.check();
+        if let Ok(own) = own {
+            let passed = own.offset < head && rest > 0 && window.used > bytes;
+            assert_eq!(own.passed_the_end(), passed);
+        }
         own.map(|own| own.offset)
     }
 
@@ -282,6 +287,8 @@ mod a_window {
         pass(&mut window, 3);
         assert_eq!(window.told_from(0), [update, nulls(4, 2)]);
         assert_eq!(window.untold(), []);
+        put(&mut window, 1).unwrap();
+        assert_eq!(window.told_from(0), [update, nulls(4, 2)], "the next one was not told yet");
     }
 
     #[test]
