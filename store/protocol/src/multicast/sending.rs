@@ -162,6 +162,10 @@ impl Epoch {
     pub fn repeat_to(&mut self, peer: NodeId, out: &mut Vec<Effect>) {
         let Some(seat) = self.others.iter().find(|seat| seat.node == peer) else { return };
         let lacking = self.window.told_from(seat.standing.got);
+        if !self.is_ordered() {
+            // Who is told that telemetry was received may overwrite it.
+            self.observe(out);
+        }
         for frames in self.stretches(&lacking) {
             out.push(Effect::Write { to: peer, write: Write::Frames(frames) });
         }

@@ -195,6 +195,21 @@ mod a_broken_link {
     }
 }
 
+mod telemetry {
+    use super::*;
+
+    #[test]
+    fn is_handed_out_before_anybody_is_told_that_it_was_received() {
+        let mut network = Network::of(2, Senders::All, Mode::Unordered, USUAL).ready();
+        network.send(0, 1, WALL).unwrap();
+        network.advance(0);
+        while network.pass(0, 1) {}
+        let mut out = Vec::new();
+        network.epochs[1].repeat_to(node(0), &mut out);
+        let [Effect::Observe { .. }, Effect::Write { .. }] = out[..] else { panic!() };
+    }
+}
+
 mod a_wedged_epoch {
     use super::*;
 
