@@ -13,7 +13,7 @@ use serve::Wish;
 
 use crate::effect::{Durable, Effect, Stopped};
 use crate::event::{Event, Now};
-use crate::ids::{Life, NodeId, ShardId, ViewId};
+use crate::ids::{Life, NodeId, ShardId};
 use crate::journal::Journal;
 use crate::layout::LayoutSpec;
 use crate::limits::Limits;
@@ -21,6 +21,7 @@ use crate::mark::{Mark, Marks};
 use crate::membership::{Acceptor, Membership, Mode, Rules};
 use crate::message::{Message, Peer, Write};
 use crate::multicast::Epoch;
+use crate::row::MemberRow;
 use crate::rpc::Calls;
 use crate::share::{self, Share};
 use crate::view::{Duty, Member, View};
@@ -112,8 +113,8 @@ enum State {
 struct Joining {
     contacts: Vec<NodeId>,
     asked: Option<u64>,
-    /// The latest view it was told of; older ones are over.
-    latest: ViewId,
+    /// The latest view it was told of; older ones are over, and whoever does not know that is told.
+    latest: Option<Arc<View>>,
     /// The disk knows that this node has begun: whoever finds it empty later knows that it is lost.
     noted: bool,
 }
@@ -149,7 +150,7 @@ impl Group {
             }
             Begin::Join { contacts } => {
                 group.record(None, out);
-                group.seek(contacts, ViewId::ZERO, false);
+                group.seek(contacts, None, false);
             }
             Begin::Restart { durable, contacts } => group.resume(&durable, contacts, now, out),
         }
@@ -226,18 +227,7 @@ impl Group {
 
     fn arrived(&mut self, from: Peer, write: Write, now: Now, out: &mut Effects) {
         match write {
-            Write::Member(row) => {
-                if let State::Member(membership) = &mut self.state {
-                    let view = membership.view();
-                    let known = view.rank_of(from.node).is_some();
-                    if row.view < view.id || row.view == view.id && !known {
-                        membership.tell_decided(from.node, out);
-                    }
-                    let suspects = membership.suspects();
-                    membership.arrived(from, &row, now);
-                    self.dirty |= membership.suspects() != suspects;
-                }
-            }
+            Write::Member(row) => self.arrived_row(from, &row, now, out),
             Write::Guard(guard) => {
                 if let State::Member(membership) = &mut self.state {
                     self.dirty |= membership.guarded(from, guard, now);
@@ -255,6 +245,27 @@ impl Group {
                 }
             }
             Write::Message(message) => self.heard(from, message, now, out),
+        }
+    }
+
+    /// Whoever writes about a view that is over, or that it is not in, is told of the latest one.
+    fn arrived_row(&mut self, from: Peer, row: &Arc<MemberRow>, now: Now, out: &mut Effects) {
+        let latest = match &self.state {
+            State::Gone => None,
+            State::Joining(joining) => joining.latest.as_ref(),
+            State::Member(membership) => Some(membership.view()),
+        };
+        let strange = |view: &&Arc<View>| {
+            row.view < view.id || row.view == view.id && view.rank_of(from.node).is_none()
+        };
+        if let Some(view) = latest.filter(strange) {
+            let decided = Write::Message(Message::Decided(view.clone()));
+            out.push(Effect::Write { to: from.node, write: decided });
+        }
+        if let State::Member(membership) = &mut self.state {
+            let suspects = membership.suspects();
+            membership.arrived(from, row, now);
+            self.dirty |= membership.suspects() != suspects;
         }
     }
 

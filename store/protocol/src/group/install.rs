@@ -7,7 +7,7 @@ use crate::share::{Left, Lesson};
 use crate::view::{Fate, ShardView};
 
 impl Group {
-    pub(super) fn seek(&mut self, contacts: Vec<NodeId>, latest: ViewId, noted: bool) {
+    pub(super) fn seek(&mut self, contacts: Vec<NodeId>, latest: Option<Arc<View>>, noted: bool) {
         let joining = Joining { contacts: Vec::new(), asked: None, latest, noted };
         self.state = State::Joining(joining);
         self.seek_also(contacts);
@@ -36,8 +36,7 @@ impl Group {
         let contacts = contacts.into_iter().chain(members.map(|member| member.node)).collect();
         let view = durable.view.clone().filter(|view| view.rank_of(self.me.node).is_some());
         let Some(view) = view else {
-            let latest = durable.view.as_ref().map_or(ViewId::ZERO, |view| view.id);
-            return self.seek(contacts, latest, true);
+            return self.seek(contacts, durable.view.clone(), true);
         };
         let Some(rank) = view.rank_of(self.me.node) else { return };
         let acceptor = Acceptor::restored(durable.promised, durable.echo.clone());
@@ -52,8 +51,8 @@ impl Group {
         }
         match &mut self.state {
             State::Gone => {}
-            State::Joining(joining) if view.id > joining.latest => {
-                joining.latest = view.id;
+            State::Joining(joining) if joining.latest.as_ref().is_none_or(|it| it.id < view.id) => {
+                joining.latest = Some(view.clone());
                 self.learn_decision_outside(view, now, out);
             }
             State::Joining(_) => {}
@@ -251,7 +250,7 @@ impl Group {
         if !membership.lives() {
             self.marks = self.marks();
             let members = view.members.iter().map(|member| member.node);
-            return self.seek(members.collect(), view.id, true);
+            return self.seek(members.collect(), Some(view.clone()), true);
         }
         let departs = membership.is_leaving();
         for (before, (shard, next)) in old.shards.iter().zip(view.shards()) {
