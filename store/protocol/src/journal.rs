@@ -50,12 +50,11 @@ pub fn agreed_on(line: &[Start], have: Version) -> Agreed {
         return Agreed::Ahead;
     }
     let after = line.partition_point(|start| start.since <= have.view());
-    let on_line = after.checked_sub(1).and_then(|at| line.get(at)).map(|start| start.since);
     match line.get(after).map(|next| next.through) {
         None => Agreed::Same,
         Some(end) if have > end => Agreed::Back(end),
-        // The next epoch goes on from this very epoch, or this one is known to be on the line.
-        Some(end) if end.view() == have.view() || on_line == Some(have.view()) => Agreed::Same,
+        // The next epoch goes on from a later update of this very one.
+        Some(end) if end.view() == have.view() => Agreed::Same,
         Some(_) => Agreed::TooOld,
     }
 }

@@ -13,6 +13,8 @@
 //! instead of Derecho's transfer of whole objects while the view stands still.
 
 #[cfg(test)]
+mod answers;
+#[cfg(test)]
 mod rig;
 #[cfg(test)]
 mod spec;
@@ -268,7 +270,7 @@ pub fn answer(
         // Nothing but the line, from which the learner sees that this node lags.
         Agreed::Ahead => out.push(Effect::SendTail { to, fetch, through: fetch.have, line }),
         Agreed::Same if fetch.have >= journal.trimmed() => {
-            let through = delivered.min(journal.last().version).max(fetch.have);
+            let through = delivered.max(fetch.have);
             out.push(Effect::SendTail { to, fetch, through, line });
         }
         Agreed::Back(back) if back >= journal.trimmed() => {

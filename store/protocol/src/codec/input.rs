@@ -29,6 +29,11 @@ impl<'a> Input<'a> {
         Ok(tag)
     }
 
+    /// Whether so many values may still be there.
+    pub(super) const fn has_room_for<T: Part>(&self, count: usize) -> bool {
+        count.saturating_mul(T::LEAST) <= self.0.len()
+    }
+
     /// A count of messages. No shard's epoch has more of them than it has numbers.
     pub(super) fn count(&mut self) -> Result<u64, Malformed> {
         let count = u64::parse(self)?;
@@ -134,7 +139,7 @@ impl<T: Listed> Part for Vec<T> {
     fn parse(input: &mut Input<'_>) -> Result<Self, Malformed> {
         let count = usize::from(u16::parse(input)?);
         // Nothing is allocated for items that cannot be there.
-        if count > T::LIST_MAX || count.saturating_mul(T::LEAST) > input.0.len() {
+        if count > T::LIST_MAX || !input.has_room_for::<T>(count) {
             return Err(Malformed);
         }
         let mut items = Vec::with_capacity(count);

@@ -232,6 +232,11 @@ mod a_list {
         assert_eq!(of_count::<crate::row::Frame>(FRAMES_MAX as u16, 100), Err(Malformed));
         assert_eq!(of_count::<u64>(3, 23), Err(Malformed));
         assert_eq!(of_count::<u64>(3, 24), Ok(3));
+        let bytes = [0; 100];
+        let input = Input::of(&bytes);
+        assert!(input.has_room_for::<u64>(12) && !input.has_room_for::<u64>(13));
+        assert!(input.has_room_for::<crate::row::Frame>(100 / 13));
+        assert!(!input.has_room_for::<crate::row::Frame>(100 / 13 + 1));
     }
 }
 

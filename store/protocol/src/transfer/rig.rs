@@ -1,7 +1,7 @@
 //! Logs in memory, a learner and its donors, and a link between them on which anything that can go
 //! wrong goes wrong at a message of one's choice.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::*;
@@ -171,6 +171,10 @@ pub(super) struct Pair {
     pub(super) donors: Vec<Donor>,
     pub(super) members: Vec<NodeId>,
     partial: Option<(Version, Vec<Place>, u32)>,
+    /// What befalls which message, by number from 1.
+    pub(super) plan: BTreeMap<usize, Fault>,
+    /// What only the learner's checkpoint holds.
+    trimmed: Version,
     /// Chunks stored of the snapshot under way.
     chunks: BTreeSet<(Version, u32)>,
     pub(super) chunks_sent: usize,
@@ -186,6 +190,8 @@ impl Pair {
         let donor = |(at, log)| Donor { node: node(at), log, snapshots: Vec::new() };
         let donors: Vec<Donor> = donors.into_iter().enumerate().map(donor).collect();
         Self {
+            plan: BTreeMap::new(),
+            trimmed: log.journal.trimmed(),
             log,
             learner: Learner::new(SHARD),
             members: donors.iter().map(|donor| donor.node).collect(),
@@ -204,14 +210,19 @@ impl Pair {
     /// Runs until the learner has caught up with donors that stand still; at message `at` the fault
     /// befalls it.
     pub(super) fn run(&mut self, fault: Fault, at: usize) {
-        for _ in 0..500 {
+        self.plan.insert(at, fault);
+        self.run_as_planned();
+    }
+
+    pub(super) fn run_as_planned(&mut self) {
+        for _ in 0..2_000 {
             let last = self.donors.iter().map(|donor| donor.log.last().version).max();
             if self.learner.caught_up() && Some(self.log.last().version) == last {
                 self.marks.join(self.learner.marks());
                 return;
             }
             self.micros += Limits::USUAL.ask_again / 4;
-            self.ask(fault, at);
+            self.ask();
         }
         panic!("it never catches up");
     }
@@ -219,11 +230,11 @@ impl Pair {
     /// Lets a while pass.
     pub(super) fn run_on(&mut self) {
         self.micros += Limits::USUAL.ask_again / 2;
-        self.ask(Fault::None, 0);
+        self.ask();
     }
 
     /// One question, if one is due, and what comes of it.
-    pub(super) fn ask(&mut self, fault: Fault, at: usize) {
+    pub(super) fn ask(&mut self) {
         let now = Now { micros: self.micros, wall: Hlc::ZERO };
         let (mut out, limits) = (Vec::new(), Limits::USUAL);
         self.learner.advance(now, &self.members, &self.log.journal, &limits, &mut out);
@@ -232,35 +243,38 @@ impl Pair {
             let Effect::Write { to, write: Write::Message(Message::Fetch(fetch)) } = effect else {
                 panic!("not a question");
             };
-            for fetch in self.travel(fault, at, to, fetch) {
+            for fetch in self.travel(to, fetch) {
                 let donor = self.donors.iter().find(|donor| donor.node == to).unwrap();
                 if let Some(parcel) = donor.reply(&fetch) {
-                    let parcels = self.travel(fault, at, to, parcel);
-                    parcels.iter().for_each(|parcel| self.deliver(parcel, fault, at));
+                    let parcels = self.travel(to, parcel);
+                    parcels.iter().for_each(|parcel| self.deliver(parcel));
                 }
             }
         }
     }
 
+    fn fault(&self) -> Fault {
+        self.plan.get(&self.messages).copied().unwrap_or(Fault::None)
+    }
+
     /// How often a message between the learner and this donor arrives.
-    fn travel<T: Clone>(&mut self, fault: Fault, at: usize, donor: NodeId, message: T) -> Vec<T> {
+    fn travel<T: Clone>(&mut self, donor: NodeId, message: T) -> Vec<T> {
         self.messages += 1;
-        if self.mute == Some(donor) {
+        if self.mute == Some(donor) && self.members.len() > 1 {
             return Vec::new();
         }
-        if self.messages != at {
-            return vec![message];
-        }
-        match fault {
+        match self.fault() {
             Fault::None | Fault::Full => vec![message],
             Fault::Twice => vec![message.clone(), message],
             Fault::Lose => Vec::new(),
             Fault::Gone => {
-                self.members.retain(|member| *member != donor || self.donors.len() == 1);
+                if self.members.len() > 1 {
+                    self.members.retain(|member| *member != donor);
+                }
                 Vec::new()
             }
             Fault::Silence => {
-                self.mute = (self.donors.len() > 1).then_some(donor);
+                self.mute = Some(donor);
                 Vec::new()
             }
             Fault::Restart => {
@@ -277,9 +291,10 @@ impl Pair {
         }
     }
 
-    pub(super) fn deliver(&mut self, parcel: &Parcel, fault: Fault, at: usize) {
+    pub(super) fn deliver(&mut self, parcel: &Parcel) {
         let from = Peer { node: parcel.from, life: Life(1) };
         let mut out = Vec::new();
+        let open = self.learner.asked.is_some();
         self.learner.arrived(from, &parcel.piece, &self.log.journal, &mut out);
         match parcel.piece.part {
             Part::Chunk { .. } => self.chunks_sent += 1,
@@ -288,7 +303,7 @@ impl Pair {
         }
         for effect in out {
             let Effect::Store { piece, .. } = effect else { panic!("nothing else to do") };
-            if !(fault == Fault::Full && self.messages == at) {
+            if self.fault() != Fault::Full {
                 self.store(&piece, &parcel.updates);
             }
             let resume =
@@ -297,7 +312,8 @@ impl Pair {
             self.log.journal.synced_to(self.log.last().version);
             self.check();
         }
-        let caught_up = self.learner.caught_up();
+        let counted = open && self.learner.asked.is_none();
+        let caught_up = counted && self.learner.caught_up();
         assert!(!caught_up || self.log.last().version >= parcel.delivered, "it is not caught up");
     }
 
@@ -305,7 +321,12 @@ impl Pair {
         let truth = self.donors.iter().max_by_key(|donor| donor.log.last().version).unwrap();
         let agreed = self.log.shared(&truth.log);
         match piece.part {
-            Part::Back { to } => self.log.updates.retain(|update| update.version <= to),
+            Part::Back { to } => {
+                let kept = to >= self.trimmed || to == Version::ZERO;
+                assert!(kept, "a checkpoint cannot be cut");
+                self.trimmed = self.trimmed.min(to);
+                self.log.updates.retain(|update| update.version <= to);
+            }
             Part::Tail { after, .. } => {
                 assert_eq!(self.log.last().version, after, "a tail goes on from the log's end");
                 self.log.updates.extend(updates);
@@ -321,6 +342,7 @@ impl Pair {
                 whole.extend(updates);
                 if last {
                     self.log.updates = whole;
+                    self.trimmed = at.version;
                 } else {
                     self.partial = Some((at.version, whole, chunk + 1));
                 }
@@ -336,7 +358,11 @@ impl Pair {
 
     fn check(&self) {
         assert_eq!(self.log.journal.last(), self.log.last(), "the journal is not the log");
-        assert!(is_line(self.log.journal.line()));
+        let journal = &self.log.journal;
+        assert_eq!(journal.trimmed(), self.trimmed, "the journal is not the log");
+        assert!(is_line(journal.line()));
+        let on_line = journal.agreed(journal.last().version) == Agreed::Same;
+        assert!(journal.line().is_empty() || on_line, "the log is off its own history");
     }
 
     pub(super) fn assert_same(&self, donor: usize) {
