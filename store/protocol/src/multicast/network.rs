@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use super::{Cut, Epoch, Opening, SendRefused};
 use crate::effect::{Effect, Slot};
-use crate::ids::{NodeId, ShardId, Version, ViewId};
+use crate::ids::{NodeId, SeqNum, ShardId, Version, ViewId};
 use crate::layout::{Mode, Senders, ShardSpec};
 use crate::limits::Limits;
 use crate::machine::Place;
@@ -55,6 +55,18 @@ pub(super) struct Network {
 
 pub(super) fn node(at: usize) -> NodeId {
     NodeId::new(at as u32 + 1).unwrap()
+}
+
+pub(super) const USUAL: (u32, u32) = (64, 8);
+
+/// So many members, all of them senders and ready.
+pub(super) fn all(n: usize) -> Network {
+    Network::of(n, Senders::All, Mode::Durable, USUAL).ready()
+}
+
+/// The update in this slot, counted from 1.
+pub(super) fn version(seq: u64) -> Version {
+    Version::new(ViewId::new(7).unwrap(), SeqNum::new(seq).unwrap())
 }
 
 pub(super) fn opening(n: usize, me: usize, spec: ShardSpec, limits: Limits) -> Opening {

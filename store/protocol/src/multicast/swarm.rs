@@ -1,6 +1,6 @@
 //! What an epoch promises, on random interleavings of everything that may happen.
 
-use super::network::{Dice, Network, node};
+use super::network::{Dice, Network, all, node};
 use super::*;
 use crate::mark::Mark;
 
@@ -94,15 +94,11 @@ mod any_interleaving {
         });
     }
 
-    fn usual() -> Network {
-        Network::of(3, Senders::All, Mode::Durable, (64, 8)).ready()
-    }
-
     #[test]
     fn walks_every_path() {
         let mut marks = Marks::default();
         for seed in 0..40 {
-            let (mut network, mut dice) = (usual(), Dice::new(seed));
+            let (mut network, mut dice) = (all(3), Dice::new(seed));
             for _ in 0..400 {
                 network.happen(&mut dice);
             }
