@@ -1,16 +1,16 @@
 //! A member's own messages: taking them in, filling up for others, and writing both to the peers.
 //!
 //! Why nulls need no room, and what they cannot do. Let `S` be the number of senders, `W` the
-//! messages of a window and `D` the slots that every member has delivered. An update of a sender is
-//! taken in only where fewer than `W` of its messages stand at or after `D`, as far as it knows `D`,
-//! which is at most what it is: so the update stands before slot `D + S * W`. A null is sent only
-//! into a slot before another sender's last message; if that is a null too, it was sent before yet
-//! another message, and so on, and the first in this chain is an update. So every null stands before
-//! some update, hence before `D + S * W`, and there are `W` slots of each sender from `D` to there:
-//! no member has to keep more than `W` messages of a sender, nulls included, although a null is
-//! never refused. And because it is not, every slot before the last update is filled by senders who
-//! have to do nothing for it but hear of the update: it is delivered, `D` passes it, and whoever
-//! was refused has room again.
+//! messages of a window and `D` the slots that every member has delivered. An update of a sender
+//! is taken in only where fewer than `W` of its messages stand at or after `D`, as far as it
+//! knows `D`, which is at most what it is: so the update stands before slot `D + S * W`. A null
+//! is sent only into a slot before another sender's last message; if that is a null too, it was
+//! sent before yet another message, and so on, and the first in this chain is an update. So every
+//! null stands before some update, hence before `D + S * W`, and there are `W` slots of each
+//! sender from `D` to there: no member has to keep more than `W` messages of a sender, nulls
+//! included, although a null is never refused. And because it is not, every slot before the last
+//! update is filled by senders who have to do nothing for it but hear of the update: it is
+//! delivered, `D` passes it, and whoever was refused has room again.
 
 use std::sync::Arc;
 

@@ -1,8 +1,8 @@
 //! What a member has sent itself, until every member has delivered it.
 //!
-//! An update lies in the ring in one piece. Where the rest of the ring is too short for it, the rest
-//! is left out, and counts as the update's own until that is delivered. Nulls take no room: they are
-//! the numbers between two updates, so a run of them is one frame however it came about.
+//! An update lies in the ring in one piece. Where the rest of the ring is too short for it, the
+//! rest is left out, and counts as the update's own until that is delivered. Nulls take no room:
+//! they are the numbers between two updates, so a run of them is one frame however it came about.
 
 use std::collections::VecDeque;
 
