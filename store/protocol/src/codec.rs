@@ -1,8 +1,8 @@
 //! The bytes of what travels between nodes and of what a node writes down.
 //!
 //! All numbers are little-endian. Each value is one byte for the form, one for the kind, its body,
-//! and the CRC32C of all that. In a body, numbers have their full width, a list is its count (2
-//! bytes) and its items, an option a byte (0 or 1) and its value, a choice a byte and its fields; in
+//! and the CRC32C of all that. In a body, numbers have their full width, a list is its count in 2
+//! bytes and its items, an option a byte (0 or 1) and its value, a choice a byte and its fields; in
 //! the order in which the types declare them. Equal values have equal bytes, and the other way
 //! round: [`decode`] takes nothing that [`encode`] would not make.
 //!

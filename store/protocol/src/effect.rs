@@ -122,9 +122,9 @@ pub enum Effect {
         line: Arc<Vec<Start>>,
     },
     /// Store what came with this piece, then say [`crate::event::Event::Stored`], also if it could
-    /// not be stored; sync it, then say [`crate::event::Event::Synced`]. A tail is stored only where
-    /// the log ends at its `after`; anything but the wanted chunk ends a snapshot under way; going
-    /// back to the beginning removes the checkpoint too. The line goes into the log as
+    /// not be stored; sync it, then say [`crate::event::Event::Synced`]. A tail is stored only
+    /// where the log ends at its `after`; anything but the wanted chunk ends a snapshot under way;
+    /// going back to the beginning removes the checkpoint too. The line goes into the log as
     /// [`crate::journal::Journal::adopt`] does it.
     Store {
         /// Who sent it.

@@ -2,8 +2,8 @@
 //! of the length of ours.
 //!
 //! Source: Castagnoli et al., "Optimization of Cyclic Redundancy-Check Codes" (1993); the form of
-//! RFC 3720, appendix B.4; eight bytes at a time as in Kounavis and Berry, "A Systematic Approach to
-//! Building High Performance Software-based CRC Generators" (2005).
+//! RFC 3720, appendix B.4; eight bytes at a time as in Kounavis and Berry, "A Systematic
+//! Approach to Building High Performance Software-based CRC Generators" (2005).
 
 /// The polynomial with its bits reversed.
 const POLYNOMIAL: u32 = 0x82f6_3b78;
