@@ -98,7 +98,9 @@ pub enum Effect {
     },
     /// Answer a learner with [`crate::message::Part::Tail`]: updates after `fetch.have`, as many as
     /// fit, up to `through`, which is also what was delivered. If that is `fetch.have` there are
-    /// none, and the log need not hold that version: no time is known, and none is needed.
+    /// none, and the log need not hold that version: no time is known, and none is needed. A
+    /// learner asks again when it hears nothing, so an answer that has not begun to be read is
+    /// dropped when the next one to the same learner is asked for: one at a time, for each shard.
     SendTail {
         /// Whom.
         to: NodeId,
