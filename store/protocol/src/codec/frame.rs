@@ -2,10 +2,10 @@
 //! a peer writes straight into memory, headers stand in the ring itself, beside the updates.
 //!
 //! A header is 32 bytes: the number of the first message (8), offset and length (4 and 4), time
-//! (8), form (1), what it is (1), nothing (2), and the CRC32C of all that (4). A run of nulls has its
-//! count in the place of the length and zeros in those of offset and time. Memory that was never
-//! written holds no header. Memory of an earlier round of the ring does: the number tells them
-//! apart, and nobody reads one before the guard that covers it.
+//! (8), form (1), what it is (1), nothing (2), and the CRC32C of all that (4). A run of nulls has
+//! its count in the place of the length and zeros in those of offset and time. Memory that was
+//! never written holds no header. Memory of an earlier round of the ring does: the number tells
+//! them apart, and nobody reads one before the guard that covers it.
 
 use super::FORM;
 use super::crc::crc32c;
