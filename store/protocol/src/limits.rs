@@ -1,5 +1,7 @@
 //! The bounds of a group, and the times that it waits.
 
+use crate::ids::SeqNum;
+
 /// Members of a group, at most: one bit each in a word.
 pub const MEMBERS_MAX: usize = 64;
 /// Shards of a group, at most.
@@ -26,6 +28,8 @@ pub struct Limits {
     pub window_bytes: u32,
     /// Messages of a sender that may be under way in each shard.
     pub window_messages: u32,
+    /// Slots of an epoch after which a shard begins the next one, so that numbers never run out.
+    pub epoch_slots: u64,
     /// How often a member moves its heartbeat.
     pub heartbeat: u64,
     /// How long a heartbeat may stand still before its owner is suspected.
@@ -47,6 +51,7 @@ impl Limits {
     pub const USUAL: Limits = Limits {
         window_bytes: 1 << 20,
         window_messages: 256,
+        epoch_slots: 1 << 39,
         heartbeat: 10_000,
         suspect_after: 1_000_000,
         suspect_after_break: 200_000,
@@ -57,5 +62,6 @@ impl Limits {
     };
 }
 
+const _: () = assert!(Limits::USUAL.epoch_slots < SeqNum::MAX.number(), "room for the last window");
 const _: () = assert!(MEMBERS_MAX <= u64::BITS as usize, "a set of members is one word");
 const _: () = assert!(SHARDS_MAX <= u16::MAX as usize, "a shard's number is 16 bits");

@@ -117,6 +117,8 @@ pub struct Epoch {
     /// By sender; the own one stays empty, because the window has it all.
     inboxes: Vec<Inbox>,
     window: Window,
+    /// Slots after which the shard should begin another epoch.
+    slots_wished: u64,
     last: Place,
     frontier: Frontier,
     /// Something happened, so the questions have to be asked again.
@@ -151,6 +153,7 @@ impl Epoch {
             received: vec![0; senders],
             inboxes: vec![Inbox::default(); senders],
             window: Window::new(&limits),
+            slots_wished: limits.epoch_slots,
             last: Place { version: start.through, time: Hlc::ZERO },
             frontier: Frontier::new(),
             // The others take it for granted that a member begins with nothing.
@@ -197,6 +200,12 @@ impl Epoch {
         let me = self.members.get(self.me).filter(|_| !self.mine.ready).copied();
         let others = self.others.iter().filter(|seat| !seat.standing.ready);
         me.into_iter().chain(others.map(|seat| seat.node))
+    }
+
+    /// Whether the epoch has used so many of its numbers that another one should begin.
+    #[must_use]
+    pub fn is_worn(&self) -> bool {
+        self.mine.held >= self.slots_wished
     }
 
     /// Whether this member has stopped sending and receiving in the epoch.

@@ -76,6 +76,11 @@ impl Share {
         marks
     }
 
+    /// Whether its epoch should end because its numbers do.
+    pub(crate) fn is_worn(&self) -> bool {
+        self.epoch.as_ref().is_some_and(Epoch::is_worn)
+    }
+
     /// Whether its updates are ordered, and so answered.
     pub(crate) fn is_ordered(&self) -> bool {
         self.spec.mode != Mode::Unordered

@@ -98,7 +98,8 @@ impl Group {
         membership.look(now, out);
         let view = membership.view().clone();
         for ((shard, _), share) in view.shards().zip(&mut self.shares) {
-            if membership.wants_wedged(shard) {
+            // Whoever has wedged a shard makes the leader begin its next epoch.
+            if membership.wants_wedged(shard) || share.is_worn() {
                 share.wedge();
             }
         }
