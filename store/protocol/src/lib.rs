@@ -5,8 +5,8 @@
 //! In reading order: the words ([`ids`], [`time`], [`order`], [`rising`], [`limits`], [`machine`]);
 //! who should hold what ([`layout`], [`slots`]); what members agree on and tell each other
 //! ([`view`], [`row`], [`message`], [`codec`]); what happens and what is done ([`event`],
-//! [`effect`], [`mark`]); one shard's order ([`multicast`]); its log and those who lack a part of it
-//! ([`journal`], [`transfer`]); calls and clients ([`rpc`], [`sessions`]); large objects
+//! [`effect`], [`mark`]); one shard's order ([`multicast`]); its log, and those who lack a part of
+//! it ([`journal`], [`transfer`]); calls and clients ([`rpc`], [`sessions`]); large objects
 //! ([`schedule`]); views and their ends (`membership`); and all of it together ([`group`]).
 #![forbid(unsafe_code)]
 
