@@ -33,6 +33,9 @@ use crate::message::{Fetch, Message, Part, Peer, Piece, Resume, Start, Write};
 /// Questions to one donor without an answer before the next one is asked.
 pub const SILENCES_MAX: u32 = 3;
 
+/// Repeats that double the wait for an answer; it stays as long after more.
+const REPEATS_TOLD: u32 = 3;
+
 /// A piece on its way into the log.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 struct Storing {
@@ -52,6 +55,9 @@ pub struct Learner {
     asked: Option<(Fetch, u64)>,
     /// Questions that the donor left open; [`SILENCES_MAX`] too if it proved to be of no use.
     silences: u32,
+    /// Questions without an answer since the last one that had one, to whomever: each makes the
+    /// next one wait longer, because a donor that is slow only gets slower by being asked.
+    repeats: u32,
     /// The answer is being stored.
     storing: Option<Storing>,
     resume: Option<Resume>,
@@ -71,6 +77,7 @@ impl Learner {
             donor: None,
             asked: None,
             silences: 0,
+            repeats: 0,
             storing: None,
             resume: None,
             interrupted: false,
@@ -100,7 +107,7 @@ impl Learner {
     }
 
     /// Asks the next question, or the last one again, or the next donor: one question at a time,
-    /// and the same one at most once each [`Limits::ask_again`].
+    /// and the same one not before [`Limits::ask_again`], which doubles with each repeat.
     pub fn advance(
         &mut self,
         now: Now,
@@ -115,10 +122,12 @@ impl Learner {
         if self.donor.is_some_and(|donor| !donors.contains(&donor)) {
             self.turn_to(None);
         }
+        let patience = limits.ask_again.saturating_mul(1 << self.repeats.min(REPEATS_TOLD));
         match self.asked {
-            Some((_, at)) if now.micros.saturating_sub(at) < limits.ask_again => return,
+            Some((_, at)) if now.micros.saturating_sub(at) < patience => return,
             Some(_) => {
                 self.silences += 1;
+                self.repeats += 1;
                 self.interrupted |= self.resume.is_some();
             }
             None if now.micros < self.rests_until => return,
@@ -171,7 +180,7 @@ impl Learner {
             Part::Tail { after, through, delivered } if through.version == after => {
                 // Nothing to store; it is asked again after a rest.
                 self.asked = None;
-                self.silences = 0;
+                (self.silences, self.repeats) = (0, 0);
                 self.caught_up = after >= delivered;
                 return;
             }
@@ -190,7 +199,7 @@ impl Learner {
             }
         };
         self.asked = None;
-        self.silences = 0;
+        (self.silences, self.repeats) = (0, 0);
         self.storing = Some(Storing { part, line: Arc::clone(&piece.line) });
         let piece = Piece { shard: piece.shard, line: Arc::clone(&piece.line), part };
         out.push(Effect::Store { from, piece });

@@ -227,22 +227,23 @@ mod a_donor {
     }
 
     #[test]
-    fn that_never_answers_is_asked_a_bounded_number_of_times() {
+    fn that_never_answers_is_asked_ever_more_seldom_and_then_another() {
         let mut learner = Learner::new(SHARD);
         let donors: Vec<NodeId> = [1, 2].map(|it| NodeId::new(it).unwrap()).to_vec();
         let limits = Limits::USUAL;
         let mut asked = Vec::new();
-        for micros in (0..20 * limits.ask_again).step_by(1_000) {
+        for micros in (0..40 * limits.ask_again).step_by(1_000) {
             let mut out = Vec::new();
             let now = Now { micros, wall: crate::time::Hlc::ZERO };
             learner.advance(now, &donors, &Journal::empty(), &limits, &mut out);
             asked.extend(out.into_iter().map(|effect| match effect {
-                Effect::Write { to, .. } => to.number(),
+                Effect::Write { to, .. } => (micros / limits.ask_again, to.number()),
                 _ => panic!("not a question"),
             }));
         }
-        let expected: Vec<u32> = (0..20).map(|at| at / SILENCES_MAX % 2 + 1).collect();
-        assert_eq!(asked, expected);
+        let waits = [0, 1, 3, 7, 15, 23, 31, 39];
+        let donors = (0..).map(|at| at / SILENCES_MAX % 2 + 1);
+        assert_eq!(asked, waits.into_iter().zip(donors).collect::<Vec<(u64, u32)>>());
     }
 
     #[test]
