@@ -56,7 +56,7 @@ pub(crate) fn next(situation: &Situation<'_>) -> Option<Draft> {
     let (mut shards, mut open, mut changed) = (Vec::new(), false, false);
     for ((shard, now), target) in view.shards().zip(&targets) {
         let next = match (now.fate, situation.spec.mode(shard)) {
-            (Fate::Held, Mode::Unordered) => telemetry(id, now, target, standing),
+            (_, Mode::Unordered) => telemetry(id, now, target, standing),
             (Fate::Held, _) => held(situation, id, shard, target, &mut draft),
             (Fate::Lost, _) => lost(situation, id, shard, target, &mut draft.marks),
         };
@@ -258,14 +258,19 @@ fn lost(
     }
 }
 
-/// Telemetry has no past: whoever is wanted is in at once.
+/// Telemetry has no past: whoever is wanted is in at once, and if nobody can be, nobody misses it.
 fn telemetry(id: ViewId, now: &ShardView, target: &[NodeId], standing: &[Standing<'_>]) -> Next {
     let goes_on = |node: &NodeId| standing.iter().any(|standing| standing.member.node == *node);
-    let members: Vec<NodeId> = target.iter().copied().filter(goes_on).collect();
-    if members == now.members || members.is_empty() {
-        return Next::Same;
+    let wished = if target.is_empty() { &now.members } else { target };
+    let members: Vec<NodeId> = wished.iter().copied().filter(goes_on).collect();
+    match (members.is_empty(), now.fate) {
+        (true, Fate::Held) => Next::Changed(ShardView { fate: Fate::Lost, ..now.clone() }),
+        (true, Fate::Lost) => Next::Same,
+        (false, Fate::Held) if members == now.members => Next::Same,
+        (false, _) => {
+            Next::Changed(ShardView { since: id, members, fate: Fate::Held, ..now.clone() })
+        }
     }
-    Next::Changed(ShardView { since: id, members, ..now.clone() })
 }
 
 fn from_basis(id: ViewId, now: &ShardView, reports: &[Report], basis: Basis) -> ShardView {
