@@ -31,7 +31,6 @@ MUTANTS = {
         "keep any echo": (LEADER_KEEPS_ANY, ""),
         "propose without a majority": ("    require member(N,q) -> promised(N,b);\n", ""),
         "receive after the wedge": ("    require ~wedged(n); require le(", "    require le("),
-        "deliver after the view's end": ("    require ~installed(n);\n", ""),
         "two proposals of one ballot": ("    require ~proposal(b,V);\n", ""),
         "the witness stays behind": ("    require vin(v,wit(v));\n", ""),
     },

@@ -2,7 +2,8 @@
 //!
 //! [`say`] prints, [`step`] runs one thing and remembers how it went. A command is a list of steps:
 //! [`gate`] is what has to pass before a change lands, [`guests`] rebuilds the committed examples,
-//! [`suites`] are the long ones. [`tools`] finds what a step needs, and fetches it where it may.
+//! [`proofs`] checks the proofs, [`suites`] are the long ones. [`tools`] finds what a step needs, and
+//! fetches it where it may.
 
 #![forbid(unsafe_code)]
 #![expect(
@@ -13,6 +14,7 @@
 mod gate;
 mod guests;
 mod mutants;
+mod proofs;
 mod say;
 mod step;
 mod suites;
@@ -30,6 +32,7 @@ cargo xtask COMMAND
   guests [NAME] [--check]  builds the modules below examples/; --check compares with the committed
   bench [ARGUMENTS]        the benchmarks, in release
   mutants [WORD ...]       deliberate faults in the protocol, and whether the simulator finds them
+  proofs [--all]           the machine-checked proofs that changed; --all does everything again
   residue [ARGUMENTS]      the hunt for what a run leaves behind, in release
 
 Each step says what it did, how long it took, and what it needs where it was skipped.
@@ -56,6 +59,7 @@ fn command(words: &[&str]) -> Result<bool> {
         ["guests", rest @ ..] if guests::knows(rest) => guests::run(rest),
         ["bench", rest @ ..] => suites::bench(rest),
         ["mutants", rest @ ..] => mutants::run(rest),
+        ["proofs", rest @ ..] if proofs::knows(rest) => proofs::run(rest),
         ["residue", rest @ ..] => suites::residue(rest),
         [] | ["help" | "--help" | "-h"] => {
             say::text(HELP);
