@@ -128,10 +128,12 @@ MUTANTS = {
                            "    require exists N. member(N,q) & le(p, psn(N,e));\n"),
         "sync what is not delivered": ("require le(p, dlv(n,e));\n    log", "\n    log"),
         "cut a tail that is not dead": (" & (slot(P,e) -> ~le(P, log(n))));", ");"),
-        "who goes on from memory lacks some": ("require le(base(e), rcvd(n,d));", ""),
+        "who goes on from memory lacks some": (" require le(base(e), rcvd(n,d)) | base(e) = base(d);", ""),
         "who goes on from its log lacks some": (
             "require ~been(n,e);\n    require le(base(e), log(n));", "require ~been(n,e);"),
         "trim of one who was not ready": ("mem(m,d) & ready(m,d); require", "mem(m,d); require"),
+        "an unready epoch leaves something": ("    require base(e) = base(d);\n", ""),
+        "who lacks some goes on": ("    require mem(N,d) & mem(N,e) -> full(N,d);", "   "),
         "not the longest log": ("& le(base(d), log(N)) & le(log(N), base(e));",
                                 "& le(base(d), log(N));"),
         "logs of fewer than a majority": ("    require maj(q,d); require member(m,q) & base",

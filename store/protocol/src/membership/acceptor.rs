@@ -86,7 +86,9 @@ impl Acceptor {
 
     fn bind(&mut self, ballot: Ballot) {
         self.promised = Some(ballot);
-        if ballot.attempt == 0 {
+        // While an echo is being written the promise waits for it: told before, it would assure a
+        // leader that there is no echo, and then there would be one.
+        if ballot.attempt == 0 && self.writing.is_none() {
             self.told = Some(ballot);
         }
     }
@@ -169,5 +171,20 @@ mod a_member_bound_to_a_ballot {
         assert_eq!(acceptor.promise_to_tell(), Some(ballot(1, 0)));
         assert_eq!(acceptor.echo_to_tell(), Some(&first));
         assert_eq!(out.len(), 2);
+    }
+
+    #[test]
+    fn tells_no_promise_while_an_echo_is_being_written() {
+        let mut acceptor = Acceptor::new();
+        let (mut out, first) = (Vec::new(), proposal(ballot(0, 0)));
+        let view = first.view.clone();
+        acceptor.promise(ballot(0, 0));
+        acceptor.echo(&first);
+        acceptor.write(LIVES, &view, 1, &mut out);
+        acceptor.promise(ballot(0, 1));
+        assert_eq!(acceptor.promise_to_tell(), Some(ballot(0, 0)));
+        assert!(acceptor.recorded(1));
+        assert_eq!(acceptor.promise_to_tell(), Some(ballot(0, 1)));
+        assert_eq!(acceptor.echo_to_tell(), Some(&first), "told together with the promise");
     }
 }
