@@ -126,6 +126,7 @@ MUTANTS = {
         "a member in its next life": ("    lost(n,E) := lost(n,E) | begun(E);\n", ""),
         "durable on one": ("    require forall N. member(N,q) -> le(p, psn(N,e));\n",
                            "    require exists N. member(N,q) & le(p, psn(N,e));\n"),
+        "an earlier update durable too early": ("    require mem(M,e) -> ready(M,e); ", "    "),
         "sync what is not delivered": ("require le(p, dlv(n,e));\n    log", "\n    log"),
         "cut a tail that is not dead": (" & (slot(P,e) -> ~le(P, log(n))));", ");"),
         "who goes on from memory lacks some": (" require le(base(e), rcvd(n,d)) | base(e) = base(d);", ""),
