@@ -111,7 +111,7 @@ impl Share {
             shard: self.shard,
             since: now.since,
             slots: 0,
-            last: self.journal.synced(),
+            last: self.journal.last().version,
             how: Holding::Log,
         })
     }
@@ -134,15 +134,17 @@ impl Share {
         let epoch = self.epoch.take()?;
         self.past.join(epoch.marks());
         let held = epoch.held();
-        let settles = next.fate == Fate::Held
-            && held.how == Holding::Ready
-            && held.last >= next.through
-            && next.through >= epoch.last().version;
+        let whole = held.how == Holding::Ready && held.last >= next.through;
+        let nothing = next.through == epoch.start().through;
+        let settles =
+            next.fate == Fate::Held && next.through >= epoch.last().version && (whole || nothing);
         if !settles && self.spec.mode != Mode::Unordered {
             return Some(Left::Unknown);
         }
         let ending = epoch.finish(next.through, out);
-        self.note_delivered(ending.last);
+        if held.how == Holding::Ready {
+            self.note_delivered(ending.last);
+        }
         Some(Left::Cut(ending.cut))
     }
 

@@ -45,17 +45,25 @@ pub(crate) fn keepers(shard: &ShardView, reports: &[Report]) -> Vec<NodeId> {
     if is_refuted(shard, reports) { shard.keepers.clone() } else { shard.members.clone() }
 }
 
-/// The trim: what the ready survivors of the epoch hold in common. Reports are final.
+/// The trim: what the survivors of the epoch hold in common. Where one of them was never ready,
+/// nothing was delivered, and the epoch leaves nothing: whoever holds all that came before it goes
+/// on, whether its disk had it in time or not. Reports are final.
 pub(crate) fn from_memory(shard: &ShardView, reports: &[Report]) -> Option<Basis> {
-    let ready: Vec<_> = of(&shard.members, reports)
-        .filter(|report| report.held.how == Holding::Ready && report.held.since == shard.since)
-        .collect();
-    let (at, _) = order::trim(ready.iter().map(|report| report.held.slots))?;
-    let least = ready.get(at)?;
+    let present = || of(&shard.members, reports).filter(|it| it.held.since == shard.since);
+    let refuted = present().any(|report| report.held.how == Holding::Unready);
+    let holds = |report: &&Report| match report.held.how {
+        Holding::Ready => true,
+        Holding::Unready => report.held.last == shard.through,
+        Holding::Log => false,
+    };
+    let holders: Vec<_> = present().filter(holds).collect();
+    let slots = |report: &&Report| if refuted { 0 } else { report.held.slots };
+    let (at, _) = order::trim(holders.iter().map(slots))?;
+    let least = holders.get(at)?;
     Some(Basis {
-        through: least.held.last,
+        through: if refuted { shard.through } else { least.held.last },
         witness: least.node,
-        holders: ready.iter().map(|report| report.node).collect(),
+        holders: holders.iter().map(|report| report.node).collect(),
         way: Mark::RestartFromMemory,
     })
 }

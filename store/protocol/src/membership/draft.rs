@@ -8,7 +8,7 @@ use crate::layout::{self, Candidate, LayoutSpec, Mode, Role};
 use crate::limits::MEMBERS_MAX;
 use crate::mark::{Mark, Marks};
 use crate::membership::basis::{self, Basis, Report};
-use crate::row::{Holding, MemberRow};
+use crate::row::MemberRow;
 use crate::view::{Duty, Fate, Member, ShardView, View};
 
 /// A member that goes on, and what it says of itself.
@@ -180,13 +180,16 @@ fn held(
     let Some(now) = situation.view.shard(shard) else { return Next::Same };
     let standing = situation.standing;
     let reports = reports(standing, shard);
-    let unready = |node: &NodeId| {
-        let reported = reports.iter().find(|report| report.node == *node);
-        reported.is_some_and(|report| report.held.how != Holding::Ready)
+    let basis = basis::from_memory(now, &reports);
+    // Who has wedged and does not hold what the others do has to learn it.
+    let lacks = |node: &NodeId| {
+        let reported = reports.iter().any(|report| report.node == *node);
+        let holders = basis.as_ref().map(|basis| &basis.holders);
+        reported && !holders.is_some_and(|holders| holders.contains(node))
     };
     let goes_on = |node: &NodeId| standing.iter().any(|standing| standing.member.node == *node);
     let here: Vec<NodeId> = now.members.iter().copied().filter(goes_on).collect();
-    let survivors: Vec<NodeId> = here.iter().copied().filter(|node| !unready(node)).collect();
+    let survivors: Vec<NodeId> = here.iter().copied().filter(|node| !lacks(node)).collect();
     // Who is not wanted any more stays until all who are wanted hold the shard themselves.
     let handed_over = target.iter().all(|node| survivors.contains(node)) && !target.is_empty();
     let stays = |node: &NodeId| !handed_over || target.contains(node);
@@ -209,7 +212,7 @@ fn held(
     if !here.iter().all(wedged) {
         return Next::Open;
     }
-    match basis::from_memory(now, &reports) {
+    match basis {
         Some(basis) => {
             if here.len() > survivors.len() {
                 draft.marks.set(Mark::UnreadyAtEnd);
