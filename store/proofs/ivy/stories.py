@@ -143,9 +143,85 @@ STORIES = {
     },
 }
 
+# What happens without a guard: title: what is left out, and a run that ends badly.
+BROKEN = {
+    "acceptor.ivy": {
+        "a promise told while an echo is written decides twice": (
+            "    require vecho(n,B,V) -> echo(n,B,V);             # no echo is being written\n",
+            """
+    var n : node; var m : node; var b : ballot; var c : ballot; var q : quorum;
+    var v : value; var w : value;
+    assume n ~= m; assume v ~= w; assume first(b) & first(c) & ble(b,c) & b ~= c;
+    assume member(N,q) <-> N = n | N = m;
+    call promise_live(n,b); call promise_live(m,b); call propose_fresh(b,q,v);
+    call do_echo(n,b,v); call do_echo(m,b,v);
+    call promise_live(n,c); call promise_live(m,c); call propose_fresh(c,q,w);
+    call recorded(n); call recorded(m); call decide(b,v,q);
+    call do_echo(n,c,w); call do_echo(m,c,w); call recorded(n); call recorded(m);
+    call decide(c,w,q);
+    assume chosen(v) & chosen(w);
+"""),
+    },
+    "durable.ivy": {
+        "keepers that were never ready forget": (
+            "    require le(kbase(d), base(e));            # or else the keepers were never ready"
+            " themselves\n",
+            """
+    var a : node; var x : node; var y : node; var z : node; var p : pos;
+    var e : epoch; var f : epoch; var g : epoch; var q : quorum; var r : quorum;
+    assume a ~= x & a ~= y & a ~= z & x ~= y & x ~= z & y ~= z;
+    assume first ~= e & first ~= f & first ~= g & e ~= f & e ~= g & f ~= g;
+    assume follows(first,e) & follows(e,f) & follows(f,g); assume ele(e,f) & ele(f,g);
+    assume mem(N,first) <-> N = a; assume mem(N,e) <-> N = a | N = x | N = y;
+    assume mem(N,f) <-> N = a | N = z; assume slot(p,first);
+    assume maj(q,first) & maj(r,e); assume member(N,q) <-> N = a;
+    assume member(N,r) <-> N = x | N = y;
+    assume kmaj(Q,e) <-> maj(Q,first); assume kmaj(Q,f) <-> maj(Q,e); assume kmaj(Q,g) <-> kmaj(Q,f);
+    assume base(e) = p & base(f) = p & base(g) = zero;
+    assume kbase(e) = base(first) & kbase(f) = base(e) & kbase(g) = kbase(f);
+    call receive(a,first,p); call deliver(a,first,p); call sync(a,first,p);
+    call call_majority_durable(first,p,q);
+    call end_with_memory(first,e,a,a,false);
+    call begin_with_memory(a,first,e); call get_ready(a,e);
+    call end_with_memory(e,f,a,a,false);
+    call begin_empty(z,f); call crash(z); call give_up(z,f); call crash(a);
+    call end_refuted(f,g,r,x,z);
+    assume ack_maj(p,first,q) & ~le(p, base(g));
+"""),
+        "an earlier update called durable too early is lost": (
+            "    require mem(M,e) -> ready(M,e);           # a majority of e is not yet one of e's"
+            " keepers\n",
+            """
+    var a : node; var b : node; var c : node; var x : node; var y : node; var z : node; var p : pos;
+    var e : epoch; var f : epoch; var q : quorum; var r : quorum;
+    assume a ~= b & a ~= c & b ~= c & x ~= y & x ~= z & y ~= z;
+    assume x ~= a & x ~= b & x ~= c & y ~= a & y ~= b & y ~= c & z ~= a & z ~= b & z ~= c;
+    assume first ~= e & first ~= f & e ~= f; assume follows(first,e) & follows(e,f);
+    assume mem(N,first) <-> N = a | N = b | N = x | N = y | N = z;
+    assume mem(N,e) <-> N = a | N = b | N = c; assume slot(p,first);
+    assume maj(q,e) & maj(r,first); assume member(N,q) <-> N = a | N = b;
+    assume member(N,r) <-> N = x | N = y | N = z;
+    assume kmaj(Q,e) <-> maj(Q,first); assume kmaj(Q,f) <-> kmaj(Q,e);
+    assume base(e) = p & base(f) = zero; assume kbase(e) = zero & kbase(f) = kbase(e);
+    call receive(a,first,p); call receive(b,first,p); call receive(x,first,p);
+    call receive(y,first,p); call receive(z,first,p); call deliver(a,first,p);
+    call end_with_memory(first,e,a,a,false);
+    call begin_with_memory(a,first,e); call begin_with_memory(b,first,e);
+    call sync_past(a,e,p); call sync_past(b,e,p); call get_ready(a,e); call get_ready(b,e);
+    call call_past_durable(e,p,q);
+    call begin_empty(c,e); call crash(c); call give_up(c,e); call crash(a); call crash(b);
+    call end_refuted(e,f,r,x,c);
+    assume ack_past(p,e) & ~le(p, base(f));
+"""),
+    },
+}
 
-def told(check, folder, name, story):
+
+def told(check, folder, name, guard, story):
     text = (HERE / name).read_text()
+    if guard not in text:
+        return False, ["the guard is not in the file"], 0
+    text = text.replace(guard, "")
     model = text[: text.index("# ---- what we promise")]
     start = model.index("after init {")
     end = model.index("}", start)
@@ -168,12 +244,14 @@ def main():
     check, folder, *names = sys.argv[1:]
     bad = 0
     for name in names or STORIES:
-        for title, story in STORIES.get(name, {}).items():
+        stories = [(title, ("", story)) for title, story in STORIES.get(name, {}).items()]
+        for title, (guard, story) in stories + list(BROKEN.get(name, {}).items()):
             begin = time.monotonic()
-            good, failed, steps = told(check, folder, name, story)
+            good, failed, steps = told(check, folder, name, guard, story)
             verdict = f"told, {steps} requirements shown" if good else "NOT TOLD"
             took = time.monotonic() - begin
-            print(f"{name}: {title}: {verdict} in {took:.0f} s", flush=True)
+            kind = "without its guard, " if guard else ""
+            print(f"{name}: {kind}{title}: {verdict} in {took:.0f} s", flush=True)
             if not good:
                 bad += 1
                 print("\n".join(failed))
