@@ -193,6 +193,8 @@ pub enum Stopped {
     Suspected,
     /// It started again and its view has to be restarted.
     Restarted,
+    /// It left, and stays only until the others have that on their disks; [`Effect::Leave`] ends it.
+    Departed,
 }
 
 /// What a node has to remember across its lives: the last view it installed, and how far it went

@@ -76,7 +76,7 @@ pub enum Stage {
     Serving,
     /// A member of a view that does not, as far as it can see.
     Stopped(Stopped),
-    /// No member any more, and over.
+    /// No member any more; over, once [`Effect::Leave`] says so.
     Gone,
 }
 
@@ -105,7 +105,18 @@ pub struct Group {
 enum State {
     Joining(Joining),
     Member(Box<Membership>),
+    Departing(Departing),
     Gone,
+}
+
+/// Somebody who is no member any more by its own wish, and stays until more than half of the others
+/// have that on their disks: if they forgot it before, they would wait for this one's vote.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+struct Departing {
+    view: Arc<View>,
+    noted: Vec<NodeId>,
+    /// Since when it waits. It does not for ever: whoever is left may not be able to tell.
+    since: Option<u64>,
 }
 
 /// Somebody who wants in.
@@ -185,7 +196,7 @@ impl Group {
             Event::Recorded { number } => match &mut self.state {
                 State::Member(membership) => self.dirty |= membership.recorded(number),
                 State::Joining(joining) => joining.noted |= number == self.records,
-                State::Gone => {}
+                State::Departing(_) | State::Gone => {}
             },
             Event::Synced { shard, through } => {
                 if let Some(share) = self.share_mut(shard) {
@@ -253,6 +264,7 @@ impl Group {
         let latest = match &self.state {
             State::Gone => None,
             State::Joining(joining) => joining.latest.as_ref(),
+            State::Departing(departing) => Some(&departing.view),
             State::Member(membership) => Some(membership.view()),
         };
         let strange = |view: &&Arc<View>| {
@@ -262,10 +274,14 @@ impl Group {
             let decided = Write::Message(Message::Decided(view.clone()));
             out.push(Effect::Write { to: from.node, write: decided });
         }
-        if let State::Member(membership) = &mut self.state {
-            let suspects = membership.suspects();
-            membership.arrived(from, row, now);
-            self.dirty |= membership.suspects() != suspects;
+        match &mut self.state {
+            State::Member(membership) => {
+                let suspects = membership.suspects();
+                membership.arrived(from, row, now);
+                self.dirty |= membership.suspects() != suspects;
+            }
+            State::Departing(_) => self.is_noted_by(from, row, out),
+            State::Joining(_) | State::Gone => {}
         }
     }
 
@@ -319,7 +335,7 @@ impl Group {
     pub fn view(&self) -> Option<&Arc<View>> {
         match &self.state {
             State::Member(membership) => Some(membership.view()),
-            State::Joining(_) | State::Gone => None,
+            State::Joining(_) | State::Departing(_) | State::Gone => None,
         }
     }
 
@@ -328,7 +344,7 @@ impl Group {
     pub fn stage(&self) -> Stage {
         match &self.state {
             State::Joining(_) => Stage::Joining,
-            State::Gone => Stage::Gone,
+            State::Departing(_) | State::Gone => Stage::Gone,
             State::Member(membership) => match membership.mode() {
                 Mode::Serving => Stage::Serving,
                 Mode::Stopped(why) => Stage::Stopped(why),

@@ -79,6 +79,11 @@ pub(crate) struct Membership {
     given_up: Vec<ShardId>,
     /// When a restart made progress last: the highest promise moved, or the view began.
     moved: u64,
+    /// The record that says that this member is in this view, until it is on the disk; before that
+    /// nobody hears of this member's row.
+    noting: Option<u64>,
+    /// Members of the view before who are not in this one: they wait to hear that it is safe.
+    former: Vec<NodeId>,
     /// When our call got a majority.
     majority_at: Option<u64>,
     marks: Marks,
@@ -116,6 +121,8 @@ impl Membership {
             joiners: Vec::new(),
             given_up: Vec::new(),
             moved: now.micros,
+            noting: None,
+            former: Vec::new(),
             majority_at: None,
             marks: Marks::default(),
         }
@@ -248,7 +255,18 @@ impl Membership {
     }
 
     pub(crate) fn recorded(&mut self, number: u64) -> bool {
-        self.acceptor.recorded(number)
+        let noted = self.noting.take_if(|noting| *noting <= number).is_some();
+        self.acceptor.recorded(number) | noted
+    }
+
+    /// Its view is being written down in this record.
+    pub(crate) fn is_noted_by(&mut self, number: u64) {
+        self.noting = Some(number);
+    }
+
+    /// Whether its view is on the disk, so that its row may be heard.
+    pub(crate) fn is_noted(&self) -> bool {
+        self.noting.is_none()
     }
 
     /// Whom the layout wants in which shard, of those who go on.
@@ -330,7 +348,7 @@ impl Membership {
         self.mode = Mode::Stopped(why);
         self.marks.set(match why {
             Stopped::Minority => Mark::StoppedMinority,
-            Stopped::Suspected | Stopped::Restarted => Mark::StoppedSuspected,
+            Stopped::Suspected | Stopped::Restarted | Stopped::Departed => Mark::StoppedSuspected,
         });
         // Whom it suspected does not count in a restart; who can be heard does.
         self.suspected = 0;
@@ -352,6 +370,8 @@ impl Membership {
     pub(crate) fn inherit(&mut self, old: &Membership) {
         self.beat = old.beat;
         self.ticked = old.ticked;
+        let members = old.view.members.iter().map(|member| member.node);
+        self.former = members.filter(|node| self.view.rank_of(*node).is_none()).collect();
         self.leaving = old.leaving;
         // Whoever got in has what it asked for, and whoever was thrown out has to ask again.
         let was = |joiner: &Joiner, view: &View| {

@@ -50,7 +50,7 @@ impl Group {
             return;
         }
         match &mut self.state {
-            State::Gone => {}
+            State::Gone | State::Departing(_) => {}
             State::Joining(joining) if joining.latest.as_ref().is_none_or(|it| it.id < view.id) => {
                 joining.latest = Some(view.clone());
                 self.learn_decision_outside(view, now, out);
@@ -106,6 +106,9 @@ impl Group {
         self.learn(now, out);
         let local = self.local(&view);
         let State::Member(membership) = &mut self.state else { return };
+        if !membership.is_noted() {
+            return;
+        }
         let rules = Rules { spec: &self.spec, limits: &self.limits, born: self.born };
         match membership.advance(now, rules, &local, &mut self.records, out) {
             Verdict::Go => {}
@@ -227,6 +230,7 @@ impl Group {
             next.tell_decided(node, out);
         }
         self.record(Some(view), out);
+        next.is_noted_by(self.records);
         for member in old.map_or(&[][..], |view| &view.members) {
             if next.view().rank_of(member.node).is_none() {
                 self.calls.member_gone(member.node);
@@ -266,12 +270,30 @@ impl Group {
             out.push(Effect::Write { to: member.node, write: decided });
         }
         if departs {
+            self.marks = self.marks();
             self.marks.set(Mark::Departed);
+            self.calls.stopped();
+            out.push(Effect::Stop { why: Stopped::Departed });
+            self.state =
+                State::Departing(Departing { view: view.clone(), noted: Vec::new(), since: None });
+        } else {
+            self.go(out);
         }
-        self.go(out);
     }
 
-    fn go(&mut self, out: &mut Effects) {
+    /// A row is told only once the view that it is about is on its owner's disk.
+    pub(super) fn is_noted_by(&mut self, from: Peer, row: &MemberRow, out: &mut Effects) {
+        let State::Departing(departing) = &mut self.state else { return };
+        let member = departing.view.member_in(from.node, from.life).is_some();
+        if member && row.view >= departing.view.id && !departing.noted.contains(&from.node) {
+            departing.noted.push(from.node);
+        }
+        if departing.noted.len() >= departing.view.majority() || row.view > departing.view.id {
+            self.go(out);
+        }
+    }
+
+    pub(super) fn go(&mut self, out: &mut Effects) {
         self.marks = self.marks();
         self.calls.stopped();
         self.state = State::Gone;

@@ -23,6 +23,12 @@ impl Group {
     pub(super) fn tick(&mut self, now: Now, out: &mut Effects) {
         match &mut self.state {
             State::Gone => {}
+            State::Departing(departing) => {
+                let since = *departing.since.get_or_insert(now.micros);
+                if now.micros.saturating_sub(since) > self.limits.ready_after {
+                    self.go(out);
+                }
+            }
             State::Joining(joining) => {
                 let due = |asked: u64| now.micros.saturating_sub(asked) >= self.limits.ask_again;
                 if joining.noted && joining.asked.is_none_or(due) {
@@ -51,6 +57,10 @@ impl Group {
         match &mut self.state {
             State::Gone => {}
             State::Joining(joining) => joining.asked = None,
+            State::Departing(departing) => {
+                let decided = Write::Message(Message::Decided(departing.view.clone()));
+                out.push(Effect::Write { to: peer.node, write: decided });
+            }
             State::Member(membership) => {
                 membership.linked(peer, now);
                 self.dirty = true;

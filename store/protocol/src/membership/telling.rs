@@ -44,6 +44,11 @@ impl Membership {
         row.generation += 1;
         let row = Arc::new(row);
         self.table.publish(self.me, row.clone());
+        if row.generation == 1 {
+            for node in &self.former {
+                out.push(Effect::Write { to: *node, write: Write::Member(row.clone()) });
+            }
+        }
         self.tell_all(&Write::Member(row), out);
         if let Some(guard) = self.guard() {
             self.tell_all(&Write::Guard(guard), out);
@@ -53,7 +58,8 @@ impl Membership {
 
     /// Writes it to one, who may have missed it.
     pub(crate) fn repeat_to(&self, node: NodeId, out: &mut Vec<Effect>) {
-        let known = self.view.rank_of(node).is_some() && node != self.peer.node;
+        let known = self.view.rank_of(node).is_some() || self.former.contains(&node);
+        let known = known && node != self.peer.node;
         if let (true, Some(row), Some(guard)) = (known, self.table.row(self.me), self.guard()) {
             out.push(Effect::Write { to: node, write: Write::Member(row.clone()) });
             out.push(Effect::Write { to: node, write: Write::Guard(guard) });

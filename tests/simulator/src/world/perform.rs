@@ -1,6 +1,6 @@
 //! Carrying out what a group asks for.
 
-use notrace_store_protocol::effect::{Effect, Slot};
+use notrace_store_protocol::effect::{Effect, Slot, Stopped};
 use notrace_store_protocol::ids::{NodeId, ShardId};
 use notrace_store_protocol::layout::Mode;
 use notrace_store_protocol::machine::{Durability, Place};
@@ -23,7 +23,9 @@ use crate::plan::{Loss, Moment};
 impl World {
     /// Carries out the effects of one step, in their order.
     pub(super) fn perform(&mut self, at: usize, out: &mut [Effect]) -> Verdict {
-        let closes = out.iter().any(|it| matches!(it, Effect::Install { .. } | Effect::Leave));
+        let goes =
+            |it: &Effect| matches!(it, Effect::Leave | Effect::Stop { why: Stopped::Departed });
+        let closes = out.iter().any(|it| goes(it) || matches!(it, Effect::Install { .. }));
         if closes {
             let last = self.nodes[at].replicas.iter().map(|replica| replica.last().version);
             self.before.clear();
@@ -45,7 +47,7 @@ impl World {
                         Some(Effect::Install { view }) => Some(&**view),
                         _ => None,
                     };
-                    let departing = closes && rest.iter().any(|it| matches!(it, Effect::Leave));
+                    let departing = closes && rest.iter().any(goes);
                     self.deliver(at, (*place, *sender, *slot), *request, (view, departing))?;
                 }
                 other => self.perform_other(at, other)?,
