@@ -114,7 +114,7 @@ Proof.
   pose proof (Nat.div_lt (length l) 2). lia.
 Qed.
 
-(* ---- the choice of a restart ------------------------------------------------------------------ *)
+(* ---- the choice of a restart ----------------------------------------------------------------- *)
 
 (* A member: what others were told of its disk before, and what its disk holds when all come back.
    Disks are lengths of one agreed history, and never get shorter. *)

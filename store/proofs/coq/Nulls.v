@@ -53,7 +53,8 @@ Proof.
   destruct (Nat.le_gt_cases (prefix r') k) as [G|]; auto. exfalso.
   pose proof (prefix_missing r') as M.
   assert (N : 0 < length r).
-  { destruct r; simpl in *; [|lia]. unfold holds, get in H. destruct (sent_in _ _), n; discriminate. }
+  { destruct r; simpl in *; [|lia].
+    unfold holds, get in H. destruct (sent_in _ _), n; discriminate. }
   pose proof (slot_of_sent_in (length r) k N) as P.
   pose proof (slot_of_sent_in (length r) (prefix r') N) as P'.
   unfold holds in *. rewrite L in M.

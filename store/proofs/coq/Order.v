@@ -217,7 +217,7 @@ Proof.
   specialize (H r R _ G). rewrite prefix_missing in H. discriminate.
 Qed.
 
-(* ---- the trim ---------------------------------------------------------------------------------- *)
+(* ---- the trim -------------------------------------------------------------------------------- *)
 
 (* The witness held exactly the trim, nobody held less, and it is the first of those. *)
 Theorem trim_spec : forall held at_ least, trim held = Some (at_, least) ->

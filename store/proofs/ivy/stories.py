@@ -173,7 +173,7 @@ BROKEN = {
     assume first ~= e & first ~= f & first ~= g & e ~= f & e ~= g & f ~= g;
     assume follows(first,e) & follows(e,f) & follows(f,g); assume ele(e,f) & ele(f,g);
     assume mem(N,first) <-> N = a; assume mem(N,e) <-> N = a | N = x | N = y;
-    assume mem(N,f) <-> N = a | N = z; assume slot(p,first);
+    assume mem(N,f) <-> N = a | N = z; assume ~mem(N,g); assume slot(p,first);
     assume maj(q,first) & maj(r,e); assume member(N,q) <-> N = a;
     assume member(N,r) <-> N = x | N = y;
     assume kmaj(Q,e) <-> maj(Q,first); assume kmaj(Q,f) <-> maj(Q,e); assume kmaj(Q,g) <-> kmaj(Q,f);
@@ -198,7 +198,7 @@ BROKEN = {
     assume x ~= a & x ~= b & x ~= c & y ~= a & y ~= b & y ~= c & z ~= a & z ~= b & z ~= c;
     assume first ~= e & first ~= f & e ~= f; assume follows(first,e) & follows(e,f);
     assume mem(N,first) <-> N = a | N = b | N = x | N = y | N = z;
-    assume mem(N,e) <-> N = a | N = b | N = c; assume slot(p,first);
+    assume mem(N,e) <-> N = a | N = b | N = c; assume ~mem(N,f); assume slot(p,first);
     assume maj(q,e) & maj(r,first); assume member(N,q) <-> N = a | N = b;
     assume member(N,r) <-> N = x | N = y | N = z;
     assume kmaj(Q,e) <-> maj(Q,first); assume kmaj(Q,f) <-> kmaj(Q,e);
