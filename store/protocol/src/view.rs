@@ -48,6 +48,9 @@ pub struct ShardView {
     /// The members of the last epoch in which anything may have been delivered before this one.
     /// While some member of this epoch was never ready, their logs are what counts.
     pub keepers: Vec<NodeId>,
+    /// The last update before the keepers' own epoch. Their logs count once one of them reaches it:
+    /// a keeper that was never ready knows less, and proves nothing.
+    pub kept: Version,
     /// Whether it goes on.
     pub fate: Fate,
 }
@@ -77,6 +80,7 @@ impl View {
             witness: Some(founder.node),
             members: vec![founder.node],
             keepers: vec![founder.node],
+            kept: Version::ZERO,
             fate: Fate::Held,
         };
         Arc::new(Self {

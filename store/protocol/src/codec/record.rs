@@ -81,6 +81,7 @@ record!(ShardView {
     witness: Option<NodeId>,
     members: Vec<NodeId>,
     keepers: Vec<NodeId>,
+    kept: Version,
     fate: Fate,
 });
 record!(View { id: ViewId, members: Vec<Member>, shards: Vec<ShardView> });

@@ -112,6 +112,7 @@ impl Draw {
             witness: self.maybe(Self::node),
             members: self.list(MEMBERS_MAX, Self::node),
             keepers: self.list(MEMBERS_MAX, Self::node),
+            kept: self.version(),
             fate: if self.flag() { Fate::Held } else { Fate::Lost },
         }
     }

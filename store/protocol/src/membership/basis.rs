@@ -40,9 +40,14 @@ pub(crate) fn is_refuted(shard: &ShardView, reports: &[Report]) -> bool {
     })
 }
 
-/// Who is to be asked about the shard when a later epoch turns out never to have begun.
-pub(crate) fn keepers(shard: &ShardView, reports: &[Report]) -> Vec<NodeId> {
-    if is_refuted(shard, reports) { shard.keepers.clone() } else { shard.members.clone() }
+/// Who is to be asked about the shard when a later epoch turns out never to have begun, and what
+/// came before their own.
+pub(crate) fn keepers(shard: &ShardView, reports: &[Report]) -> (Vec<NodeId>, Version) {
+    if is_refuted(shard, reports) {
+        (shard.keepers.clone(), shard.kept)
+    } else {
+        (shard.members.clone(), shard.through)
+    }
 }
 
 /// The trim: what the survivors of the epoch hold in common. Where one of them was never ready,
@@ -81,6 +86,11 @@ fn from_logs(shard: &ShardView, reports: &[Report]) -> Option<Basis> {
         return None;
     }
     let longest = logs.iter().map(|report| report.held.last).max()?;
+    if refuted && longest < shard.kept {
+        // More than half of the keepers, and none of them was ever ready in their own epoch: the
+        // others may know of more.
+        return None;
+    }
     // Nothing was delivered in a refuted epoch, so what a keeper has beyond the epoch's beginning
     // was left out of the history by an earlier restart, without that keeper.
     let through = if refuted { longest.min(shard.through) } else { longest };

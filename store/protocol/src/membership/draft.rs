@@ -245,6 +245,7 @@ fn lost(
             witness: None,
             members: target.to_vec(),
             keepers: target.to_vec(),
+            kept: Version::ZERO,
             fate: Fate::Held,
         });
     }
@@ -277,12 +278,14 @@ fn telemetry(id: ViewId, now: &ShardView, target: &[NodeId], standing: &[Standin
 }
 
 fn from_basis(id: ViewId, now: &ShardView, reports: &[Report], basis: Basis) -> ShardView {
+    let (keepers, kept) = basis::keepers(now, reports);
     ShardView {
         since: id,
         through: basis.through,
         witness: Some(basis.witness),
         members: basis.holders,
-        keepers: basis::keepers(now, reports),
+        keepers,
+        kept,
         fate: Fate::Held,
     }
 }

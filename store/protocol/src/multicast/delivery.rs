@@ -62,7 +62,10 @@ impl Epoch {
     }
 
     pub(super) fn advance_frontier(&mut self, out: &mut Vec<Effect>) {
-        if !std::mem::take(&mut self.safer) {
+        // Before all are ready the epoch may turn out never to have begun, and then the disks of
+        // another set of members are what counts.
+        let ready = self.mine.ready && self.others.iter().all(|seat| seat.standing.ready);
+        if !ready || !std::mem::take(&mut self.safer) {
             return;
         }
         let others = self.others.iter().map(|seat| seat.standing.persisted);
