@@ -34,6 +34,7 @@ cargo xtask COMMAND
   mutants [WORD ...]       deliberate faults in the protocol, and whether the simulator finds them
   proofs [--all]           the machine-checked proofs that changed; --all does everything again
   residue [ARGUMENTS]      the hunt for what a run leaves behind, in release
+  simulate [ARGUMENTS]     whole clusters from seeds, 100,000 of them; --seeds N for fewer or more
 
 Each step says what it did, how long it took, and what it needs where it was skipped.
 ";
@@ -61,6 +62,7 @@ fn command(words: &[&str]) -> Result<bool> {
         ["mutants", rest @ ..] => mutants::run(rest),
         ["proofs", rest @ ..] if proofs::knows(rest) => proofs::run(rest),
         ["residue", rest @ ..] => suites::residue(rest),
+        ["simulate", rest @ ..] => suites::simulate(rest),
         [] | ["help" | "--help" | "-h"] => {
             say::text(HELP);
             Ok(true)

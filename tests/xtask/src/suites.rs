@@ -14,6 +14,17 @@ pub(crate) fn residue(arguments: &[&str]) -> Result<bool> {
     suite("residue", "notrace-tests-residue", arguments)
 }
 
+/// Many seeds of the simulator; as many as a night holds, if nothing else is said.
+pub(crate) fn simulate(arguments: &[&str]) -> Result<bool> {
+    let mut steps = Steps::default();
+    steps.step("simulate", || {
+        let run = ["run", "--release", "--quiet", "--package", "notrace-tests-simulator", "--"];
+        let usual = if arguments.is_empty() { &["--seeds", "100000"][..] } else { &[] };
+        step::run(step::cargo(&[&run, usual, arguments].concat())?)
+    });
+    Ok(steps.summary())
+}
+
 /// Builds the product and runs a suite against it, both in release: timings and memory of a debug
 /// build say little.
 fn suite(name: &'static str, package: &str, arguments: &[&str]) -> Result<bool> {
