@@ -30,9 +30,7 @@ fn number(name: &str, usual: u64) -> Result<u64, ParseIntError> {
 #[test]
 fn the_shipped_functions_answer_as_the_proved_ones_do() {
     let Some(program) = env::var_os(PROGRAM).map(PathBuf::from) else {
-        say(
-            "not compared with the proved functions: NOTRACE_ORACLE names no program; cargo xtask proofs makes it",
-        );
+        say("not compared: NOTRACE_ORACLE names no proved program; cargo xtask proofs makes one");
         return;
     };
     let (count, seed) = (number(COUNT, 100_000).unwrap(), number(SEED, 2026).unwrap());

@@ -2,8 +2,8 @@
 //!
 //! [`say`] prints, [`step`] runs one thing and remembers how it went. A command is a list of steps:
 //! [`gate`] is what has to pass before a change lands, [`guests`] rebuilds the committed examples,
-//! [`proofs`] checks the proofs, [`suites`] are the long ones. [`tools`] finds what a step needs, and
-//! fetches it where it may.
+//! [`proofs`] checks the proofs, [`suites`] are the long ones. [`tools`] finds what a step needs,
+//! and fetches it where it may.
 
 #![forbid(unsafe_code)]
 #![expect(
