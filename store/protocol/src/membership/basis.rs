@@ -36,7 +36,12 @@ pub(crate) fn is_refuted(shard: &ShardView, reports: &[Report]) -> bool {
     of(&shard.members, reports).any(|report| match report.held.how {
         Holding::Ready => false,
         Holding::Unready => true,
-        Holding::Log => report.held.last < shard.through,
+        // What lies beyond the epoch's beginning and not in the epoch was left out of the history:
+        // a log that still has it was not cut back, so its owner was never ready.
+        Holding::Log => {
+            let last = report.held.last;
+            last != shard.through && last.view() < shard.since
+        }
     })
 }
 
