@@ -193,7 +193,8 @@ pub enum Stopped {
     Suspected,
     /// It started again and its view has to be restarted.
     Restarted,
-    /// It left, and stays only until the others have that on their disks; [`Effect::Leave`] ends it.
+    /// It left, and stays only until the others have that on their disks, up to
+    /// [`Effect::Leave`].
     Departed,
 }
 

@@ -1,4 +1,5 @@
-//! A node: a group in one of its lives, the memory that goes with it, and the disk that outlives it.
+//! A node: a group in one of its lives, the memory that goes with it, and the disk that outlives
+//! both.
 
 use std::collections::VecDeque;
 
