@@ -17,6 +17,9 @@ use crate::{say, tools};
 /// Seeds that a fault may live through before it counts as not found.
 const SEEDS: &str = "2000";
 
+/// How the names of faults begin that no seed is known to find yet: they fail nothing.
+const OPEN: &str = "open: ";
+
 const LIST: &str = "tests/simulator/mutants.txt";
 
 /// A fault.
@@ -52,7 +55,7 @@ pub(crate) fn run(words: &[&str]) -> Result<bool> {
             };
             say::line(&format!("{}: found: {said}, seeds: {seeds}, {took}", mutant.name));
             table.push(format!("| {} | {said} | {seeds} |", mutant.why));
-            if found.is_none() {
+            if found.is_none() && !mutant.name.starts_with(OPEN) {
                 alive.push(mutant.name.clone());
             }
         }
