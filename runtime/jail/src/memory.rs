@@ -167,7 +167,8 @@ mod a_stack {
         frame.as_ptr() as usize
     }
 
-    /// How many of the bytes that were left still are as they were left.
+    /// How many of the bytes that were left still are as they were left. The uppermost are not
+    /// looked at: return addresses of the wiping itself lie there, and their bytes may be any.
     #[inline(never)]
     fn count(at: usize, mark: u8) -> usize {
         let bytes = core::ptr::with_exposed_provenance::<u8>(at);
@@ -175,13 +176,13 @@ mod a_stack {
             // SAFETY: the place is in a frame that was just left, so in this thread's stack.
             unsafe { bytes.wrapping_add(offset).read_volatile() }
         };
-        (0..48 * 1024).filter(|offset| read(*offset) == mark).count()
+        (0..40 * 1024).filter(|offset| read(*offset) == mark).count()
     }
 
     #[test]
     fn keeps_what_was_on_it_until_it_is_wiped() {
         let at = leave(0xA7);
-        assert!(count(at, 0xA7) > 40 * 1024, "the control must find what was left");
+        assert!(count(at, 0xA7) > 36 * 1024, "the control must find what was left");
         let at = leave(0xA7);
         wipe_stack();
         assert_eq!(count(at, 0xA7), 0);
