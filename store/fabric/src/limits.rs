@@ -1,0 +1,28 @@
+//! Every bound of the fabrics. Sizes are bytes.
+
+use std::time::Duration;
+
+/// What a node may say of itself when a link comes up.
+pub const HELLO_BYTES_MAX: usize = 1024;
+/// The smallest and the largest region that an end may lend to a link.
+pub const REGION_BYTES_MIN: u32 = 4 << 10;
+/// See [`REGION_BYTES_MIN`].
+pub const REGION_BYTES_MAX: u32 = 256 << 20;
+/// What an end lends to a link, unless configured otherwise.
+pub const REGION_BYTES_DEFAULT: u32 = 4 << 20;
+/// Written and not sent, for each link. One write is taken however long it is, if nothing waits.
+pub const BACKLOG_BYTES_MAX: usize = 16 << 20;
+/// Links and attempts at once.
+pub const LINKS_MAX: usize = 256;
+/// From the beginning of an attempt to its link's coming up.
+pub const CONNECT_MAX: Duration = Duration::from_secs(5);
+/// The longest name of a peer.
+pub const NAME_BYTES_MAX: usize = 255;
+/// The longest letter: the longest command and what is told beside it.
+pub const LETTER_BYTES_MAX: usize = 128 << 20;
+/// Letters that wait to be written to one peer; more means that it is too slow.
+pub const OUTBOX_LETTERS_MAX: usize = 1 << 17;
+/// Bytes of the letters that wait. One is taken however long it is.
+pub const OUTBOX_BYTES_MAX: usize = 256 << 20;
+/// What is sealed at once on a link that keeps no secrets.
+pub const RUN_BYTES_MAX: usize = 64 << 10;

@@ -1,0 +1,344 @@
+//! Links within one process: for tests, and for what a group of one never needs.
+//!
+//! What a node writes is queued at the peer and lands when the peer polls, so that memory has one
+//! owner. A [`Network`] can hold back what is under way and sever links, as real networks do.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::{Wake, Waker};
+use std::time::Duration;
+
+use crate::limits::{HELLO_BYTES_MAX, LINKS_MAX};
+use crate::{Broken, DialId, Event, Fabric, LinkId, Peer, Refused, Secrecy};
+
+/// A network in memory. Clones are handles to the same one.
+#[derive(Clone, Default)]
+pub struct Network(Arc<Mutex<Wires>>);
+
+#[derive(Default)]
+struct Wires {
+    inboxes: BTreeMap<String, Arc<Inbox>>,
+    /// Ways on which nothing lands.
+    held: BTreeSet<(String, String)>,
+}
+
+impl Network {
+    /// An endpoint of this name, in the place of an earlier one; the name is its address too.
+    #[must_use]
+    pub fn endpoint(&self, name: &str, hello: &[u8], region_bytes: u32) -> Loopback {
+        let inbox = Arc::new(Inbox::default());
+        let before = self.wires().inboxes.insert(name.to_owned(), inbox.clone());
+        if let Some(before) = before {
+            before.close();
+        }
+        let mut hello = hello.to_vec();
+        hello.truncate(HELLO_BYTES_MAX);
+        Loopback {
+            network: self.clone(),
+            name: name.to_owned(),
+            hello,
+            room: region_bytes,
+            inbox,
+            links: BTreeMap::new(),
+            numbers: 0,
+        }
+    }
+
+    /// Nothing lands that goes from one to the other, until [`Network::release`].
+    pub fn hold(&self, from: &str, to: &str) {
+        self.wires().held.insert((from.to_owned(), to.to_owned()));
+    }
+
+    /// What was held back lands.
+    pub fn release(&self, from: &str, to: &str) {
+        let mut wires = self.wires();
+        wires.held.remove(&(from.to_owned(), to.to_owned()));
+        if let Some(inbox) = wires.inboxes.get(to) {
+            inbox.knock();
+        }
+    }
+
+    /// Breaks every link between the two. Of what is under way, the first `landing` parcels to
+    /// each still land.
+    pub fn sever(&self, one: &str, other: &str, landing: usize) {
+        let wires = self.wires();
+        for (to, from) in [(one, other), (other, one)] {
+            if let Some(inbox) = wires.inboxes.get(to) {
+                inbox.sever(from, landing);
+            }
+        }
+    }
+
+    fn wires(&self) -> MutexGuard<'_, Wires> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn inbox(&self, name: &str) -> Option<Arc<Inbox>> {
+        self.wires().inboxes.get(name).cloned()
+    }
+
+    fn is_held(&self, from: &str, to: &str) -> bool {
+        let wires = self.wires();
+        !wires.held.is_empty() && wires.held.contains(&(from.to_owned(), to.to_owned()))
+    }
+}
+
+/// What is on its way to one endpoint.
+#[derive(Default)]
+struct Inbox {
+    queue: Mutex<Queue>,
+    arrived: Condvar,
+}
+
+#[derive(Default)]
+struct Queue {
+    parcels: VecDeque<(String, Parcel)>,
+    woken: bool,
+    closed: bool,
+}
+
+enum Parcel {
+    Hello { link: LinkId, hello: Vec<u8>, room: u32 },
+    Welcome { link: LinkId, theirs: LinkId, hello: Vec<u8>, room: u32 },
+    Absent { link: LinkId },
+    Write { link: LinkId, offset: u32, bytes: Vec<u8> },
+    Ring { link: LinkId, word: u32 },
+    Down { link: LinkId },
+}
+
+impl Inbox {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether it was taken.
+    fn push(&self, from: &str, parcel: Parcel) -> bool {
+        let mut queue = self.queue();
+        if queue.closed {
+            return false;
+        }
+        queue.parcels.push_back((from.to_owned(), parcel));
+        self.arrived.notify_one();
+        true
+    }
+
+    fn knock(&self) {
+        self.queue().woken = true;
+        self.arrived.notify_one();
+    }
+
+    fn close(&self) {
+        let mut queue = self.queue();
+        queue.closed = true;
+        queue.parcels.clear();
+        self.arrived.notify_one();
+    }
+
+    fn sever(&self, from: &str, landing: usize) {
+        let mut queue = self.queue();
+        let mut kept = 0;
+        queue.parcels.retain(|(sender, _)| {
+            kept += usize::from(sender == from);
+            sender != from || kept <= landing
+        });
+        queue.parcels.push_back((from.to_owned(), Parcel::Down { link: SEVERED }));
+        self.arrived.notify_one();
+    }
+
+    /// Takes what has landed; what is held back stays, in its order.
+    fn take(&self, network: &Network, me: &str, wait: Duration) -> Vec<(String, Parcel)> {
+        let mut queue = self.queue();
+        let idle = |queue: &mut Queue| queue.parcels.is_empty() && !queue.woken && !queue.closed;
+        if !wait.is_zero() && idle(&mut queue) {
+            queue = match self.arrived.wait_timeout_while(queue, wait, idle) {
+                Ok((queue, _)) => queue,
+                Err(poisoned) => poisoned.into_inner().0,
+            };
+        }
+        queue.woken = false;
+        let parcels = std::mem::take(&mut queue.parcels);
+        let (mut landed, mut held) = (Vec::new(), VecDeque::new());
+        for (from, parcel) in parcels {
+            let stays = network.is_held(&from, me) && !matches!(parcel, Parcel::Absent { .. });
+            if stays { held.push_back((from, parcel)) } else { landed.push((from, parcel)) }
+        }
+        queue.parcels = held;
+        landed
+    }
+}
+
+impl Wake for Inbox {
+    fn wake(self: Arc<Self>) {
+        self.knock();
+    }
+}
+
+/// Stands for every link to the sender of the parcel.
+const SEVERED: LinkId = LinkId(u64::MAX);
+
+/// One end of a link.
+struct End {
+    peer: String,
+    inbox: Arc<Inbox>,
+    /// The link's number at the peer; none until it has answered.
+    theirs: Option<LinkId>,
+    room: u32,
+    region: Vec<u8>,
+}
+
+/// One endpoint of a [`Network`].
+pub struct Loopback {
+    network: Network,
+    name: String,
+    hello: Vec<u8>,
+    room: u32,
+    inbox: Arc<Inbox>,
+    links: BTreeMap<LinkId, End>,
+    numbers: u64,
+}
+
+impl Loopback {
+    fn next(&mut self) -> u64 {
+        self.numbers += 1;
+        self.numbers
+    }
+
+    fn end(&self, link: LinkId) -> Result<(&End, LinkId), Refused> {
+        let end = self.links.get(&link).ok_or(Refused::NoLink)?;
+        Ok((end, end.theirs.ok_or(Refused::NoLink)?))
+    }
+
+    fn open(&mut self, link: LinkId, peer: &str, inbox: Arc<Inbox>, other: Option<(LinkId, u32)>) {
+        let region = vec![0; self.room as usize];
+        let (theirs, room) = other.map_or((None, 0), |(link, room)| (Some(link), room));
+        self.links.insert(link, End { peer: peer.to_owned(), inbox, theirs, room, region });
+    }
+
+    fn land(&mut self, from: String, parcel: Parcel, events: &mut Vec<Event>) {
+        match parcel {
+            Parcel::Hello { link: theirs, hello, room } => {
+                let Some(inbox) = self.network.inbox(&from) else { return };
+                if self.links.len() >= LINKS_MAX {
+                    inbox.push(&self.name, Parcel::Absent { link: theirs });
+                    return;
+                }
+                let link = LinkId(self.next());
+                let welcome = Parcel::Welcome {
+                    link: theirs,
+                    theirs: link,
+                    hello: self.hello.clone(),
+                    room: self.room,
+                };
+                inbox.push(&self.name, welcome);
+                self.open(link, &from, inbox, Some((theirs, room)));
+                let peer = Peer { name: from, hello, room, secrecy: Secrecy::Private };
+                events.push(Event::Up { link, dialled: None, peer });
+            }
+            Parcel::Welcome { link, theirs, hello, room } => {
+                let Some(end) = self.links.get_mut(&link) else { return };
+                (end.theirs, end.room) = (Some(theirs), room);
+                let peer = Peer { name: from, hello, room, secrecy: Secrecy::Private };
+                events.push(Event::Up { link, dialled: Some(DialId(link.0)), peer });
+            }
+            Parcel::Absent { link } => {
+                self.links.remove(&link);
+                events.push(Event::Failed { dial: DialId(link.0), why: Broken::Gone });
+            }
+            Parcel::Write { link, offset, bytes } => {
+                let Some(end) = self.links.get_mut(&link) else { return };
+                let begin = offset as usize;
+                if let Some(place) = end.region.get_mut(begin..begin + bytes.len()) {
+                    place.copy_from_slice(&bytes);
+                }
+            }
+            Parcel::Ring { link, word } => {
+                if self.links.contains_key(&link) {
+                    events.push(Event::Bell { link, word });
+                }
+            }
+            Parcel::Down { link } => self.go_down(&from, link, events),
+        }
+    }
+
+    fn go_down(&mut self, from: &str, link: LinkId, events: &mut Vec<Event>) {
+        let gone = |(number, end): (&LinkId, &End)| {
+            (end.peer == from && (link == SEVERED || link == *number)).then_some(*number)
+        };
+        let gone: Vec<LinkId> = self.links.iter().filter_map(gone).collect();
+        for link in gone {
+            let end = self.links.remove(&link);
+            let why = Broken::Gone;
+            events.push(match end.and_then(|end| end.theirs) {
+                Some(_) => Event::Down { link, why },
+                None => Event::Failed { dial: DialId(link.0), why },
+            });
+        }
+    }
+}
+
+impl Fabric for Loopback {
+    fn dial(&mut self, address: &str) -> DialId {
+        let link = LinkId(self.next());
+        let target = self.network.inbox(address).filter(|_| self.links.len() < LINKS_MAX);
+        let hello = Parcel::Hello { link, hello: self.hello.clone(), room: self.room };
+        match target {
+            Some(inbox) if inbox.push(&self.name, hello) => {
+                self.open(link, address, inbox, None);
+            }
+            _ => drop(self.inbox.push(&self.name, Parcel::Absent { link })),
+        }
+        DialId(link.0)
+    }
+
+    fn write(&mut self, link: LinkId, offset: u32, parts: &[&[u8]]) -> Result<(), Refused> {
+        let (end, theirs) = self.end(link)?;
+        let length: usize = parts.iter().map(|part| part.len()).sum();
+        if offset as usize + length > end.room as usize {
+            return Err(Refused::OutOfRegion);
+        }
+        end.inbox.push(&self.name, Parcel::Write { link: theirs, offset, bytes: parts.concat() });
+        Ok(())
+    }
+
+    fn ring(&mut self, link: LinkId, word: u32) -> Result<(), Refused> {
+        let (end, link) = self.end(link)?;
+        end.inbox.push(&self.name, Parcel::Ring { link, word });
+        Ok(())
+    }
+
+    fn read(&self, link: LinkId, offset: u32, into: &mut [u8]) -> Result<(), Refused> {
+        let end = self.links.get(&link).ok_or(Refused::NoLink)?;
+        let begin = offset as usize;
+        let place = end.region.get(begin..begin + into.len()).ok_or(Refused::OutOfRegion)?;
+        into.copy_from_slice(place);
+        Ok(())
+    }
+
+    fn cut(&mut self, link: LinkId) {
+        let Some(end) = self.links.remove(&link) else { return };
+        if let Some(theirs) = end.theirs {
+            end.inbox.push(&self.name, Parcel::Down { link: theirs });
+        }
+    }
+
+    fn poll(&mut self, wait: Duration, events: &mut Vec<Event>) {
+        for (from, parcel) in self.inbox.take(&self.network, &self.name, wait) {
+            self.land(from, parcel, events);
+        }
+    }
+
+    fn waker(&self) -> Waker {
+        Waker::from(self.inbox.clone())
+    }
+}
+
+impl Drop for Loopback {
+    fn drop(&mut self) {
+        self.inbox.close();
+        for end in std::mem::take(&mut self.links).into_values() {
+            if let Some(theirs) = end.theirs {
+                end.inbox.push(&self.name, Parcel::Down { link: theirs });
+            }
+        }
+    }
+}
