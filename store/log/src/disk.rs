@@ -38,6 +38,10 @@ pub trait Disk: Clone + Send + Sync + 'static {
     /// # Errors  What the system says.
     fn remove(&self, name: &str) -> io::Result<()>;
 
+    /// How many more bytes the disk can take, as far as it can tell; others may take them first.
+    /// # Errors  What the system says.
+    fn room(&self) -> io::Result<u64>;
+
     /// Makes all names durable, and that they are gone where they are.
     /// # Errors  What the system says.
     fn sync_names(&self) -> io::Result<()>;

@@ -9,8 +9,8 @@
 //! recovered; what was cut short is cut off; what has decayed is an error and never a silence.
 //!
 //! Reading order: [`limits`]; [`disk`] is what we ask of a disk; `record`, `segment` and
-//! `checkpoint` are the formats; `scan` and `recover` read them back; `log` writes them; `error`
-//! says what can go wrong.
+//! `checkpoint` are the formats; `scan` and `recover` read them back; `log` writes them, and
+//! `history` goes back in it; `error` says what can go wrong.
 #![forbid(unsafe_code)]
 
 pub mod disk;
@@ -25,6 +25,8 @@ mod scan;
 
 mod error;
 mod log;
+
+mod history;
 
 pub use checkpoint::write_checkpoint;
 pub use error::{AppendError, CheckpointError, OpenError, SyncError};

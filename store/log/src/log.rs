@@ -29,18 +29,18 @@ impl Default for LogConfig {
 
 /// A log of records in order. One owner, no threads.
 pub struct Log<D: Disk> {
-    disk: D,
+    pub(crate) disk: D,
     config: LogConfig,
-    current: Segment<D::File>,
-    closed: VecDeque<(u64, Version)>,
-    last: Version,
-    checkpoint: Version,
+    pub(crate) current: Segment<D::File>,
+    pub(crate) closed: VecDeque<(u64, Version)>,
+    pub(crate) last: Version,
+    pub(crate) checkpoint: Version,
     /// Bytes of all records since the log was opened, and of the recovered ones.
-    appended: u64,
+    pub(crate) appended: u64,
     /// What `appended` was at the last checkpoint.
-    checkpointed_at: u64,
-    checkpoint_bytes: u64,
-    poisoned: bool,
+    pub(crate) checkpointed_at: u64,
+    pub(crate) checkpoint_bytes: u64,
+    pub(crate) poisoned: bool,
 }
 
 /// A point in the log that a checkpoint can be made of: all records up to it are safe on disk.
@@ -184,7 +184,7 @@ impl<D: Disk> Log<D> {
         self.trim(mark.version)
     }
 
-    fn trim(&mut self, checkpoint: Version) -> Result<(), SyncError> {
+    pub(crate) fn trim(&mut self, checkpoint: Version) -> Result<(), SyncError> {
         let failed = |error: std::io::Error| SyncError { kind: error.kind() };
         self.checkpoint = self.checkpoint.max(checkpoint);
         let mut removed = false;

@@ -13,7 +13,7 @@ use serve::Wish;
 
 use crate::effect::{Durable, Effect, Stopped};
 use crate::event::{Event, Now};
-use crate::ids::{Life, NodeId, ShardId};
+use crate::ids::{Life, NodeId, ShardId, ViewId};
 use crate::journal::Journal;
 use crate::layout::LayoutSpec;
 use crate::limits::Limits;
@@ -173,6 +173,22 @@ impl Group {
     /// blocks. Costs time in the number of members for what the event touches.
     pub fn step(&mut self, now: Now, event: Event, out: &mut Effects) {
         self.take(now, event, out);
+        self.settle(now, out);
+    }
+
+    /// Advances the node by several events at once: the same as one by one, but the questions are
+    /// asked once, so that what happened together is told together.
+    ///
+    /// Source: opportunistic batching in Jha et al., "Spindle" (2021).
+    pub fn step_all(
+        &mut self,
+        now: Now,
+        events: impl IntoIterator<Item = Event>,
+        out: &mut Effects,
+    ) {
+        for event in events {
+            self.take(now, event, out);
+        }
         self.settle(now, out);
     }
 
@@ -384,6 +400,18 @@ impl Group {
         let State::Member(membership) = &self.state else { return false };
         let known = membership.view().rank_of(node).is_some() && node != self.me.node;
         known && membership.is_serving() && !membership.is_suspected_node(node)
+    }
+
+    /// Whether this node vouches that the view it is in was not followed by another when it was
+    /// asked: it has not agreed to any successor, and more than half who have not are enough to
+    /// know that there was none. Then whoever asked all of them may read what it holds.
+    ///
+    /// Source: read-index in Ongaro, "Consensus: Bridging Theory and Practice" (2014), §6.4, with
+    /// views for terms.
+    #[must_use]
+    pub fn vouches_for(&self, view: ViewId) -> bool {
+        let State::Member(membership) = &self.state else { return false };
+        membership.is_serving() && membership.view().id == view && !membership.has_echoed()
     }
 
     /// Who it is, in which life.

@@ -72,6 +72,8 @@ impl ViewId {
 }
 
 impl SeqNum {
+    /// Before every update of a view.
+    pub const ZERO: SeqNum = SeqNum(0);
     /// The largest number within one view: 40 bits. A view that reaches it is followed by another.
     pub const MAX: SeqNum = SeqNum((1 << SEQ_BITS) - 1);
 

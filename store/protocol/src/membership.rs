@@ -140,6 +140,10 @@ impl Membership {
         self.mode == Mode::Serving
     }
 
+    pub(crate) fn has_echoed(&self) -> bool {
+        self.acceptor.has_echoed()
+    }
+
     pub(crate) fn marks(&self) -> Marks {
         self.marks
     }

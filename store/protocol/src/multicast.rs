@@ -232,6 +232,24 @@ impl Epoch {
         self.frontier.all()
     }
 
+    /// How many leading slots this member has passed: delivered, or null.
+    #[must_use]
+    pub fn passed(&self) -> u64 {
+        self.mine.delivered
+    }
+
+    /// How many slots have to be passed until everything is delivered that this member has received
+    /// by now. Whatever anybody was told to be delivered is among it: an update is stable only once
+    /// every member, so this one too, has received it.
+    #[must_use]
+    pub fn heard(&self) -> u64 {
+        let lasts = self.inboxes.iter().zip(0..).filter_map(|(inbox, sender)| {
+            let index = inbox.last_that_counts()?;
+            Some(order::slot(self.senders, sender, index) + 1)
+        });
+        lasts.max().unwrap_or_default().max(self.mine.delivered)
+    }
+
     /// This member now holds everything before the epoch; `base` is the last of it, and the times
     /// of what follows rise from its time.
     pub fn become_ready(&mut self, base: Place) {

@@ -368,6 +368,9 @@ mod the_end {
             fn remove(&self, name: &str) -> std::io::Result<()> {
                 self.0.remove(name)
             }
+            fn room(&self) -> std::io::Result<u64> {
+                self.0.room()
+            }
             fn sync_names(&self) -> std::io::Result<()> {
                 self.0.sync_names()
             }

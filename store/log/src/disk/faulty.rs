@@ -283,6 +283,11 @@ impl Disk for FaultyDisk {
         Inner::finish(halfway)
     }
 
+    fn room(&self) -> io::Result<u64> {
+        let capacity = self.inner().faults.capacity;
+        Ok(capacity.map_or(u64::MAX, |capacity| capacity.saturating_sub(self.used())))
+    }
+
     fn sync_names(&self) -> io::Result<()> {
         let mut inner = self.inner();
         Inner::finish(inner.step()?)?;

@@ -87,6 +87,11 @@ impl Disk for FileDisk {
         Ok(fs::unlinkat(&self.0.fd, name, AtFlags::empty())?)
     }
 
+    fn room(&self) -> io::Result<u64> {
+        let room = fs::fstatvfs(&self.0.fd)?;
+        Ok(room.f_bavail.saturating_mul(room.f_frsize))
+    }
+
     fn sync_names(&self) -> io::Result<()> {
         Ok(fs::fsync(&self.0.fd)?)
     }

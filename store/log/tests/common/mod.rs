@@ -92,7 +92,7 @@ impl<D: Disk> Kept<D> {
     }
 }
 
-fn to_bytes(entries: &[Entry]) -> Vec<u8> {
+pub(crate) fn to_bytes(entries: &[Entry]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for (number, payload) in entries {
         bytes.extend_from_slice(&number.to_le_bytes());

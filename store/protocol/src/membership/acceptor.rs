@@ -54,6 +54,11 @@ impl Acceptor {
         self.promised
     }
 
+    /// Whether it has copied any proposal, on the disk or not.
+    pub(crate) fn has_echoed(&self) -> bool {
+        self.echo.is_some()
+    }
+
     /// The promise that others may rely on.
     pub(crate) fn promise_to_tell(&self) -> Option<Ballot> {
         self.told

@@ -83,6 +83,11 @@ impl Inbox {
         self.updates.get(count.checked_sub(1)?).map(|update| update.index)
     }
 
+    /// The number of the last update that is here and counts.
+    pub(super) fn last_that_counts(&self) -> Option<u64> {
+        self.last_update_before(self.received)
+    }
+
     pub(super) fn check(&self) {
         assert!(self.received <= self.came, "what did not come counts");
     }
