@@ -15,6 +15,8 @@ mod runs;
 mod start;
 mod store;
 
+mod cluster;
+
 use std::io::Write as _;
 use std::time::Duration;
 
@@ -27,6 +29,13 @@ pub(crate) const ROUNDS: usize = 5;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
+    if let Some(("--cluster", rest)) =
+        wanted.split_first().map(|(first, rest)| (first.as_str(), rest))
+    {
+        let report = cluster::measure(rest).await?;
+        std::io::stdout().write_all(report.as_bytes())?;
+        return Ok(());
+    }
     let wants = |name: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name);
     let mut table = table::Table::default();
     if wants("start") {

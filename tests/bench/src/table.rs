@@ -50,7 +50,8 @@ impl fmt::Display for Table {
     }
 }
 
-fn figure(value: f64) -> String {
+/// A figure with about three digits that matter.
+pub(crate) fn figure(value: f64) -> String {
     match value.abs() {
         size if size >= 100.0 => format!("{value:.0}"),
         size if size >= 1.0 => format!("{value:.1}"),

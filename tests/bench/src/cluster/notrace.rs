@@ -1,0 +1,189 @@
+//! A cluster of our own nodes on loopback, and one node alone.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use bytes::Bytes;
+use hyper::Method;
+use notrace_sdk_wire::Credentials;
+use notrace_tests_rig::Process;
+use notrace_tests_rig::node;
+use notrace_tests_rig::process::until;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::cluster::now;
+use crate::cluster::system::{Client, Door, System, free_ports};
+
+/// How long a node may take until it serves.
+const START_MAX: Duration = Duration::from_secs(30);
+/// How long a group may take until every member knows of every other.
+const JOIN_MAX: Duration = Duration::from_secs(60);
+/// Members that a shard has at most.
+const SHARD_MEMBERS_MAX: usize = 3;
+
+/// Whether this binary can be a member of a cluster.
+pub(crate) fn has_cluster(binary: &Path) -> bool {
+    let help = Command::new(binary).args(["serve", "--help"]).output();
+    help.is_ok_and(|help| String::from_utf8_lossy(&help.stdout).contains("--cluster"))
+}
+
+/// Starts one node with an embedded store in `dir`.
+///
+/// # Errors  It does not come up.
+pub(crate) async fn one(binary: &Path, dir: TempDir) -> Result<System> {
+    let ports = free_ports(1)?;
+    let port = *ports.first().context("a port")?;
+    let (process, credentials) = serve(binary, dir.path(), port, &[]).await?;
+    let door = door(port, &credentials);
+    Ok(System { nodes: vec![process], doors: vec![door], _dir: dir })
+}
+
+/// Nodes of one group.
+pub(crate) struct Cluster;
+
+impl Cluster {
+    /// Starts a founder and `count - 1` nodes that join it, and waits until each of them says that
+    /// all are members and hold every shard.
+    ///
+    /// # Errors  One does not come up, or does not become a member.
+    pub(crate) async fn start(binary: &Path, dir: TempDir, count: usize) -> Result<System> {
+        let ports = free_ports(2 * count)?;
+        let (https, fabric) = ports.split_at_checked(count).context("two ports for each")?;
+        let (mut nodes, mut doors) = (Vec::new(), Vec::new());
+        // Every member takes the founder's token and shows a certificate of its authority.
+        let mut founder: Option<(String, Credentials)> = None;
+        for (number, (port, fabric)) in (1..).zip(https.iter().zip(fabric)) {
+            let folder = dir.path().join(format!("n{number}"));
+            let cluster = format!("127.0.0.1:{fabric}");
+            let mut arguments = vec!["--cluster".to_owned(), cluster];
+            if let Some((address, _)) = &founder {
+                let token = invite(binary, &dir.path().join("n1/client.toml"))?;
+                let join = ["--join".to_owned(), address.clone(), "--token".to_owned(), token];
+                arguments.extend(join);
+            }
+            let (process, credentials) = serve(binary, &folder, *port, &arguments).await?;
+            let (_, credentials) =
+                founder.get_or_insert_with(|| (format!("127.0.0.1:{port}"), credentials));
+            doors.push(door(*port, credentials));
+            nodes.push(process);
+        }
+        for door in &doors {
+            joined(door, count).await?;
+        }
+        Ok(System { nodes, doors, _dir: dir })
+    }
+}
+
+fn door(port: u16, credentials: &Credentials) -> Door {
+    Door::Notrace {
+        address: format!("127.0.0.1:{port}").into(),
+        authority: credentials.ca_pem.as_str().into(),
+        token: credentials.token.as_str().into(),
+    }
+}
+
+/// Starts a node and waits until it has written its credentials and takes connections.
+async fn serve(
+    binary: &Path,
+    dir: &Path,
+    port: u16,
+    arguments: &[String],
+) -> Result<(Process, Credentials)> {
+    let mut command = Command::new(binary);
+    command.arg("serve").arg("--dir").arg(dir);
+    command.arg("--listen").arg(format!("127.0.0.1:{port}")).args(arguments);
+    let mut process = Process::start(&mut command)?;
+    let mut ended = false;
+    let credentials = until(START_MAX, || {
+        ended = !process.is_alive();
+        node::ready(dir, port).map(Some).or(ended.then_some(None))
+    });
+    let credentials = credentials.await.context("a node that does not come up")?;
+    Ok((process, credentials.context("a node ended at its start")?))
+}
+
+/// A token that lets one node in.
+fn invite(binary: &Path, config: &Path) -> Result<String> {
+    let mut command = Command::new(binary);
+    command.args(["cluster", "invite"]).env("NOTRACE_CONFIG", config);
+    let output = command.stdin(Stdio::null()).output()?;
+    ensure!(output.status.success(), "`notrace cluster invite` failed: {}", output.status);
+    Ok(String::from_utf8(output.stdout)?.trim().to_owned())
+}
+
+/// Waits until the node behind `door` says that the group has `count` members and that each shard
+/// is where it belongs.
+async fn joined(door: &Door, count: usize) -> Result<()> {
+    let began = now();
+    loop {
+        let asked = async {
+            let Client::Notrace(mut client) = door.open().await? else { bail!("another kind") };
+            client.ask(Method::GET, "/v1/cluster", Bytes::new()).await
+        };
+        let state = match asked.await {
+            Ok(answer) => whole(&serde_json::from_slice(&answer)?, count),
+            Err(error) => Err(error),
+        };
+        match state {
+            Ok(()) => return Ok(()),
+            Err(error) if began.elapsed() > JOIN_MAX => {
+                return Err(error.context("the cluster does not come together"));
+            }
+            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+        }
+    }
+}
+
+/// Whether the answer of `GET /v1/cluster` tells of a whole group.
+fn whole(state: &Value, count: usize) -> Result<()> {
+    let list = |value: &Value, name: &str| {
+        value.get(name).and_then(Value::as_array).cloned().unwrap_or_default()
+    };
+    let members = list(state, "members").len();
+    ensure!(members == count, "{members} of {count} members");
+    let shards = list(state, "shards");
+    ensure!(!shards.is_empty(), "no shard yet");
+    for shard in &shards {
+        let held = list(shard, "members").len();
+        ensure!(held == count.min(SHARD_MEMBERS_MAX), "a shard is on {held} nodes");
+    }
+    Ok(())
+}
+
+/// Checks the client against the nodes: what is put at one is read at each, what is not there is
+/// not found, and a wrong token is refused.
+pub(crate) async fn check(system: &System) -> Result<()> {
+    system.make("check", "all_durable").await?;
+    let mut first = system.open(0).await?;
+    first.put("check/key", Bytes::from_static(b"value")).await?;
+    for (at, door) in system.doors.iter().enumerate() {
+        let mut client = door.open().await?;
+        let found = client.get("check/key").await?;
+        ensure!(found.as_deref() == Some(b"value"), "node {at} does not have what was put");
+        ensure!(client.get("check/none").await?.is_none(), "node {at} has what was not put");
+        let Door::Notrace { address, authority, .. } = door.clone() else { continue };
+        let stranger = Door::Notrace { address, authority, token: "stranger".into() };
+        let refused = stranger.open().await?.get("check/key").await;
+        ensure!(refused.is_err(), "node {at} lets a stranger in");
+    }
+    system.remove("check").await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_group_is_whole_when_all_are_members_and_hold_every_shard() {
+        let shard = |members: &[u32]| json!({"shard": 3, "kind": "objects", "members": members});
+        let state = |shards: Value| json!({"members": [{}, {}, {}], "shards": shards});
+        assert!(whole(&state(json!([shard(&[1, 2, 3])])), 3).is_ok());
+        assert!(whole(&state(json!([shard(&[1, 2])])), 3).is_err());
+        assert!(whole(&state(json!([])), 3).is_err());
+        assert!(whole(&state(json!([shard(&[1, 2, 3])])), 4).is_err());
+    }
+}
