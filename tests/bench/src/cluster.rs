@@ -28,10 +28,11 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use notrace_tests_rig::node;
 use notrace_tests_rig::process::{memory_mb, processor_time};
 use tempfile::TempDir;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cluster::load::{Cell, Load, Work};
 use crate::cluster::options::{Kind, Options};
@@ -52,12 +53,12 @@ struct Bench {
     report: Report,
 }
 
-/// Measures what `words` ask for and returns the tables.
+/// Measures what `words` ask for and prints the tables.
 ///
 /// # Errors  A word is not understood, or a system that is there cannot be measured.
-pub(crate) async fn measure(words: &[String]) -> Result<String> {
+pub(crate) async fn measure(words: &[String]) -> Result<()> {
     if words.iter().any(|word| word == "--help") {
-        return Ok(options::HELP.to_owned());
+        return Ok(std::io::stdout().write_all(options::HELP.as_bytes())?);
     }
     let mut options = Options::parse(words)?;
     let binary = node::binary()?;
@@ -68,16 +69,23 @@ pub(crate) async fn measure(words: &[String]) -> Result<String> {
     report.facts.push(format!("Machine: {}.", machine::describe(&dir)));
     choose(&mut options, &binary, &mut report);
     report.facts.push(format!(
-        "Medians of {} rounds of {} s for each load, all on one machine with its clients. etcd's \
-         p50 in the ratios is the one on the same line's left; a ratio of times under 1 is faster.",
+        "Rounds: {}, of {} s for each load; medians of rounds, `max` the greatest of all. Clients \
+         run on the same machine. A ratio of rates above 1 and one of times below 1 is in favour \
+         of the line it stands in.",
         options.rounds,
         options.length.as_secs_f64()
     ));
     let mut bench = Bench { options, binary, dir, report };
-    for round in 0..bench.options.rounds {
-        bench.round(round).await?;
-    }
-    Ok(bench.report.to_string())
+    let mut stop = signal(SignalKind::terminate())?;
+    // Whoever stops it does not want to look for members that run on.
+    let ended = tokio::select! {
+        ended = bench.rounds() => ended,
+        _ = stop.recv() => Err(anyhow!("stopped")),
+        _ = tokio::signal::ctrl_c() => Err(anyhow!("stopped")),
+    };
+    // What was measured until then is told all the same.
+    std::io::stdout().write_all(bench.report.to_string().as_bytes())?;
+    ended
 }
 
 /// Leaves out what is not to be had here, and says so.
@@ -104,13 +112,21 @@ fn choose(options: &mut Options, binary: &Path, report: &mut Report) {
 }
 
 impl Bench {
+    async fn rounds(&mut self) -> Result<()> {
+        for round in 0..self.options.rounds {
+            self.round(round).await?;
+        }
+        Ok(())
+    }
+
     async fn round(&mut self, round: usize) -> Result<()> {
         let dir = self.folder()?;
         let report = &mut self.report;
         report.syncs.push(machine::syncs(dir.path(), 1, machine::Space::Grows)?);
         report.filled_syncs.push(machine::syncs(dir.path(), 1, machine::Space::Filled)?);
         report.three_syncs.push(machine::syncs(dir.path(), MEMBERS, machine::Space::Filled)?);
-        report.round_trips.push(machine::round_trips()?);
+        report.near_trips.push(machine::round_trips(machine::Ends::Together)?);
+        report.round_trips.push(machine::round_trips(machine::Ends::Apart)?);
         drop(dir);
         for (turn, value_bytes) in self.options.sizes.clone().into_iter().enumerate() {
             let mut kinds = self.options.kinds.clone();
@@ -193,11 +209,10 @@ impl Bench {
             let operation = Operation::Get;
             self.add(Row { operation, value_bytes, clients, kind, durability: None }, cell);
         }
-        let times = load::watch(&system, &load.place, &load).await?;
-        let per_second = times.total() as f64 / load.length.as_secs_f64();
+        let cell = load::watch(&mut system, &load).await?;
         let row =
             Row { operation: Operation::Watch, value_bytes, clients: 1, kind, durability: None };
-        self.add(row, Cell { per_second, times, ..Cell::default() });
+        self.add(row, cell);
         Ok(())
     }
 
@@ -229,7 +244,7 @@ impl Bench {
 
     fn add(&mut self, row: Row, cell: Cell) {
         say(&format!(
-            "{}, {} B, {} clients, {}: {:.0}/s, p50 {:.2} ms, processor {:.1} s and {:.1} s",
+            "{}, {} B, {} clients, {}: {:.0}/s, p50 {:.2} ms, processor {:.1} + {:.1} + {:.1} s",
             row.kind.name(),
             row.value_bytes,
             row.clients,
@@ -237,7 +252,8 @@ impl Bench {
             cell.per_second,
             cell.times.quantile(0.5) as f64 / 1e6,
             cell.servers_seconds,
-            cell.clients_seconds
+            cell.clients_seconds,
+            cell.others_seconds
         ));
         self.report.rows.entry(row).or_default().push(cell);
     }

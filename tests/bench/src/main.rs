@@ -29,12 +29,10 @@ pub(crate) const ROUNDS: usize = 5;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
-    if let Some(("--cluster", rest)) =
-        wanted.split_first().map(|(first, rest)| (first.as_str(), rest))
+    if let Some((first, rest)) = wanted.split_first()
+        && first == "--cluster"
     {
-        let report = cluster::measure(rest).await?;
-        std::io::stdout().write_all(report.as_bytes())?;
-        return Ok(());
+        return cluster::measure(rest).await;
     }
     let wants = |name: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name);
     let mut table = table::Table::default();

@@ -31,6 +31,7 @@ cargo xtask COMMAND
                            --full also fetches the tools that optional steps need
   guests [NAME] [--check]  builds the modules below examples/; --check compares with the committed
   bench [ARGUMENTS]        the benchmarks, in release
+  bench --cluster [...]    three members beside three of etcd; --cluster --help lists the rest
   mutants [WORD ...]       deliberate faults in the protocol, and whether the simulator finds them
   proofs [--all]           the machine-checked proofs that changed; --all does everything again
   residue [ARGUMENTS]      the hunt for what a run leaves behind, in release

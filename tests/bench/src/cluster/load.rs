@@ -9,6 +9,7 @@ use notrace_tests_rig::process::processor_time;
 use tokio::task::JoinSet;
 
 use crate::cluster::histogram::Histogram;
+use crate::cluster::machine;
 use crate::cluster::now;
 use crate::cluster::system::{Door, System};
 
@@ -50,6 +51,8 @@ pub(crate) struct Cell {
     pub(crate) failures: u64,
     pub(crate) servers_seconds: f64,
     pub(crate) clients_seconds: f64,
+    /// What all else on the machine used, kernel threads among it.
+    pub(crate) others_seconds: f64,
 }
 
 /// When clients begin to count, and when they end.
@@ -74,16 +77,11 @@ pub(crate) async fn run(system: &mut System, load: &Load) -> Result<Cell> {
     for (number, (client, door)) in (1..).zip(opened) {
         running.spawn(drive(client, door, load.clone(), span, number));
     }
-    let own = std::process::id();
+    let mut cell = Cell::default();
     tokio::time::sleep_until(span.from.into()).await;
-    let before = (now(), system.processor_time(), processor_time(own));
+    let meter = Meter::begin(system);
     tokio::time::sleep_until(span.until.into()).await;
-    let after = (now(), system.processor_time(), processor_time(own));
-    let mut cell = Cell {
-        servers_seconds: after.1.saturating_sub(before.1).as_secs_f64(),
-        clients_seconds: after.2.saturating_sub(before.2).as_secs_f64(),
-        ..Cell::default()
-    };
+    meter.end(system, &mut cell);
     while let Some(ended) = running.join_next().await {
         let (times, failures) = ended??;
         cell.times.merge(&times);
@@ -160,31 +158,62 @@ pub(crate) async fn fill(system: &System, place: &Arc<str>, value_bytes: usize) 
 /// The time from the sending of a put at one node to the arrival of its event at the next node.
 ///
 /// # Errors  A put fails, or an event is not that of the put.
-pub(crate) async fn watch(system: &System, place: &str, load: &Load) -> Result<Histogram> {
-    let mut times = Histogram::default();
+pub(crate) async fn watch(system: &mut System, load: &Load) -> Result<Cell> {
+    let mut cell = Cell::default();
     let nodes = system.doors.len();
     for node in 0..nodes {
-        let name = format!("{place}/watched-{node}");
+        let name = format!("{}/watched-{node}", load.place);
         let mut writer = system.open(node).await?;
         let mut watch = system.open(node + 1).await?.watch(&name).await?;
         let value = value(load.value_bytes);
-        let from = now() + load.warm_up / nodes as u32;
-        let until = from + load.length / nodes as u32;
-        loop {
-            let sent = now();
-            if sent >= until {
-                break;
-            }
-            let arrives = async { watch.next().await.map(|version| (version, now())) };
-            let (put, (version, arrived)) =
-                tokio::try_join!(writer.put(&name, value.clone()), arrives)?;
-            ensure!(put == version, "an event of another put");
-            if sent >= from {
+        for length in [load.warm_up, load.length] {
+            let (meter, mut times) = (Meter::begin(system), Histogram::default());
+            let until = now() + length / nodes as u32;
+            loop {
+                let sent = now();
+                if sent >= until {
+                    break;
+                }
+                let arrives = async { watch.next().await.map(|version| (version, now())) };
+                let (put, (version, arrived)) =
+                    tokio::try_join!(writer.put(&name, value.clone()), arrives)?;
+                ensure!(put == version, "an event of another put");
                 times.record((arrived - sent).as_nanos() as u64);
+            }
+            if length == load.length {
+                meter.end(system, &mut cell);
+                cell.times.merge(&times);
             }
         }
     }
-    Ok(times)
+    cell.per_second = cell.times.total() as f64 / load.length.as_secs_f64();
+    system.check_alive()?;
+    Ok(cell)
+}
+
+/// Processor time used until some moment.
+struct Meter {
+    servers: Duration,
+    clients: Duration,
+    machine: Duration,
+}
+
+impl Meter {
+    fn begin(system: &System) -> Self {
+        let clients = processor_time(std::process::id());
+        Self { servers: system.processor_time(), clients, machine: machine::busy() }
+    }
+
+    /// Adds what was used since then.
+    fn end(self, system: &System, cell: &mut Cell) {
+        let now = Self::begin(system);
+        let servers = now.servers.saturating_sub(self.servers);
+        let clients = now.clients.saturating_sub(self.clients);
+        let others = now.machine.saturating_sub(self.machine).saturating_sub(servers + clients);
+        cell.servers_seconds += servers.as_secs_f64();
+        cell.clients_seconds += clients.as_secs_f64();
+        cell.others_seconds += others.as_secs_f64();
+    }
 }
 
 fn value(length: usize) -> Bytes {

@@ -1,5 +1,6 @@
 //! A cluster of our own nodes on loopback, and one node alone.
 
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -36,9 +37,9 @@ pub(crate) fn has_cluster(binary: &Path) -> bool {
 pub(crate) async fn one(binary: &Path, dir: TempDir) -> Result<System> {
     let ports = free_ports(1)?;
     let port = *ports.first().context("a port")?;
-    let (process, credentials) = serve(binary, dir.path(), port, &[]).await?;
-    let door = door(port, &credentials);
-    Ok(System { nodes: vec![process], doors: vec![door], _dir: dir })
+    let mut process = serve(binary, dir.path(), port, &[])?;
+    let credentials = served(&mut process, || node::ready(dir.path(), port)).await?;
+    Ok(System { nodes: vec![process], doors: vec![door(port, &credentials)], _dir: dir })
 }
 
 /// Nodes of one group.
@@ -64,10 +65,17 @@ impl Cluster {
                 let join = ["--join".to_owned(), address.clone(), "--token".to_owned(), token];
                 arguments.extend(join);
             }
-            let (process, credentials) = serve(binary, &folder, *port, &arguments).await?;
-            let (_, credentials) =
-                founder.get_or_insert_with(|| (format!("127.0.0.1:{port}"), credentials));
-            doors.push(door(*port, credentials));
+            let mut process = serve(binary, &folder, *port, &arguments)?;
+            let credentials = match &founder {
+                None => served(&mut process, || node::ready(&folder, *port)).await?,
+                Some((_, credentials)) => {
+                    let listens = || TcpStream::connect(("127.0.0.1", *port)).ok();
+                    served(&mut process, listens).await?;
+                    credentials.clone()
+                }
+            };
+            doors.push(door(*port, &credentials));
+            founder.get_or_insert_with(|| (format!("127.0.0.1:{port}"), credentials));
             nodes.push(process);
         }
         for door in &doors {
@@ -85,24 +93,20 @@ fn door(port: u16, credentials: &Credentials) -> Door {
     }
 }
 
-/// Starts a node and waits until it has written its credentials and takes connections.
-async fn serve(
-    binary: &Path,
-    dir: &Path,
-    port: u16,
-    arguments: &[String],
-) -> Result<(Process, Credentials)> {
+fn serve(binary: &Path, dir: &Path, port: u16, arguments: &[String]) -> Result<Process> {
     let mut command = Command::new(binary);
     command.arg("serve").arg("--dir").arg(dir);
     command.arg("--listen").arg(format!("127.0.0.1:{port}")).args(arguments);
-    let mut process = Process::start(&mut command)?;
-    let mut ended = false;
-    let credentials = until(START_MAX, || {
-        ended = !process.is_alive();
-        node::ready(dir, port).map(Some).or(ended.then_some(None))
+    Process::start(&mut command)
+}
+
+/// Waits for `sign`, as long as the node lives.
+async fn served<T>(process: &mut Process, mut sign: impl FnMut() -> Option<T>) -> Result<T> {
+    let sign = until(START_MAX, || match sign() {
+        Some(sign) => Some(Some(sign)),
+        None => (!process.is_alive()).then_some(None),
     });
-    let credentials = credentials.await.context("a node that does not come up")?;
-    Ok((process, credentials.context("a node ended at its start")?))
+    sign.await.context("a node that does not come up")?.context("a node ended at its start")
 }
 
 /// A token that lets one node in.

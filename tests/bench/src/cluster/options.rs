@@ -8,7 +8,8 @@ use anyhow::{Context as _, Result, bail};
 pub(crate) const HELP: &str = "\
 bench --cluster [OPTIONS]    three members of notrace beside three of etcd, by turns
 
-  --seconds N       how long each load lasts, after a fifth of that to warm up [5]
+  --seconds N       how long each load lasts, after a fifth of that to warm up [5]; no pool
+                    holds over 500,000 values, so much longer ones fill it
   --rounds N        how often all is measured [3]
   --clients N,...   how many clients there are at once [1,16,64]
   --sizes N,...     bytes of a value [256,10240]

@@ -44,6 +44,7 @@ pub(crate) struct Report {
     pub(crate) syncs: Vec<Histogram>,
     pub(crate) filled_syncs: Vec<Histogram>,
     pub(crate) three_syncs: Vec<Histogram>,
+    pub(crate) near_trips: Vec<Histogram>,
     pub(crate) round_trips: Vec<Histogram>,
     pub(crate) rest: Vec<Rest>,
     pub(crate) rows: BTreeMap<Row, Vec<Cell>>,
@@ -88,7 +89,8 @@ impl Report {
             ("fdatasync after 512 B, file filled before", &self.filled_syncs),
             ("fdatasync after 512 B, file that grows", &self.syncs),
             ("fdatasync after 512 B, three filled files at once", &self.three_syncs),
-            ("TCP round trip of 64 B on loopback", &self.round_trips),
+            ("TCP round trip of 64 B on loopback, one processor", &self.near_trips),
+            ("TCP round trip of 64 B on loopback, two processors", &self.round_trips),
         ];
         for (what, rounds) in rows {
             let at = |part| micros(median(rounds, |times| times.quantile(part) as f64));
@@ -96,8 +98,10 @@ impl Report {
             writeln!(f, "| {what} | {} | {} | {most} |", at(0.5), at(0.99))?;
         }
         let p50 = |rounds| median(rounds, |times: &Histogram| times.quantile(0.5) as f64);
-        let both = 2.0 * (p50(&self.filled_syncs) + p50(&self.round_trips));
-        writeln!(f, "| **2 fdatasync + 2 round trips** | {} | | |\n", micros(both))
+        let sum = |syncs| micros(2.0 * (p50(syncs) + p50(&self.round_trips)));
+        let (alone, three) = (sum(&self.filled_syncs), sum(&self.three_syncs));
+        writeln!(f, "| **2 fdatasync (one file) + 2 round trips** | {alone} | | |")?;
+        writeln!(f, "| **2 fdatasync (three files at once) + 2 round trips** | {three} | | |\n")
     }
 
     fn rest(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -121,13 +125,22 @@ impl Report {
     }
 
     fn loads(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            f,
-            "| what | bytes | clients | system | 1/s | least to greatest | p50 ms | p99 ms | max ms \
-             | processor s, servers | clients | 1/s ÷ etcd | p50 ÷ etcd | 1/s ÷ etcd TLS \
-             | p50 ÷ etcd TLS |\n|---|---:|---:|---|{}",
-            "---:|".repeat(11)
-        )?;
+        let columns = [
+            "1/s",
+            "least to greatest",
+            "p50 ms",
+            "p99 ms",
+            "max ms",
+            "processor s, servers",
+            "clients",
+            "all else",
+            "1/s ÷ etcd",
+            "p50 ÷ etcd",
+            "1/s ÷ etcd TLS",
+            "p50 ÷ etcd TLS",
+        ];
+        writeln!(f, "| what | bytes | clients | system | {} |", columns.join(" | "))?;
+        writeln!(f, "|---|---:|---:|---|{}", "---:|".repeat(columns.len()))?;
         for (row, cells) in &self.rows {
             let mut system = row.kind.name().to_owned();
             if let Some((_, durability)) = row.durability {
@@ -142,23 +155,21 @@ impl Report {
             let most = greatest(cells, |cell| cell.per_second);
             let millis = |nanos: f64| format!("{:.2}", nanos / 1e6);
             let time = |part| median(cells, |cell| cell.times.quantile(part) as f64);
-            writeln!(
-                f,
-                "| {} | {} | {} | {system} | {} | {} to {} | {} | {} | {} | {} | {} | {} | {} |",
-                row.operation.name(),
-                row.value_bytes,
-                row.clients,
+            let figures = [
                 figure(rate),
-                figure(least),
-                figure(most),
+                format!("{} to {}", figure(least), figure(most)),
                 millis(time(0.5)),
                 millis(time(0.99)),
                 millis(greatest(cells, |cell| cell.times.most() as f64)),
                 figure(median(cells, |cell| cell.servers_seconds)),
                 figure(median(cells, |cell| cell.clients_seconds)),
+                figure(median(cells, |cell| cell.others_seconds)),
                 self.ratios(row, Kind::Etcd),
                 self.ratios(row, Kind::EtcdTls),
-            )?;
+            ];
+            let (what, bytes, clients) = (row.operation.name(), row.value_bytes, row.clients);
+            let figures = figures.join(" | ");
+            writeln!(f, "| {what} | {bytes} | {clients} | {system} | {figures} |")?;
         }
         Ok(())
     }
