@@ -24,6 +24,7 @@
 pub mod limits;
 pub mod loopback;
 pub mod mail;
+pub mod tcp;
 
 use std::task::Waker;
 use std::time::Duration;

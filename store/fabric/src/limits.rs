@@ -26,3 +26,29 @@ pub const OUTBOX_LETTERS_MAX: usize = 1 << 17;
 pub const OUTBOX_BYTES_MAX: usize = 256 << 20;
 /// What is sealed at once on a link that keeps no secrets.
 pub const RUN_BYTES_MAX: usize = 64 << 10;
+
+/// What `tcp` encrypts at once: the most that one TLS record holds.
+pub const RECORD_BYTES: usize = 16 << 10;
+/// Encrypted bytes of a link that are sent without waiting for the next poll.
+pub const EARLY_SEND_BYTES: usize = 128 << 10;
+/// Memory that a link of `tcp` keeps for what it sends while it sends nothing.
+pub const KEPT_BYTES: usize = 1 << 20;
+/// What a link of `tcp` may have waiting when rings are added to what writes may: after that, the
+/// peer counts as one that does not answer.
+pub const UNSENT_BYTES_MAX: usize = 2 * BACKLOG_BYTES_MAX + 2 * REGION_BYTES_MAX as usize;
+/// What is received at once, and from one link before others have their turn.
+pub const SCRATCH_BYTES: usize = 256 << 10;
+/// See [`SCRATCH_BYTES`].
+pub const READ_BYTES_MAX: usize = 1 << 20;
+/// A peer that said nothing for so long is asked whether it is there.
+pub const PING_AFTER: Duration = Duration::from_secs(2);
+/// A peer that said nothing for so long is not.
+pub const SILENCE_MAX: Duration = Duration::from_secs(10);
+/// Connections that were accepted and have not proved who they are. One more ends the first.
+pub const STRANGERS_MAX: usize = 64;
+/// Threads that ask for the addresses of a host.
+pub const RESOLVERS_MAX: usize = 8;
+/// Addresses of a host that are tried.
+pub const ADDRESSES_MAX: usize = 8;
+/// The longest name of a host.
+pub const HOST_BYTES_MAX: usize = 253;

@@ -1,0 +1,507 @@
+//! Links over TCP, with TLS 1.3 at both ends of which each proves itself: what a cluster uses
+//! unless it is told otherwise, since it needs nothing installed.
+//!
+//! Reading order: `identity` (whom we believe), `wire` (what is said), `session` (TLS), `link` (one
+//! connection), `dial` and `resolve` (until there is one), `wait` (the kernel's side), and here what
+//! ties them together. There is no thread but the owner's: everything happens in [`Tcp::poll`],
+//! save that a host's name is asked for beside it.
+//!
+//! Source: RFC 8446 (TLS 1.3).
+
+mod buffer;
+mod dial;
+mod identity;
+mod link;
+mod resolve;
+mod session;
+mod wait;
+mod wire;
+
+use std::collections::BTreeMap;
+use std::io::ErrorKind;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+use crate::limits::{
+    CONNECT_MAX, HELLO_BYTES_MAX, LINKS_MAX, REGION_BYTES_MAX, REGION_BYTES_MIN, SCRATCH_BYTES,
+    STRANGERS_MAX,
+};
+use crate::{Broken, DialId, Event, Fabric, LinkId, Peer, Refused, Secrecy};
+use dial::{Attempt, Progress, Target};
+pub use identity::TcpIdentity;
+use identity::Trust;
+use link::{Link, Stage};
+use resolve::Resolver;
+use session::Session;
+use wait::{Found, Poller, Wish};
+use wire::Heard;
+
+/// What both ends have to speak within TLS.
+const ALPN: &[u8] = b"notrace-fabric/1";
+/// The listener's number among the sockets'; links begin with one.
+const LISTENER: u64 = 0;
+/// How long nobody is accepted after the system had no socket left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+
+/// How a node takes part.
+pub struct TcpConfig {
+    /// Where it listens. With port 0 the system chooses; [`Tcp::local_addr`] tells.
+    pub listen: SocketAddr,
+    /// What it says of itself, up to [`HELLO_BYTES_MAX`] bytes.
+    pub hello: Vec<u8>,
+    /// What it lends to each link, in bytes.
+    pub region_bytes: u32,
+    /// Who it is.
+    pub identity: TcpIdentity,
+}
+
+/// Why a node cannot take part.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum TcpError {
+    /// It cannot listen there.
+    #[error("cannot listen at that address: {0}")]
+    Listen(ErrorKind),
+    /// The system has not what is needed to wait for sockets.
+    #[error("cannot wait for sockets: {0}")]
+    Wait(ErrorKind),
+    /// The group's name is none that a certificate could hold.
+    #[error("the group's name is not one of the domain name system")]
+    Group,
+    /// The first name in the certificate is not `NAME.GROUP`.
+    #[error("the certificate is not one of a member of the group")]
+    Certificate,
+    /// The key is not the certificate's, or of a kind that is not supported.
+    #[error("the key does not go with the certificate")]
+    Key,
+    /// The authority's certificate cannot be used.
+    #[error("the authority's certificate is not one")]
+    Authority,
+    /// The hello is too long.
+    #[error("more is to be said of this node than {HELLO_BYTES_MAX} bytes")]
+    Hello,
+    /// What is to be lent is too little or too much.
+    #[error("the region must have {REGION_BYTES_MIN} to {REGION_BYTES_MAX} bytes")]
+    Region,
+}
+
+/// Links over TCP and TLS 1.3. An address is `HOST:PORT`.
+pub struct Tcp {
+    trust: Trust,
+    greeting: Vec<u8>,
+    lends: u32,
+    listener: TcpListener,
+    address: SocketAddr,
+    /// Until when nobody is accepted.
+    paused: Option<Instant>,
+    poller: Poller,
+    resolver: Resolver,
+    attempts: BTreeMap<u64, Attempt>,
+    links: BTreeMap<u64, Link>,
+    numbers: u64,
+    /// Links that have something to send.
+    sending: Vec<u64>,
+    /// What is over, and not handed out yet.
+    over: Vec<Over>,
+    found: Found,
+    heard: Vec<Heard>,
+    scratch: Vec<u8>,
+    /// Counts polls.
+    turn: u64,
+    /// When times have to be looked at.
+    due: Instant,
+}
+
+#[derive(Clone, Copy)]
+enum Over {
+    Failed(u64, Broken),
+    Down(u64, Broken),
+}
+
+/// The shell's clock: deadlines of a network are in real time.
+#[expect(clippy::disallowed_methods, reason = "a network is a shell; its peers live in real time")]
+fn clock() -> Instant {
+    Instant::now()
+}
+
+impl Tcp {
+    /// Begins to listen.
+    /// # Errors  [`TcpError`]
+    pub fn open(config: TcpConfig) -> Result<Self, TcpError> {
+        let TcpConfig { listen, hello, region_bytes, identity } = config;
+        if hello.len() > HELLO_BYTES_MAX {
+            return Err(TcpError::Hello);
+        }
+        if !(REGION_BYTES_MIN..=REGION_BYTES_MAX).contains(&region_bytes) {
+            return Err(TcpError::Region);
+        }
+        let trust = Trust::new(identity)?;
+        let failed = |error: std::io::Error| TcpError::Listen(error.kind());
+        let listener = TcpListener::bind(listen).map_err(failed)?;
+        listener.set_nonblocking(true).map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let poller = Poller::new().map_err(|error| TcpError::Wait(error.kind()))?;
+        let watched = poller.add(&listener, LISTENER, Wish::Receive);
+        watched.map_err(|error| TcpError::Wait(error.kind()))?;
+        Ok(Self {
+            trust,
+            greeting: wire::greeting(region_bytes, &hello),
+            lends: region_bytes,
+            listener,
+            address,
+            paused: None,
+            resolver: Resolver::new(poller.alarm().clone()),
+            poller,
+            attempts: BTreeMap::new(),
+            links: BTreeMap::new(),
+            numbers: LISTENER,
+            sending: Vec::new(),
+            over: Vec::new(),
+            found: Found { numbers: Vec::new(), woken: false },
+            heard: Vec::new(),
+            scratch: vec![0; SCRATCH_BYTES],
+            turn: 0,
+            due: clock(),
+        })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    fn next(&mut self) -> u64 {
+        self.numbers += 1;
+        self.numbers
+    }
+
+    fn is_full(&self) -> bool {
+        self.links.len() + self.attempts.len() >= LINKS_MAX
+    }
+
+    fn note_sending(&mut self, number: u64) {
+        if let Some(link) = self.links.get_mut(&number)
+            && !link.noted
+        {
+            link.noted = true;
+            self.sending.push(number);
+        }
+    }
+
+    /// A link that is up.
+    fn up(&mut self, link: LinkId) -> Result<&mut Link, Refused> {
+        let up = self.links.get_mut(&link.0).filter(|link| link.stage == Stage::Up);
+        up.ok_or(Refused::NoLink)
+    }
+
+    /// Everything that was found ready.
+    fn react(&mut self, now: Instant, events: &mut Vec<Event>) {
+        while let Some((number, addresses)) = self.resolver.answer() {
+            let Some(attempt) = self.attempts.get_mut(&number) else { continue };
+            if !attempt.try_all(addresses, &self.poller, number) {
+                self.fail(number, Broken::Gone);
+            }
+        }
+        let numbers = std::mem::take(&mut self.found.numbers);
+        for number in &numbers {
+            if *number == LISTENER {
+                self.accept(now);
+            } else if self.attempts.contains_key(number) {
+                self.proceed(*number, now);
+            } else {
+                self.receive(*number, now, events);
+            }
+        }
+        self.found.numbers = numbers;
+    }
+
+    fn accept(&mut self, now: Instant) {
+        // Few at a time: who dials much must not keep the others from being heard.
+        for _ in 0..16 {
+            match self.listener.accept() {
+                // Who is too much is hung up on.
+                Ok((socket, _)) => {
+                    self.make_room_for_a_stranger();
+                    if !self.is_full()
+                        && let Ok(session) = Session::accept(&self.trust)
+                    {
+                        let number = self.next();
+                        self.begin(number, socket, session, (now, now));
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
+                Err(_) => {
+                    let pause = self.poller.change(&self.listener, LISTENER, Wish::Nothing);
+                    self.paused = pause.is_ok().then(|| now + ACCEPT_PAUSE);
+                    self.due = self.due.min(now + ACCEPT_PAUSE);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Those who dialled and did not prove themselves yet are few; the first of them goes.
+    fn make_room_for_a_stranger(&mut self) {
+        let strangers = self.links.iter().filter(|(_, link)| {
+            !link.dialled && matches!(link.stage, Stage::Proving | Stage::Greeting)
+        });
+        let first = strangers.clone().next().map(|(number, _)| *number);
+        if strangers.count() >= STRANGERS_MAX
+            && let Some(first) = first
+        {
+            self.links.remove(&first);
+        }
+    }
+
+    fn proceed(&mut self, number: u64, now: Instant) {
+        let Some(attempt) = self.attempts.get_mut(&number) else { return };
+        match attempt.proceed(&self.poller, number) {
+            Progress::Waits => {}
+            Progress::Failed => self.fail(number, Broken::Gone),
+            Progress::Connected(socket) => {
+                let began = attempt.began;
+                self.attempts.remove(&number);
+                match Session::dial(&self.trust) {
+                    Ok(session) => self.begin(number, socket, session, (began, now)),
+                    Err(_) => self.over.push(Over::Failed(number, Broken::Stranger)),
+                }
+            }
+        }
+    }
+
+    fn begin(
+        &mut self,
+        number: u64,
+        socket: TcpStream,
+        session: Session,
+        (began, now): (Instant, Instant),
+    ) {
+        let dialled = matches!(session, Session::Dialled(_));
+        let watched = match dialled {
+            true => self.poller.change(&socket, number, Wish::Receive),
+            false => socket
+                .set_nonblocking(true)
+                .and_then(|()| self.poller.add(&socket, number, Wish::Receive)),
+        };
+        if watched.and_then(|()| socket.set_nodelay(true)).is_err() {
+            if dialled {
+                self.over.push(Over::Failed(number, Broken::Gone));
+            }
+            return;
+        }
+        self.links.insert(number, Link::new(socket, session, self.lends, (began, now)));
+        self.due = self.due.min(began + CONNECT_MAX);
+        // The one who dialled speaks first, without having been asked.
+        let link = self.links.get_mut(&number).map(Link::begin);
+        match link {
+            Some(Err(why)) => self.fail(number, why),
+            _ => self.note_sending(number),
+        }
+    }
+
+    fn receive(&mut self, number: u64, now: Instant, events: &mut Vec<Event>) {
+        let Some(link) = self.links.get_mut(&number) else { return };
+        self.heard.clear();
+        let received = link.receive(&mut self.scratch, &mut self.heard, now);
+        let received = received.and(link.greet(&self.trust.group, &self.greeting));
+        for heard in &self.heard {
+            match heard {
+                Heard::Greeting if link.stage == Stage::Greeting => {
+                    link.stage = Stage::Up;
+                    let peer = Peer {
+                        name: std::mem::take(&mut link.name),
+                        hello: std::mem::take(&mut link.inbound.hello),
+                        room: link.inbound.room,
+                        secrecy: Secrecy::Private,
+                    };
+                    let dialled = link.dialled.then_some(DialId(number));
+                    events.push(Event::Up { link: LinkId(number), dialled, peer });
+                }
+                Heard::Greeting | Heard::Pong => {}
+                Heard::Ring(word) if link.stage == Stage::Up => {
+                    events.push(Event::Bell { link: LinkId(number), word: *word });
+                    link.told_in = self.turn;
+                }
+                Heard::Ring(_) => {}
+                Heard::Ping => link.answer(),
+            }
+        }
+        // Also what came of the handshake, and alerts.
+        self.note_sending(number);
+        if let Err(why) = received {
+            self.fail(number, why);
+        }
+    }
+
+    /// Ends an attempt or a link; what is to be told of it waits for [`Tcp::hand_out`].
+    fn fail(&mut self, number: u64, why: Broken) {
+        if self.attempts.remove(&number).is_some() {
+            self.over.push(Over::Failed(number, why));
+            return;
+        }
+        let Some(link) = self.links.get_mut(&number) else { return };
+        match link.stage {
+            Stage::Down => {}
+            Stage::Up => {
+                // Only who is not up can turn out to be a stranger.
+                let why = if why == Broken::Stranger { Broken::Gone } else { why };
+                link.flush(&self.poller, number);
+                link.close();
+                self.over.push(Over::Down(number, why));
+            }
+            Stage::Proving | Stage::Greeting => {
+                // The alert that says why.
+                link.flush(&self.poller, number);
+                if link.dialled {
+                    self.over.push(Over::Failed(number, why));
+                }
+                self.links.remove(&number);
+            }
+        }
+    }
+
+    fn flush(&mut self, events: &mut Vec<Event>) {
+        let mut sending = std::mem::take(&mut self.sending);
+        for number in sending.drain(..) {
+            let Some(link) = self.links.get_mut(&number) else { continue };
+            link.noted = false;
+            link.flush(&self.poller, number);
+            if let Some(backlog) = link.freed() {
+                events.push(Event::Sent { link: LinkId(number), backlog });
+            }
+            if let Some(why) = link.broken() {
+                self.fail(number, why);
+            }
+        }
+        // Nothing that a flush does notes a link, so this keeps what was allocated.
+        self.sending = sending;
+    }
+
+    /// A link goes down in a poll that told nothing of it to be read.
+    fn hand_out(&mut self, events: &mut Vec<Event>) {
+        let (links, turn) = (&mut self.links, self.turn);
+        self.over.retain(|over| match *over {
+            Over::Failed(number, why) => {
+                events.push(Event::Failed { dial: DialId(number), why });
+                false
+            }
+            Over::Down(number, why) => {
+                if links.get(&number).is_some_and(|link| link.told_in == turn) {
+                    return true;
+                }
+                if links.remove(&number).is_some() {
+                    events.push(Event::Down { link: LinkId(number), why });
+                }
+                false
+            }
+        });
+    }
+
+    fn look_at_times(&mut self, now: Instant) {
+        self.due = now + CONNECT_MAX;
+        if let Some(end) = self.paused {
+            self.due = self.due.min(end.max(now));
+            if now >= end && self.poller.change(&self.listener, LISTENER, Wish::Receive).is_ok() {
+                self.paused = None;
+            }
+        }
+        let late: Vec<u64> = self.attempts.iter().map(|(number, it)| (*number, it.began)).fold(
+            Vec::new(),
+            |mut late, (number, began)| {
+                self.due = self.due.min(began + CONNECT_MAX);
+                late.extend((now >= began + CONNECT_MAX).then_some(number));
+                late
+            },
+        );
+        late.into_iter().for_each(|number| self.fail(number, Broken::Silent));
+        let numbers: Vec<u64> = self.links.keys().copied().collect();
+        for number in numbers {
+            match self.links.get_mut(&number).map(|link| link.tick(now)) {
+                Some(Ok(due)) => {
+                    self.due = self.due.min(due);
+                    self.note_sending(number);
+                }
+                Some(Err(why)) => self.fail(number, why),
+                None => {}
+            }
+        }
+    }
+}
+
+impl Fabric for Tcp {
+    fn dial(&mut self, address: &str) -> DialId {
+        let number = self.next();
+        let now = clock();
+        let (full, target) = (self.is_full(), Target::parse(address));
+        let attempt = self.attempts.entry(number).or_insert(Attempt::new(now));
+        self.due = self.due.min(now + CONNECT_MAX);
+        let begun = match target {
+            None => Err(Broken::Address),
+            Some(_) if full => Err(Broken::Gone),
+            Some(Target::Known(address)) => Ok(attempt.try_all([address], &self.poller, number)),
+            Some(Target::Named(host, port)) => Ok(self.resolver.ask(number, host, port)),
+        };
+        match begun {
+            Ok(true) => {}
+            Ok(false) => self.fail(number, Broken::Gone),
+            Err(why) => self.fail(number, why),
+        }
+        DialId(number)
+    }
+
+    fn write(&mut self, link: LinkId, offset: u32, parts: &[&[u8]]) -> Result<(), Refused> {
+        let written = self.up(link)?.write(offset, parts);
+        self.note_sending(link.0);
+        written
+    }
+
+    fn ring(&mut self, link: LinkId, word: u32) -> Result<(), Refused> {
+        self.up(link)?.ring(word);
+        self.note_sending(link.0);
+        Ok(())
+    }
+
+    fn read(&self, link: LinkId, offset: u32, into: &mut [u8]) -> Result<(), Refused> {
+        let link = self.links.get(&link.0);
+        let link = link.filter(|link| matches!(link.stage, Stage::Up | Stage::Down));
+        let read = link.ok_or(Refused::NoLink)?.inbound.read(offset, into);
+        read.then_some(()).ok_or(Refused::OutOfRegion)
+    }
+
+    fn cut(&mut self, link: LinkId) {
+        if self.links.get(&link.0).is_some_and(|it| matches!(it.stage, Stage::Up | Stage::Down)) {
+            self.links.remove(&link.0);
+        }
+    }
+
+    fn poll(&mut self, wait: Duration, events: &mut Vec<Event>) {
+        let before = events.len();
+        self.turn += 1;
+        let mut now = clock();
+        let end = now + wait.min(Duration::from_secs(3600));
+        self.flush(events);
+        self.hand_out(events);
+        loop {
+            let idle = events.len() == before;
+            let until = if idle { end.min(self.due) } else { now };
+            self.poller.wait(until.saturating_duration_since(now), &mut self.found);
+            now = clock();
+            self.react(now, events);
+            if now >= self.due {
+                self.look_at_times(now);
+            }
+            self.flush(events);
+            self.hand_out(events);
+            if self.found.woken || events.len() > before || now >= end {
+                return;
+            }
+        }
+    }
+
+    fn waker(&self) -> Waker {
+        Waker::from(self.poller.alarm().clone())
+    }
+}
