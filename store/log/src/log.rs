@@ -152,6 +152,11 @@ impl<D: Disk> Log<D> {
         self.sync()
     }
 
+    /// How it is laid out.
+    pub fn config(&self) -> LogConfig {
+        self.config
+    }
+
     /// The last version appended or recovered.
     pub fn last(&self) -> Version {
         self.last
@@ -167,12 +172,14 @@ impl<D: Disk> Log<D> {
         self.checkpoint_bytes
     }
 
-    /// Syncs and marks the end of the log, where the state that is to be checkpointed stands. The
-    /// log must not be behind its checkpoint after a crash, hence the sync.
+    /// Syncs and marks where the state stands that is to be checkpointed: at `version`, after which
+    /// the log has no update. The log must not be behind its checkpoint after a crash, hence the
+    /// sync.
     /// # Errors  [`SyncError`]
-    pub fn mark(&mut self) -> Result<Mark, SyncError> {
+    pub fn mark(&mut self, version: Version) -> Result<Mark, SyncError> {
+        assert!(version <= self.last, "a checkpoint of what is not in the log");
         self.sync()?;
-        Ok(Mark { version: self.last, appended: self.appended })
+        Ok(Mark { version, appended: self.appended })
     }
 
     /// Goes on from a checkpoint of `bytes` that [`crate::write_checkpoint`] has written of the

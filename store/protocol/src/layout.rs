@@ -41,7 +41,7 @@ pub enum Senders {
 pub struct ShardSpec {
     /// Fewer members than this take no updates.
     pub min: u16,
-    /// It gets no more members than this.
+    /// It gets as many members as this, if there are as many, and no more.
     pub max: u16,
     /// Who sends.
     pub senders: Senders,
@@ -133,9 +133,8 @@ pub fn adequate(spec: &ShardSpec, members: &[NodeId]) -> bool {
 /// 1. Full members that hold a shard stay in it, in order; beyond `max`, the first of them.
 /// 2. Shards below `min` get members, the emptiest relative to its `min` first (then the lowest
 ///    number), each time the one who holds the fewest shards (then the lowest rank).
-/// 3. Shards below `max` grow in the same order, but only by members who hold fewer than the fair
-///    share, the sum of all `min` divided by the full members, rounded up: nobody idles, and nobody
-///    holds more than its share for the sake of growth.
+/// 3. Shards below `max` grow in the same order, as long as there are full members that do not hold
+///    them: `max` is how many copies are wished for, `min` how few will do.
 ///
 /// Leaving members are listed only if there is no full member at all: then they stay. This is who
 /// *should* hold a shard; whoever makes a view from it keeps a leaving holder until one of those

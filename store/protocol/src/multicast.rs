@@ -232,6 +232,12 @@ impl Epoch {
         self.frontier.all()
     }
 
+    /// How many own messages every member has delivered: their bytes are not needed any more.
+    #[must_use]
+    pub fn freed(&self) -> u64 {
+        self.window.freed()
+    }
+
     /// How many leading slots this member has passed: delivered, or null.
     #[must_use]
     pub fn passed(&self) -> u64 {

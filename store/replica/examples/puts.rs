@@ -12,12 +12,17 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 use std::time::Duration;
 
+use notrace_store_fabric::loopback::Network;
 use notrace_store_objects::{
     Command, Condition, Consistency, Objects, ObjectsConfig, PoolSpec, Retain, Sealed, Transport,
     WrappedKey,
 };
+use notrace_store_protocol::ids::NodeId;
+use notrace_store_protocol::layout::{Mode, Senders, ShardSpec};
 use notrace_store_protocol::machine::Durability;
-use notrace_store_replica::{Clock, Replica, ReplicaConfig, Replicated, SystemClock};
+use notrace_store_replica::{
+    Clock, Entry, FileStorage, Replica, ReplicaConfig, Replicated, SystemClock, fabric_name,
+};
 
 /// How long each line is measured.
 const SPAN: Duration = Duration::from_secs(3);
@@ -81,7 +86,12 @@ fn measure(
     senders: u64,
 ) -> Result<Vec<u64>, Fault> {
     let beginning = || Objects::new(ObjectsConfig { bytes_max: 64 << 30, ..Default::default() });
-    let group = Replica::open(ReplicaConfig::new(dir.to_owned()), beginning, SystemClock)?;
+    let me = NodeId::new(1).ok_or("a node")?;
+    let mut replica = Replica::on(FileStorage::below(dir.to_owned()), ReplicaConfig::new(me));
+    let shard = ShardSpec { min: 1, max: 1, senders: Senders::All, mode: Mode::Durable };
+    let group = replica.shard(shard, beginning)?;
+    let fabric = Network::default().endpoint(&fabric_name(me), &[], 1 << 16);
+    let member = replica.start(fabric, SystemClock, Entry::Found, Box::new(|_, _, _| {}))?;
     let spec = PoolSpec {
         retain: Retain::Forever,
         durability,
@@ -101,7 +111,7 @@ fn measure(
             .map(|sender| sender.join().map_err(|_| Fault::from("a sender failed"))?);
         took.collect::<Result<Vec<_>, Fault>>()
     })?;
-    wait(group.close());
+    wait(member.close());
     Ok(took.concat())
 }
 

@@ -2,20 +2,65 @@
 
 use std::io::ErrorKind;
 
-/// Why an update was not ordered.
+/// Why an update has no answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum SendError {
     /// As many updates wait as may. Nothing was ordered; try again later.
     #[error("as many updates wait as may; try again later")]
     Busy,
-    /// The disk is full. Nothing was ordered.
+    /// This member's disk is full. Nothing was ordered.
     #[error("the disk is full")]
     OutOfSpace,
     /// The update is longer than a record of the log may be. Nothing was ordered.
     #[error("the update is longer than {} bytes", notrace_store_log::limits::RECORD_BYTES_MAX)]
     TooLarge,
+    /// This node does not hold the shard; nothing was ordered. One of its members will take it.
+    #[error("another node holds this shard")]
+    NotHere,
+    /// This node is not in a view with a majority, or the shard has too few members. Nothing was
+    /// ordered.
+    #[error("too few members are left to take updates")]
+    NoMajority,
+    /// All who held the shard are lost. Nothing was ordered.
+    #[error("all who held this shard are lost")]
+    Lost,
+    /// Whether the update was ordered, or is as safe as was asked, cannot be told here. Asking
+    /// again is safe under the same session.
+    #[error("whether the update was ordered is not known here")]
+    Unknown,
     /// The replica ended, in order or because its disk failed. Whether the update was ordered shows
     /// once it is opened again.
+    #[error("the replica has stopped")]
+    Stopped,
+}
+
+/// Why this node cannot answer a read that must see the latest.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum ReadError {
+    /// This node does not hold the shard.
+    #[error("another node holds this shard")]
+    NotHere,
+    /// This node could not learn in time that its view is the latest.
+    #[error("too few members are left to know that nothing newer exists")]
+    NoMajority,
+    /// The replica has stopped.
+    #[error("the replica has stopped")]
+    Stopped,
+}
+
+/// Why a direct call has no answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum CallError {
+    /// There is no link to that node.
+    #[error("the node cannot be reached")]
+    Unreachable,
+    /// It broke, or no answer came in time; the call may have been acted on.
+    #[error("no answer came")]
+    NoAnswer,
+    /// As many calls are open as may.
+    #[error("too many calls are open")]
+    Busy,
+    /// The replica has stopped.
     #[error("the replica has stopped")]
     Stopped,
 }
@@ -32,15 +77,21 @@ pub enum OpenError {
     /// The first checkpoint cannot be written.
     #[error("the first checkpoint cannot be written: {0}")]
     Checkpoint(notrace_store_log::CheckpointError),
-    /// The beginning of the next view cannot be written.
-    #[error("the log cannot be written: {0}")]
-    Append(notrace_store_log::AppendError),
-    /// The beginning of the next view cannot be made safe.
-    #[error("the log cannot be written: {0}")]
-    Sync(notrace_store_log::SyncError),
-    /// All numbers of views are used.
-    #[error("all numbers of views are used")]
-    OutOfViews,
+    /// What the node wrote down of its group is damaged.
+    #[error("what this node wrote down of its group is damaged; remove the node and let it join")]
+    Record,
+    /// The file with it cannot be read.
+    #[error("what this node wrote down of its group cannot be read: {kind}")]
+    RecordFile {
+        /// What the system said.
+        kind: ErrorKind,
+    },
+    /// The shards are not what a group can have.
+    #[error("{0}")]
+    Layout(notrace_store_protocol::layout::BadLayout),
+    /// The node began as often as it can.
+    #[error("the node has begun as often as it can")]
+    OutOfLives,
     /// There is no thread for it.
     #[error("no thread can be started: {kind}")]
     Thread {
@@ -55,6 +106,9 @@ pub enum CheckpointError {
     /// It could not be written.
     #[error("{0}")]
     Log(notrace_store_log::CheckpointError),
+    /// The shard is kept in memory alone, or this node does not hold it.
+    #[error("this node keeps no log of the shard")]
+    NoLog,
     /// The replica has stopped.
     #[error("the replica has stopped")]
     Stopped,

@@ -1,28 +1,58 @@
-//! The store's shell: one thread that puts updates in order, makes them safe, and applies them.
+//! The store's shell: one thread that owns clock, links and protocol, and a lane for each log.
 //!
-//! This crate owns the thread and the clock; everything below it is a value. A group has one member
-//! for now, and is an ordinary group all the same: it has views, versions and durabilities, so what
-//! is above does not change when more members come.
+//! Everything below this crate is a value. A [`Replica`] is told of its shards, recovers what their
+//! logs hold, and starts as a [`Member`] of a group: alone, among others, or catching up. A group
+//! of one is an ordinary group. What is above sees a [`Replicated`] machine for each shard:
+//! [`Replicated::ordered_send`] puts an update into its total order, [`Replicated::latest`] waits
+//! until a read sees everything that anybody was told of.
 //!
-//! Reading order: [`limits`]; [`Clock`] is time; [`Replica`] opens what the log holds and installs
-//! the next view; [`Replicated`] is the handle that sends and reads; `queue` is what waits;
-//! `worker` is the thread; `watchers` wait for the order to advance; [`SendError`] and its like say
-//! what did not happen.
+//! Reading order: [`limits`]; [`Clock`] is time and [`Storage`] folders; `replica` begins;
+//! `worker` is the thread, `perform` what it does, `traffic` what comes and goes over `links` as
+//! `letters`, `rings` what is under way, `reads` and `transfer` two dialogues of their own; `shard`
+//! and `host` are a shard without and with its machine's type; `lane` and `records` are the disk's
+//! threads, `past` and `line` what they find; [`Replicated`] and [`Member`] are the handles.
 #![forbid(unsafe_code)]
 
 pub mod limits;
 
 mod clock;
-mod replica;
-mod replicated;
+mod storage;
 
-mod queue;
-mod watchers;
+mod replica;
+
 mod worker;
+
+mod perform;
+mod traffic;
+
+mod letters;
+mod links;
+mod rings;
+
+mod reads;
+mod transfer;
+
+mod host;
+mod shard;
+
+mod lane;
+mod line;
+mod past;
+mod records;
+mod reports;
+
+mod bell;
+mod watchers;
+
+mod member;
+mod replicated;
 
 mod error;
 
 pub use clock::{Clock, ManualClock, SystemClock};
-pub use error::{CheckpointError, OpenError, SendError};
-pub use replica::{Replica, ReplicaConfig};
+pub use error::{CallError, CheckpointError, OpenError, ReadError, SendError};
+pub use links::fabric_name;
+pub use member::{Answerer, Member, OnCall, ShardStatus, Status};
+pub use replica::{Entry, Replica, ReplicaConfig};
 pub use replicated::{Delivered, Replicated};
+pub use storage::{FileStorage, Storage};

@@ -2,13 +2,55 @@
 
 use std::time::Duration;
 
+use notrace_store_protocol::limits::Limits;
+
 /// Updates that wait to be ordered.
 pub const QUEUE_MAX_DEFAULT: usize = 4096;
 /// Bytes of the updates that wait to be ordered. One update is taken however large it is.
 pub const QUEUE_BYTES_MAX_DEFAULT: u64 = 128 << 20;
-/// Bytes of the updates that are ordered in one go.
-pub(crate) const BATCH_BYTES_MAX: u64 = 32 << 20;
 /// Log bytes after which a checkpoint is due, unless the state is larger.
 pub const CHECKPOINT_BYTES_MIN_DEFAULT: u64 = 64 << 20;
-/// How long a delivered update may be away from the disk.
-pub const SYNC_LAG_MAX_DEFAULT: Duration = Duration::from_secs(1);
+/// How long an update may wait to be taken into the order, for example during a view change.
+pub const SEND_WAIT_MAX_DEFAULT: Duration = Duration::from_secs(5);
+/// What a member sends to those who catch up, in bytes a second.
+pub const TRANSFER_BYTES_PER_S_DEFAULT: u64 = 64 << 20;
+/// How long a read may wait to be confirmed.
+pub const READ_WAIT_MAX: Duration = Duration::from_secs(5);
+/// After which a question about the view is asked again.
+pub(crate) const READ_AGAIN: Duration = Duration::from_millis(100);
+/// Direct calls of this node that may be open.
+pub const CALLS_MAX: usize = 1024;
+/// How long a direct call may take.
+pub const CALL_WAIT_MAX: Duration = Duration::from_secs(10);
+/// Bytes that wait for the disk, for each log; with more, this member is too slow to be one.
+pub(crate) const LANE_BYTES_MAX: u64 = 256 << 20;
+/// How long a full disk is left alone before it is tried again.
+pub(crate) const FULL_DISK_PAUSE: Duration = Duration::from_millis(200);
+/// What must stay free on the disk for an update to be taken, besides what is on its way there.
+pub(crate) const ROOM_MIN: u64 = 64;
+/// Bytes of the latest updates of a shard that are kept for those who catch up.
+pub(crate) const RECENT_BYTES_MAX: usize = 16 << 20;
+/// How many those are at most.
+pub(crate) const RECENT_MAX: usize = 1 << 16;
+/// Updates in one answer to somebody who catches up, in bytes.
+pub(crate) const TAIL_BYTES_MAX: usize = 1 << 20;
+/// A chunk of a snapshot. The same at every member, for one may go on where another began.
+pub(crate) const CHUNK_BYTES: usize = 1 << 20;
+/// The longest snapshot that is taken from another member.
+pub(crate) const SNAPSHOT_BYTES_MAX: usize = 16 << 30;
+/// How long a snapshot is kept for the next question about it.
+pub(crate) const SNAPSHOT_KEPT: Duration = Duration::from_secs(30);
+/// How long to wait before a peer is dialled again: at first, and at most.
+pub(crate) const DIAL_PAUSE: (Duration, Duration) =
+    (Duration::from_millis(50), Duration::from_millis(500));
+/// Members' addresses that are remembered.
+pub(crate) const ADDRESSES_MAX: usize = 1024;
+/// How long a peer may take to say who it is.
+pub(crate) const GREETING_MAX: Duration = Duration::from_secs(5);
+/// How long the replica looks for something to do before it sleeps, after there was something.
+pub const SPIN_DEFAULT: Duration = Duration::from_micros(0);
+
+/// The protocol's usual bounds, with heartbeats that cost an idle node little, and a window that
+/// the longest command fits.
+pub const LIMITS_DEFAULT: Limits =
+    Limits { window_bytes: 96 << 20, window_messages: 1024, heartbeat: 50_000, ..Limits::USUAL };

@@ -1,165 +1,283 @@
-//! The replica: its configuration, its opening, and its one thread.
+//! How a member begins: what it is told, what its disks hold, and its thread.
 
-use std::path::PathBuf;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
+use std::thread;
 use std::time::Duration;
 
-use notrace_store_log::disk::{Disk, FileDisk};
+use notrace_store_fabric::Fabric;
+use notrace_store_log::disk::Disk;
 use notrace_store_log::limits::SEGMENT_BYTES_DEFAULT;
-use notrace_store_log::{Log, LogConfig, Record, Recovered, write_checkpoint};
-use notrace_store_protocol::ids::{SeqNum, Version, ViewId};
-use notrace_store_protocol::machine::{Machine, Malformed, Place};
-use notrace_store_protocol::time::Hlc;
+use notrace_store_log::{Log, LogConfig, write_checkpoint};
+use notrace_store_protocol::group::{Begin, Stage};
+use notrace_store_protocol::ids::{Life, NodeId, ShardId, Version};
+use notrace_store_protocol::journal::Journal;
+use notrace_store_protocol::layout::{LayoutSpec, Mode, ShardSpec};
+use notrace_store_protocol::limits::Limits;
+use notrace_store_protocol::machine::{Machine, Place};
+use notrace_store_protocol::view::Duty;
 
+use crate::bell::Bell;
 use crate::clock::Clock;
 use crate::error::OpenError;
+use crate::host::{Host, Shared, Typed, Wishes};
+use crate::lane::Lane;
 use crate::limits::{
-    CHECKPOINT_BYTES_MIN_DEFAULT, QUEUE_BYTES_MAX_DEFAULT, QUEUE_MAX_DEFAULT, SYNC_LAG_MAX_DEFAULT,
+    CHECKPOINT_BYTES_MIN_DEFAULT, LIMITS_DEFAULT, QUEUE_BYTES_MAX_DEFAULT, QUEUE_MAX_DEFAULT,
+    SEND_WAIT_MAX_DEFAULT, SPIN_DEFAULT, TRANSFER_BYTES_PER_S_DEFAULT,
 };
-use crate::queue::Queue;
-use crate::replicated::{Replicated, Shared};
-use crate::watchers::Watchers;
-use crate::worker::Worker;
+use crate::line;
+use crate::member::{Asks, Inner, Member, OnCall, ShardStatus, Status};
+use crate::past::Past;
+use crate::records::Records;
+use crate::replicated::Replicated;
+use crate::reports::Reports;
+use crate::shard::Shard;
+use crate::storage::{Storage, read_record};
+use crate::watchers::{Changes, Watchers};
+use crate::worker::{Beginning, Worker};
 
-/// Where a replica keeps its log, and its bounds.
+/// Who a member is, and its bounds.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ReplicaConfig {
-    /// The folder of the log. One replica at a time uses it.
-    pub dir: PathBuf,
-    /// A segment of the log that is longer than this gets no further record, in bytes.
+    /// Who it is; for ever.
+    pub node: NodeId,
+    /// What for.
+    pub duty: Duty,
+    /// The protocol's bounds and times; the windows the same at every member.
+    pub limits: Limits,
+    /// What this end lends to each link, in bytes; what its fabric was told.
+    pub region_bytes: u32,
+    /// A segment of a log that is longer than this gets no further record, in bytes.
     pub segment_bytes: u64,
     /// Log bytes after which a checkpoint is due, unless the state is larger.
     pub checkpoint_bytes_min: u64,
-    /// Updates that may wait to be ordered.
+    /// Updates of a shard that may wait to be ordered.
     pub queue_max: usize,
     /// Bytes of the updates that may wait. One is taken however large it is.
     pub queue_bytes_max: u64,
-    /// How long a delivered update may be away from the disk.
-    pub sync_lag_max: Duration,
+    /// How long an update may wait to be taken into the order.
+    pub send_wait_max: Duration,
+    /// What this member sends to those who catch up, in bytes a second.
+    pub transfer_bytes_per_s: u64,
+    /// How long the thread looks for more to do before it sleeps.
+    pub spin: Duration,
 }
 
 impl ReplicaConfig {
     /// The usual bounds.
-    pub fn new(dir: PathBuf) -> Self {
+    #[must_use]
+    pub const fn new(node: NodeId) -> Self {
         Self {
-            dir,
+            node,
+            duty: Duty::Full,
+            limits: LIMITS_DEFAULT,
+            region_bytes: notrace_store_fabric::limits::REGION_BYTES_DEFAULT,
             segment_bytes: SEGMENT_BYTES_DEFAULT,
             checkpoint_bytes_min: CHECKPOINT_BYTES_MIN_DEFAULT,
             queue_max: QUEUE_MAX_DEFAULT,
             queue_bytes_max: QUEUE_BYTES_MAX_DEFAULT,
-            sync_lag_max: SYNC_LAG_MAX_DEFAULT,
+            send_wait_max: SEND_WAIT_MAX_DEFAULT,
+            transfer_bytes_per_s: TRANSFER_BYTES_PER_S_DEFAULT,
+            spin: SPIN_DEFAULT,
         }
     }
 }
 
-/// A member of a group. This one's group has no other.
-pub struct Replica;
+/// How a node comes to a group, unless it is in one already.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Entry {
+    /// It founds one, alone.
+    Found,
+    /// It asks these to be taken in, each at its address.
+    Join(Vec<(NodeId, String)>),
+}
 
-impl Replica {
-    /// Opens the replica below `config.dir`: recovers its state, or begins with `initial` where
-    /// there is none, installs the next view, and starts its thread.
-    ///
-    /// `initial` is written down before anything else and never asked again, so that what a command
-    /// once did it does at every replay.
-    /// # Errors  [`OpenError`]
-    pub fn open<M: Machine>(
-        config: ReplicaConfig,
-        initial: impl FnOnce() -> M,
-        clock: impl Clock,
-    ) -> Result<Replicated<M>, OpenError> {
-        let disk = FileDisk::open(&config.dir).map_err(OpenError::Log)?;
-        Self::open_on(disk, config, initial, clock)
+/// Begins the thread of a log, once there is somebody to report to.
+type StartLane = Box<dyn FnOnce(Arc<Reports>) -> std::io::Result<(Arc<Lane>, Joiner)> + Send>;
+type Joiner = thread::JoinHandle<()>;
+
+/// A shard before the member begins.
+struct Prepared {
+    spec: ShardSpec,
+    host: Box<dyn Host>,
+    journal: Journal,
+    last: Place,
+    lane: Option<StartLane>,
+}
+
+/// A member before it begins: shards are added in the order of their numbers, the same at every
+/// node of the group for ever.
+pub struct Replica<S: Storage> {
+    config: ReplicaConfig,
+    storage: S,
+    bell: Arc<Bell>,
+    shards: Vec<Prepared>,
+}
+
+impl<S: Storage> Replica<S> {
+    /// A member that keeps what it has to in `storage`.
+    #[must_use]
+    pub fn on(storage: S, config: ReplicaConfig) -> Self {
+        Self { config, storage, bell: Arc::default(), shards: Vec::new() }
     }
 
-    /// Opens the replica on `disk`. `config.dir` is not looked at.
+    /// Adds a shard of this machine, and recovers what its log holds. Where there is nothing, it is
+    /// `initial`, which must be the same at every node of the group.
     /// # Errors  [`OpenError`]
-    pub fn open_on<M: Machine, D: Disk>(
-        disk: D,
-        config: ReplicaConfig,
-        initial: impl FnOnce() -> M,
-        clock: impl Clock,
+    pub fn shard<M: Machine>(
+        &mut self,
+        spec: ShardSpec,
+        initial: impl Fn() -> M + Send + 'static,
     ) -> Result<Replicated<M>, OpenError> {
-        let recovery = Recovery::run(&disk, &config, initial)?;
-        let Recovery { mut log, machine, last } = recovery;
-        let place = install_next_view(&mut log, last, clock.wall())?;
+        let shard = ShardId(self.shards.len() as u16);
         let shared = Arc::new(Shared {
-            machine: RwLock::new(machine),
-            queue: Queue::new(config.queue_max, config.queue_bytes_max),
-            watchers: Watchers::new(place.version),
+            shard,
+            machine: RwLock::new(initial()),
+            wishes: Mutex::new(Wishes::new()),
+            applied: Watchers::new(Version::ZERO),
+            majority: Watchers::new(Version::ZERO),
+            all: Watchers::new(Version::ZERO),
+            bell: self.bell.clone(),
+            count_max: self.config.queue_max,
+            bytes_max: self.config.queue_bytes_max,
         });
-        Worker::start(shared.clone(), disk, log, place, clock, config)
-            .map_err(|error| OpenError::Thread { kind: error.kind() })?;
-        Ok(Replicated::new(shared))
+        let mut host: Box<dyn Host> = Box::new(Typed::new(shared.clone(), Box::new(initial)));
+        let (journal, last, lane) = if spec.mode == Mode::Durable {
+            let disk = self.storage.folder(&format!("shard-{}", shard.0))?;
+            let (past, log) = open_log(&disk, &*host, self.config.segment_bytes)?;
+            let last = past.last();
+            let journal = Journal::restored(last, past.trimmed(), past.line.clone());
+            replay(&mut *host, past)?;
+            let start: StartLane = Box::new(move |reports| Lane::start(shard, disk, log, reports));
+            (journal, last, Some(start))
+        } else {
+            (Journal::empty(), Place::ZERO, None)
+        };
+        self.shards.push(Prepared { spec, host, journal, last, lane });
+        Ok(Replicated { shared })
     }
-}
 
-/// What a log held.
-struct Recovery<M, D: Disk> {
-    log: Log<D>,
-    machine: M,
-    last: Place,
-}
-
-const START: Place = Place { version: Version::ZERO, time: Hlc::ZERO };
-
-impl<M: Machine, D: Disk> Recovery<M, D> {
-    fn run(
-        disk: &D,
-        config: &ReplicaConfig,
-        initial: impl FnOnce() -> M,
-    ) -> Result<Self, OpenError> {
-        let (mut machine, mut last, mut headless) = (None, START, false);
-        let segments = LogConfig { segment_bytes: config.segment_bytes };
-        let opened = Log::open(disk.clone(), segments, |recovered| match recovered {
-            Recovered::Checkpoint { place, state } => {
-                last = place;
-                machine = Some(M::restore(&state)?);
-                Ok(())
-            }
-            Recovered::Record { place, payload } => {
-                last = place;
-                headless = machine.is_none();
-                let machine = machine.as_mut().ok_or(Malformed)?;
-                if !is_view(place.version) {
-                    machine.apply(place, M::decode(payload)?);
+    /// Begins: where the disk knows of a group, as its member, otherwise as `entry` says. Calls of
+    /// other members are handed to `on_call`.
+    /// # Errors  [`OpenError`]
+    pub fn start<F: Fabric, C: Clock>(
+        self,
+        fabric: F,
+        clock: C,
+        entry: Entry,
+        on_call: OnCall,
+    ) -> Result<Member, OpenError> {
+        let group_disk = self.storage.folder("group")?;
+        let durable = read_record(&group_disk)?;
+        let before = durable.as_ref().map_or(0, |durable| durable.life.0);
+        let life = Life(before.checked_add(1).ok_or(OpenError::OutOfLives)?);
+        let specs = self.shards.iter().map(|shard| shard.spec).collect();
+        let spec = Arc::new(LayoutSpec::new(specs).map_err(OpenError::Layout)?);
+        let contacts = match entry {
+            Entry::Found => Vec::new(),
+            Entry::Join(contacts) => contacts,
+        };
+        let nodes = contacts.iter().map(|(node, _)| *node).collect();
+        let begin = match durable {
+            Some(durable) => Begin::Restart { durable, contacts: nodes },
+            None if contacts.is_empty() => Begin::Found,
+            None => Begin::Join { contacts: nodes },
+        };
+        let failed = |error: std::io::Error| OpenError::Thread { kind: error.kind() };
+        self.bell.hang(fabric.waker());
+        let reports = Arc::new(Reports::new(fabric.waker()));
+        let (records, thread) = Records::start(group_disk, reports.clone()).map_err(failed)?;
+        let (mut shards, mut journals, mut threads) = (Vec::new(), Vec::new(), vec![thread]);
+        for (prepared, number) in self.shards.into_iter().zip(0..) {
+            let lane = match prepared.lane {
+                None => None,
+                Some(start) => {
+                    let (lane, thread) = start(reports.clone()).map_err(failed)?;
+                    threads.push(thread);
+                    Some(lane)
                 }
-                Ok(())
-            }
-        });
-        let log = match opened {
-            Err(_) if headless => return Err(OpenError::NoCheckpoint),
-            opened => opened.map_err(OpenError::Log)?,
+            };
+            let Prepared { spec, host, journal, last, .. } = prepared;
+            shards.push(Shard::new(ShardId(number), spec, host, lane, last));
+            journals.push(journal);
+        }
+        let node = self.config.node;
+        let asks = Arc::new(Asks::new(self.bell.clone()));
+        let status = Arc::new(Changes::new(first_status(node, life, &shards)));
+        let beginning = Beginning {
+            config: self.config,
+            life,
+            spec,
+            begin,
+            journals,
+            contacts,
+            shards,
+            reports,
+            records,
+            threads,
+            bell: self.bell,
+            asks: asks.clone(),
+            status: status.clone(),
+            on_call,
         };
-        let machine = match machine {
-            Some(machine) => machine,
-            None => {
-                let machine = initial();
-                write_checkpoint(disk, START, &machine.snapshot_chunks())
-                    .map_err(OpenError::Checkpoint)?;
-                machine
-            }
-        };
-        Ok(Self { log, machine, last })
+        let worker = thread::Builder::new().name("replica".into());
+        worker.spawn(move || Worker::run(beginning, fabric, clock)).map_err(failed)?;
+        Ok(Member(Arc::new(Inner { asks, status })))
     }
 }
 
-/// A record whose number in its view is 0 is no update: it says that the view was installed.
-fn is_view(version: Version) -> bool {
-    version.seq().number() == 0
+fn first_status(node: NodeId, life: Life, shards: &[Shard]) -> Status {
+    let shards = shards.iter().map(|shard| ShardStatus {
+        shard: shard.id,
+        holds: false,
+        applied: shard.last.version,
+        majority: Version::ZERO,
+        all: Version::ZERO,
+        disk_backlog: 0,
+    });
+    Status {
+        node,
+        life,
+        stage: Stage::Joining,
+        view: None,
+        suspected: Vec::new(),
+        linked: Vec::new(),
+        shards: shards.collect(),
+        ended: false,
+    }
 }
 
-/// Begins a view that no earlier run of this replica had, so that no version is given twice: what a
-/// run had delivered but lost in a crash keeps its versions to itself.
-pub(crate) fn install_next_view<D: Disk>(
-    log: &mut Log<D>,
-    last: Place,
-    wall: Hlc,
-) -> Result<Place, OpenError> {
-    let view = last.version.view().number().checked_add(1).and_then(ViewId::new);
-    let view = view.ok_or(OpenError::OutOfViews)?;
-    let start = SeqNum::new(0).ok_or(OpenError::OutOfViews)?;
-    let place = Place { version: Version::new(view, start), time: last.time.tick(wall) };
-    log.append(&[Record { place, payload: &[] }]).map_err(OpenError::Append)?;
-    log.sync().map_err(OpenError::Sync)?;
-    Ok(place)
+/// Opens a log; a new one begins with the machine's first state, so that what a command once did
+/// it does at every replay.
+fn open_log<D: Disk>(
+    disk: &D,
+    host: &dyn Host,
+    segment_bytes: u64,
+) -> Result<(Past, Log<D>), OpenError> {
+    let mut past = Past::default();
+    let config = LogConfig { segment_bytes };
+    let log = Log::open(disk.clone(), config, |found| past.take(found)).map_err(OpenError::Log)?;
+    if past.state.is_none() {
+        if !past.updates.is_empty() {
+            return Err(OpenError::NoCheckpoint);
+        }
+        let mut chunks = vec![notrace_store_protocol::machine::Chunk::Owned(line::encode(&[]))];
+        chunks.extend(host.snapshot());
+        write_checkpoint(disk, Place::ZERO, &chunks).map_err(OpenError::Checkpoint)?;
+    }
+    Ok((past, log))
+}
+
+/// Brings a machine to where its log is.
+pub(crate) fn replay(host: &mut dyn Host, past: Past) -> Result<(), OpenError> {
+    let refused = |version| OpenError::Log(notrace_store_log::OpenError::Refused { version });
+    if let Some((place, state)) = &past.state {
+        host.restore(place.version, Some(state)).map_err(|_| refused(place.version))?;
+    } else {
+        host.restore(Version::ZERO, None).map_err(|_| refused(Version::ZERO))?;
+    }
+    for (place, payload) in &past.updates {
+        host.apply(*place, payload, None);
+    }
+    Ok(())
 }

@@ -1,15 +1,15 @@
-//! The handle: what the rest of a node sees of the group.
+//! The handle: what the rest of a node sees of one shard.
 
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 
 use futures_channel::oneshot;
 use notrace_store_log::limits::RECORD_BYTES_MAX;
-use notrace_store_protocol::ids::Version;
+use notrace_store_protocol::ids::{ShardId, Version};
 use notrace_store_protocol::machine::{Durability, Machine, Place};
 
-use crate::error::{CheckpointError, SendError};
-use crate::queue::{Queue, Request};
-use crate::watchers::Watchers;
+use crate::error::{CheckpointError, ReadError, SendError};
+use crate::host::{Request, Shared};
+use crate::limits::READ_WAIT_MAX;
 
 /// What the sender of an update is told.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -20,42 +20,27 @@ pub struct Delivered<R> {
     pub reply: R,
 }
 
-/// A machine that is fed by a group's total order. Clones are handles to the same one; when the
-/// last is dropped, the replica ends as if closed.
+/// A machine that is fed by the total order of a shard. Clones are handles to the same one.
 pub struct Replicated<M: Machine> {
-    shared: Arc<Shared<M>>,
-    _last: Arc<Last<M>>,
-}
-
-pub(crate) struct Shared<M: Machine> {
-    pub(crate) machine: RwLock<M>,
-    pub(crate) queue: Queue<M>,
-    pub(crate) watchers: Watchers,
-}
-
-/// Dropped with the last handle; the thread holds none.
-struct Last<M: Machine>(Arc<Shared<M>>);
-
-impl<M: Machine> Drop for Last<M> {
-    fn drop(&mut self) {
-        drop(self.0.queue.close());
-    }
+    pub(crate) shared: Arc<Shared<M>>,
 }
 
 impl<M: Machine> Clone for Replicated<M> {
     fn clone(&self) -> Self {
-        Self { shared: self.shared.clone(), _last: self._last.clone() }
+        Self { shared: self.shared.clone() }
     }
 }
 
 impl<M: Machine> Replicated<M> {
-    pub(crate) fn new(shared: Arc<Shared<M>>) -> Self {
-        let last = Arc::new(Last(shared.clone()));
-        Self { shared, _last: last }
+    /// Which shard this is.
+    #[must_use]
+    pub fn shard(&self) -> ShardId {
+        self.shared.shard
     }
 
-    /// Sends `command` to every member of the group, in the group's total order; resolves when it
-    /// is applied here and as safe as `durability` says. Costs one copy of the command until then.
+    /// Sends `command` to every member of the shard, in its total order; resolves when it is
+    /// applied here and as safe as `durability` says. What a view change cut off is sent again by
+    /// itself. Costs one copy of the command until then.
     /// # Errors  [`SendError`]
     /// # Cancel  Dropping the future abandons the answer, not the update.
     pub async fn ordered_send(
@@ -68,13 +53,13 @@ impl<M: Machine> Replicated<M> {
             return Err(SendError::TooLarge);
         }
         let (answer, wait) = oneshot::channel();
-        self.shared.queue.push(Request { command, encoded, durability, answer })?;
+        let encoded = encoded.into();
+        self.shared.push(Request { command, encoded, durability, answer, since: None })?;
         wait.await.unwrap_or(Err(SendError::Stopped))
     }
 
-    /// Looks at the machine, as of the last update applied. In a group of one this is linearizable:
-    /// an update is applied only once it is as safe as its sender asked, so nothing that is seen
-    /// here is lost unless its sender accepted that.
+    /// Looks at the machine, as of the last update applied here. Others may have applied more, and
+    /// what is seen may not be on any disk yet: see [`Self::latest`] and [`Self::is_safe`].
     ///
     /// Updates wait while `look` looks, so it must be short.
     pub fn read<R>(&self, look: impl FnOnce(&M) -> R) -> R {
@@ -85,29 +70,53 @@ impl<M: Machine> Replicated<M> {
         }
     }
 
+    /// Waits until everything is applied here of which anybody was told before this was called, so
+    /// that a [`Self::read`] that follows is linearizable. Costs a round trip to a majority, shared
+    /// by all who ask at once; nothing in a group of one.
+    /// # Errors  [`ReadError`]; after [`READ_WAIT_MAX`] at the latest.
+    /// # Cancel  Dropping the future changes nothing.
+    ///
+    /// Source: read-index in Ongaro, "Consensus: Bridging Theory and Practice" (2014), §6.4.
+    pub async fn latest(&self) -> Result<(), ReadError> {
+        self.shared.ask_to_read().await.unwrap_or(Err(ReadError::Stopped))
+    }
+
+    /// Waits until what was read at `version` is as safe as `durability` says, so that whoever is
+    /// told of it will find it again whatever fails; `false` once the replica has ended.
+    /// # Cancel  Dropping the future changes nothing.
+    pub async fn is_safe(&self, version: Version, durability: Durability) -> bool {
+        match durability {
+            Durability::Delivered => true,
+            Durability::MajorityDurable => self.shared.majority.reached(version).await,
+            Durability::AllDurable => self.shared.all.reached(version).await,
+        }
+    }
+
     /// The version up to which everything is applied here.
+    #[must_use]
     pub fn frontier(&self) -> Version {
-        self.shared.watchers.frontier()
+        self.shared.applied.frontier()
+    }
+
+    /// The versions up to which everything is on the disks of a majority, and of all members.
+    #[must_use]
+    pub fn safe(&self) -> (Version, Version) {
+        (self.shared.majority.frontier(), self.shared.all.frontier())
     }
 
     /// Waits until something after `version` is applied; `false` once the replica has ended and
     /// there will be nothing.
     /// # Cancel  Dropping the future changes nothing.
     pub async fn advanced_past(&self, version: Version) -> bool {
-        self.shared.watchers.advanced_past(version).await
+        self.shared.applied.advanced_past(version).await
     }
 
     /// Writes a checkpoint of everything delivered so far and trims the log.
     /// # Errors  [`CheckpointError`]
     /// # Cancel  Dropping the future abandons the answer, not the checkpoint.
     pub async fn checkpoint(&self) -> Result<(), CheckpointError> {
-        self.shared.queue.ask_checkpoint().await.unwrap_or(Err(CheckpointError::Stopped))
-    }
-
-    /// Takes nothing new, does what waits, makes all of it safe, and ends. Reads go on working.
-    /// # Cancel  Dropping the future abandons the waiting, not the end.
-    pub async fn close(&self) {
-        // The answer is that the sender is gone: the thread has ended.
-        let _ = self.shared.queue.close().await;
+        self.shared.ask_checkpoint().await.unwrap_or(Err(CheckpointError::Stopped))
     }
 }
+
+const _: () = assert!(READ_WAIT_MAX.as_secs() > 0, "a read may wait");

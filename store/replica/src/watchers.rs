@@ -1,12 +1,12 @@
-//! Those who wait for the order to advance.
+//! Those who wait for the order to advance, or for what was ordered to become safe.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_channel::oneshot;
 use notrace_store_protocol::ids::Version;
 
-/// How far the order was applied, and who waits for more.
+/// How far something has come, and who waits for more.
 pub(crate) struct Watchers {
     frontier: AtomicU64,
     waiting: Mutex<Waiting>,
@@ -32,10 +32,15 @@ impl Watchers {
         Version::from_wire(self.frontier.load(Ordering::Acquire))
     }
 
-    /// Everything up to `frontier` is applied.
+    /// Everything up to `frontier` has.
     pub(crate) fn advance(&self, frontier: Version) {
         self.frontier.store(frontier.to_wire(), Ordering::Release);
         self.wake(false);
+    }
+
+    /// Another history took the place of the one so far; whoever waits looks again.
+    pub(crate) fn reset(&self, frontier: Version) {
+        self.advance(frontier);
     }
 
     /// There will be no more.
@@ -54,13 +59,22 @@ impl Watchers {
         }
     }
 
-    /// Waits until more than `version` is applied; `false` if that will not be.
+    /// Waits until more than `version` has; `false` if that will not be.
     pub(crate) async fn advanced_past(&self, version: Version) -> bool {
+        self.advanced_to(|frontier| frontier > version).await
+    }
+
+    /// Waits until `version` has; `false` if that will not be.
+    pub(crate) async fn reached(&self, version: Version) -> bool {
+        self.advanced_to(|frontier| frontier >= version).await
+    }
+
+    async fn advanced_to(&self, enough: impl Fn(Version) -> bool) -> bool {
         loop {
             let wait = {
                 let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
                 // Looked at under the lock, which `advance` takes after it has stored.
-                if self.frontier() > version {
+                if enough(self.frontier()) {
                     return true;
                 }
                 if waiting.closed {
@@ -83,6 +97,62 @@ impl Waiting {
         let (sender, wait) = oneshot::channel();
         self.senders.push(sender);
         wait
+    }
+}
+
+/// A value that changes, and those who wait for it to.
+pub(crate) struct Changes<T> {
+    state: Mutex<(Arc<T>, Vec<oneshot::Sender<()>>, bool)>,
+}
+
+impl<T: PartialEq> Changes<T> {
+    pub(crate) fn new(first: T) -> Self {
+        Self { state: Mutex::new((Arc::new(first), Vec::new(), false)) }
+    }
+
+    pub(crate) fn latest(&self) -> Arc<T> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).0.clone()
+    }
+
+    pub(crate) fn set(&self, value: T) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if *state.0 == value {
+            return;
+        }
+        state.0 = Arc::new(value);
+        let waiting = std::mem::take(&mut state.1);
+        drop(state);
+        for sender in waiting {
+            // Whoever does not wait any more need not be woken.
+            let _ = sender.send(());
+        }
+    }
+
+    /// There will be no more.
+    pub(crate) fn close(&self) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.2 = true;
+        state.1.clear();
+    }
+
+    pub(crate) async fn when(&self, wanted: impl Fn(&T) -> bool) -> Option<Arc<T>> {
+        loop {
+            let wait = {
+                let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+                if wanted(&state.0) {
+                    return Some(state.0.clone());
+                }
+                if state.2 {
+                    return None;
+                }
+                let (sender, wait) = oneshot::channel();
+                state.1.retain(|sender| !sender.is_canceled());
+                state.1.push(sender);
+                wait
+            };
+            // However it ends, there is something new to look at.
+            let _ = wait.await;
+        }
     }
 }
 

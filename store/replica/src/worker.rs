@@ -1,280 +1,535 @@
-//! The replica's thread: it alone appends, applies and answers.
+//! The replica's thread: it alone owns clock, fabric and protocol, and it never waits for a disk.
 //!
 //! ```text
-//! wait → append the batch → apply what was asked `delivered` and stands before the first that was
-//! asked more → one fdatasync → apply the rest → answer
+//! wait for links, disks, handles or time → tell the protocol → carry out what it says → write
 //! ```
 
-use std::sync::{Arc, RwLockWriteGuard};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
-use std::{io, mem, thread};
 
+use bytes::Bytes;
 use futures_channel::oneshot;
-use notrace_store_log::disk::Disk;
-use notrace_store_log::{AppendError, Log, Mark, Record, write_checkpoint};
-use notrace_store_protocol::ids::{SeqNum, Version};
-use notrace_store_protocol::machine::{Durability, Machine, Place};
+use notrace_store_fabric::mail::Mail;
+use notrace_store_fabric::{Fabric, LinkId};
+use notrace_store_protocol::effect::{Durable, Effect};
+use notrace_store_protocol::event::{Event, Now};
+use notrace_store_protocol::group::{Begin, Group, Setup, Stage};
+use notrace_store_protocol::ids::{Life, NodeId, ShardId, Version};
+use notrace_store_protocol::journal::Journal;
+use notrace_store_protocol::layout::LayoutSpec;
+use notrace_store_protocol::rpc::RequestId;
 
+use crate::bell::Bell;
 use crate::clock::Clock;
-use crate::error::{CheckpointError, SendError};
-use crate::queue::Request;
-use crate::replica::{ReplicaConfig, install_next_view};
-use crate::replicated::{Delivered, Shared};
+use crate::error::CallError;
+use crate::letters;
+use crate::limits::LANE_BYTES_MAX;
+use crate::links::Links;
+use crate::member::{Ask, Asks, OnCall, ShardStatus, Status};
+use crate::reads::Reads;
+use crate::records::Records;
+use crate::replica::ReplicaConfig;
+use crate::reports::{Report, Reports};
+use crate::rings::Rings;
+use crate::shard::Shard;
+use crate::transfer::Donor;
+use crate::watchers::Changes;
 
-pub(crate) struct Worker<M: Machine, D: Disk, C> {
-    shared: Arc<Shared<M>>,
-    disk: D,
-    log: Log<D>,
-    /// The last update appended, or the view's beginning.
-    last: Place,
-    clock: C,
-    config: ReplicaConfig,
-    /// Since when something is appended that is not synced.
-    unsynced_since: Option<Duration>,
-    writing: Option<Writing>,
-    /// Who asked for a checkpoint since the one in writing was begun.
-    asked: Vec<oneshot::Sender<Result<(), CheckpointError>>>,
-    /// Log bytes that a checkpoint waits for, over and above what is due, after one failed.
-    patience: u64,
+/// All that the thread begins with.
+pub(crate) struct Beginning {
+    pub(crate) config: ReplicaConfig,
+    pub(crate) life: Life,
+    pub(crate) spec: Arc<LayoutSpec>,
+    pub(crate) begin: Begin,
+    pub(crate) journals: Vec<Journal>,
+    pub(crate) contacts: Vec<(NodeId, String)>,
+    pub(crate) shards: Vec<Shard>,
+    pub(crate) reports: Arc<Reports>,
+    pub(crate) records: Arc<Records>,
+    pub(crate) threads: Vec<JoinHandle<()>>,
+    pub(crate) bell: Arc<Bell>,
+    pub(crate) asks: Arc<Asks>,
+    pub(crate) status: Arc<Changes<Status>>,
+    pub(crate) on_call: OnCall,
 }
 
-/// A checkpoint that another thread writes, from shared bytes, while this one goes on.
-struct Writing {
-    mark: Mark,
-    thread: JoinHandle<()>,
-    asked: Vec<oneshot::Sender<Result<(), CheckpointError>>>,
+/// A direct call of this node that is open.
+pub(crate) struct OpenCall {
+    pub(crate) to: NodeId,
+    pub(crate) until: Duration,
+    pub(crate) answer: oneshot::Sender<Result<Bytes, CallError>>,
 }
 
-/// The disk failed; what it holds is not known. The replica stops rather than guess.
-struct Failed;
+/// What the thread is doing.
+pub(crate) enum Phase {
+    Running,
+    /// The group is over for this life; the next begins once these logs are safe.
+    Resting(BTreeSet<ShardId>),
+    /// Nothing new is taken; what waits is done.
+    Closing(Vec<oneshot::Sender<()>>, Duration),
+    Ended,
+}
 
-impl<M: Machine, D: Disk, C: Clock> Worker<M, D, C> {
-    pub(crate) fn start(
-        shared: Arc<Shared<M>>,
-        disk: D,
-        log: Log<D>,
-        last: Place,
-        clock: C,
-        config: ReplicaConfig,
-    ) -> io::Result<()> {
-        let end = AtEnd(shared.clone());
-        let worker = Self {
-            shared,
-            disk,
-            log,
-            last,
-            clock,
+/// The thread.
+pub(crate) struct Worker<F, C> {
+    pub(crate) config: ReplicaConfig,
+    pub(crate) life: Life,
+    pub(crate) spec: Arc<LayoutSpec>,
+    pub(crate) fabric: F,
+    pub(crate) clock: C,
+    pub(crate) mail: Mail,
+    pub(crate) group: Group,
+    pub(crate) shards: Vec<Shard>,
+    pub(crate) rings: Rings,
+    pub(crate) links: Links,
+    pub(crate) reads: Reads,
+    pub(crate) donor: Donor,
+    pub(crate) calls: BTreeMap<u64, OpenCall>,
+    pub(crate) call_numbers: u64,
+    pub(crate) reports: Arc<Reports>,
+    pub(crate) records: Arc<Records>,
+    pub(crate) bell: Arc<Bell>,
+    pub(crate) asks: Arc<Asks>,
+    pub(crate) status: Arc<Changes<Status>>,
+    pub(crate) on_call: OnCall,
+    pub(crate) durable: Option<Arc<Durable>>,
+    /// Own updates on their way into the order: their bytes until they have a place.
+    pub(crate) outgoing: BTreeMap<RequestId, Bytes>,
+    /// Which shard an own update is for.
+    pub(crate) requests: BTreeMap<RequestId, ShardId>,
+    pub(crate) numbers: u64,
+    /// Shards with updates that wait.
+    pub(crate) backlog: BTreeSet<ShardId>,
+    pub(crate) now: Duration,
+    pub(crate) ticked: Duration,
+    pub(crate) phase: Phase,
+    pub(crate) leaving: bool,
+    pub(crate) effects: Vec<Effect>,
+    /// What follows from what is being carried out.
+    pub(crate) follows: VecDeque<Event>,
+    /// What came with the piece that is being told of.
+    pub(crate) load: Bytes,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl<F: Fabric, C: Clock> Worker<F, C> {
+    pub(crate) fn run(beginning: Beginning, fabric: F, clock: C) {
+        let mut worker = Self::new(beginning, fabric, clock);
+        let mut events = Vec::new();
+        while !matches!(worker.phase, Phase::Ended) {
+            let wait = worker.wait();
+            worker.fabric.poll(wait, &mut events);
+            worker.now = worker.clock.elapsed();
+            worker.hear(events.drain(..));
+            worker.look();
+            worker.mail.pump(&mut worker.fabric);
+        }
+        worker.end();
+    }
+
+    fn new(beginning: Beginning, fabric: F, clock: C) -> Self {
+        let Beginning { config, life, spec, begin, journals, contacts, shards, .. } = beginning;
+        let durable = match &begin {
+            Begin::Restart { durable, .. } => Some(durable.clone()),
+            Begin::Found | Begin::Join { .. } => None,
+        };
+        let (mut effects, node) = (Vec::new(), config.node);
+        let now = clock.elapsed();
+        let setup = Setup {
+            node,
+            life,
+            duty: config.duty,
+            spec: spec.clone(),
+            limits: config.limits,
+            begin,
+            journals,
+        };
+        let group = Group::new(setup, moment(&clock), &mut effects);
+        let mut worker = Self {
+            donor: Donor::new(config.transfer_bytes_per_s),
             config,
-            unsynced_since: None,
-            writing: None,
-            asked: Vec::new(),
-            patience: 0,
+            life,
+            spec,
+            fabric,
+            clock,
+            mail: Mail::default(),
+            group,
+            shards,
+            rings: Rings::default(),
+            links: Links::default(),
+            reads: Reads::default(),
+            calls: BTreeMap::new(),
+            call_numbers: 0,
+            reports: beginning.reports,
+            records: beginning.records,
+            bell: beginning.bell,
+            asks: beginning.asks,
+            status: beginning.status,
+            on_call: beginning.on_call,
+            durable,
+            outgoing: BTreeMap::new(),
+            requests: BTreeMap::new(),
+            numbers: 0,
+            backlog: BTreeSet::new(),
+            now,
+            ticked: now,
+            phase: Phase::Running,
+            leaving: false,
+            effects,
+            follows: VecDeque::new(),
+            load: Bytes::new(),
+            threads: beginning.threads,
         };
-        thread::Builder::new().name("replica".into()).spawn(move || {
-            // Ends last, when the log is closed and its folder is free for the next replica.
-            let _end = end;
-            let mut worker = worker;
-            // A failure has no other words than that the replica stopped.
-            let _ = worker.run();
-        })?;
-        Ok(())
+        for (node, address) in contacts {
+            worker.links.know(node, &address);
+        }
+        worker.carry_out();
+        worker
     }
 
-    fn run(&mut self) -> Result<(), Failed> {
+    /// How long there is nothing to do, unless something happens.
+    fn wait(&self) -> Duration {
+        let beat = Duration::from_micros(self.config.limits.heartbeat);
+        let tick = (self.ticked + beat).saturating_sub(self.now);
+        tick.min(self.donor.due(self.now)).max(Duration::from_micros(1))
+    }
+
+    /// Looks at everything that does not come over a link.
+    fn look(&mut self) {
+        for report in self.reports.take() {
+            self.reported(report);
+        }
+        for ask in self.asks.take() {
+            self.asked(ask);
+        }
+        let rung = self.bell.take();
+        for shard in &rung {
+            self.take_wishes(*shard);
+        }
+        self.backlog.extend(rung);
+        let beat = Duration::from_micros(self.config.limits.heartbeat);
+        if self.now.saturating_sub(self.ticked) >= beat {
+            self.tick();
+        }
+        self.send();
+        self.settle();
+        self.close_if_done();
+    }
+
+    /// Tells the protocol, and carries out what it says, and what follows from that.
+    pub(crate) fn step(&mut self, event: Event) {
+        if !matches!(self.phase, Phase::Running | Phase::Closing(..)) {
+            return;
+        }
+        self.group.step(moment(&self.clock), event, &mut self.effects);
+        self.carry_out();
+    }
+
+    pub(crate) fn step_all(&mut self, events: Vec<Event>) {
+        if events.is_empty() || !matches!(self.phase, Phase::Running | Phase::Closing(..)) {
+            return;
+        }
+        self.group.step_all(moment(&self.clock), events, &mut self.effects);
+        self.carry_out();
+    }
+
+    fn carry_out(&mut self) {
         loop {
-            let work = self.shared.queue.wait(self.sync_due());
-            self.asked.extend(work.checkpoints);
-            if let Some(written) = work.written {
-                self.checkpoint_ended(written);
+            let mut effects = std::mem::take(&mut self.effects);
+            self.perform(effects.drain(..));
+            if self.effects.is_empty() {
+                self.effects = effects;
             }
-            let ends = work.closing && work.batch.is_empty();
-            if !work.batch.is_empty() {
-                self.order(work.batch)?;
+            match self.follows.pop_front() {
+                Some(event) => {
+                    self.group.step(moment(&self.clock), event, &mut self.effects);
+                }
+                None if self.effects.is_empty() => return,
+                None => {}
             }
-            if self.sync_due().is_some_and(|due| due.is_zero()) {
-                self.sync()?;
-            }
-            if ends {
-                return self.end();
-            }
-            self.begin_checkpoint_if_due()?;
         }
     }
 
-    /// How long what was appended may still wait for its sync.
-    fn sync_due(&self) -> Option<Duration> {
-        let since = self.unsynced_since?;
-        let waited = self.clock.elapsed().saturating_sub(since);
-        Some(self.config.sync_lag_max.saturating_sub(waited))
-    }
-
-    /// Appends, syncs if anybody asked for that, applies, answers.
-    fn order(&mut self, batch: Vec<Request<M>>) -> Result<(), Failed> {
-        let mut ordered = self.append(batch)?;
-        let durable = |(_, request): &(Place, Request<M>)| match request.durability {
-            Durability::Delivered => false,
-            Durability::MajorityDurable | Durability::AllDurable => true,
+    fn tick(&mut self) {
+        self.ticked = self.now;
+        self.step(Event::Tick);
+        let (_, silent) = self.links.advance(self.config.node, self.now, &mut self.fabric);
+        for link in silent {
+            self.mail.close(link);
+            self.fabric.cut(link);
+        }
+        let stage = self.group.stage();
+        let why = match stage {
+            Stage::Serving => crate::error::SendError::Busy,
+            _ => crate::error::SendError::NoMajority,
         };
-        let first = ordered.iter().position(durable).unwrap_or(ordered.len());
-        let rest = ordered.split_off(first);
-        self.apply(ordered);
-        if !rest.is_empty() {
-            self.sync()?;
-            self.apply(rest);
+        let (now, wait_max) = (self.now, self.config.send_wait_max);
+        for shard in &mut self.shards {
+            shard.host.refuse_overdue(now, wait_max, why);
+            shard.forget_old_snapshot(now);
         }
-        Ok(())
+        for call in self.calls.extract_if(.., |_, call| call.until <= now) {
+            let _ = call.1.answer.send(Err(CallError::NoAnswer));
+        }
+        if self.shards.iter().any(|shard| shard.backlog() > LANE_BYTES_MAX) {
+            self.fail();
+        }
+        self.tell_status();
     }
 
-    /// Puts the batch into the log: as one group, or one by one where the group does not fit, so
-    /// that a large update that finds no room does not turn small ones away.
-    fn append(&mut self, batch: Vec<Request<M>>) -> Result<Vec<(Place, Request<M>)>, Failed> {
-        let wall = self.clock.wall();
-        let left = SeqNum::MAX.number() - self.last.version.seq().number();
-        if left < batch.len() as u64 {
-            self.last = install_next_view(&mut self.log, self.last, wall).map_err(|_| Failed)?;
-        }
-        let (mut last, mut ordered) = (self.last, Vec::with_capacity(batch.len()));
-        for request in batch {
-            let seq = SeqNum::new(last.version.seq().number() + 1).ok_or(Failed)?;
-            let version = Version::new(last.version.view(), seq);
-            last = Place { version, time: last.time.tick(wall) };
-            ordered.push((last, request));
-        }
-        match self.append_group(&ordered) {
-            Ok(()) => Ok(ordered),
-            Err(AppendError::OutOfSpace | AppendError::TooLarge) => self.append_each(ordered),
-            Err(AppendError::Disk { .. } | AppendError::Poisoned) => Err(Failed),
-        }
-    }
-
-    fn append_each(
-        &mut self,
-        group: Vec<(Place, Request<M>)>,
-    ) -> Result<Vec<(Place, Request<M>)>, Failed> {
-        let mut fitting = Vec::new();
-        for one in group {
-            match self.append_group(std::slice::from_ref(&one)) {
-                Ok(()) => fitting.push(one),
-                Err(AppendError::OutOfSpace) => answer(one.1, Err(SendError::OutOfSpace)),
-                Err(AppendError::TooLarge) => answer(one.1, Err(SendError::TooLarge)),
-                Err(AppendError::Disk { .. } | AppendError::Poisoned) => return Err(Failed),
+    /// What has become of the shards by what was done: how safe updates are, which bytes are not
+    /// needed any more, who can read.
+    fn settle(&mut self) {
+        for shard in &mut self.shards {
+            if let Some(epoch) = self.group.epoch(shard.id) {
+                shard.host.reach(epoch.majority_frontier(), epoch.all_frontier());
+                let since = epoch.start().since;
+                self.rings.free(self.config.node, shard.id, since, epoch.freed());
             }
         }
-        Ok(fitting)
-    }
-
-    fn append_group(&mut self, group: &[(Place, Request<M>)]) -> Result<(), AppendError> {
-        let records: Vec<_> = group
-            .iter()
-            .map(|(place, request)| Record { place: *place, payload: &request.encoded })
-            .collect();
-        self.log.append(&records)?;
-        self.last = group.last().map_or(self.last, |(place, _)| *place);
-        if !self.log.is_synced() && self.unsynced_since.is_none() {
-            self.unsynced_since = Some(self.clock.elapsed());
+        self.advance_reads();
+        self.donate();
+        for shard in 0..self.shards.len() {
+            self.checkpoint_if_due(shard);
         }
-        Ok(())
     }
 
-    fn apply(&mut self, ordered: Vec<(Place, Request<M>)>) {
-        let Some((last, _)) = ordered.last() else { return };
-        let last = last.version;
-        let mut answers = Vec::with_capacity(ordered.len());
-        {
-            let mut machine: RwLockWriteGuard<'_, M> = match self.shared.machine.write() {
-                Ok(machine) => machine,
-                Err(_) => unreachable!("only this thread could have spoilt the machine"),
-            };
-            for (place, request) in ordered {
-                let reply = machine.apply(place, request.command);
-                answers.push((request.answer, Delivered { place, reply }));
+    fn advance_reads(&mut self) {
+        if let Some(question) = self.reads.advance(&self.group, self.now) {
+            for node in question.to {
+                self.post(node, letters::ask(question.view, question.round));
             }
         }
-        self.shared.watchers.advance(last);
-        for (answer, delivered) in answers {
-            // Whoever does not wait any more loses the answer, not the update.
-            let _ = answer.send(Ok(delivered));
+    }
+
+    fn take_wishes(&mut self, id: ShardId) {
+        let Some(shard) = self.shards.get_mut(usize::from(id.0)) else { return };
+        let readers = shard.host.readers();
+        if !readers.is_empty() {
+            self.reads.ask(id, readers, self.now);
+        }
+        let asked = shard.host.checkpoints();
+        if !asked.is_empty() {
+            self.checkpoint(usize::from(id.0), asked);
         }
     }
 
-    fn sync(&mut self) -> Result<(), Failed> {
-        self.log.sync().map_err(|_| Failed)?;
-        self.unsynced_since = None;
-        Ok(())
+    fn reported(&mut self, report: Report) {
+        match report {
+            Report::Recorded(number) => self.step(Event::Recorded { number }),
+            Report::Synced { shard, through } => {
+                if let Phase::Resting(unsafe_yet) = &mut self.phase {
+                    unsafe_yet.remove(&shard);
+                    if unsafe_yet.is_empty() {
+                        self.be_reborn();
+                    }
+                    return;
+                }
+                self.step(Event::Synced { shard, through });
+            }
+            Report::Stored { shard, last, resume } => {
+                self.step(Event::Stored { shard, last, resume });
+            }
+            Report::Rewound { shard, past } => self.rewound(shard, past),
+            Report::Trimmed { shard, through } => self.trimmed(shard, through),
+            Report::Tail { to, fetch, through, line, updates } => {
+                self.send_tail(to, fetch, through, &line, &updates);
+            }
+            Report::DiskFailed => self.fail(),
+        }
     }
 
-    fn begin_checkpoint_if_due(&mut self) -> Result<(), Failed> {
-        let due = self.config.checkpoint_bytes_min.max(self.log.checkpoint_bytes()) + self.patience;
-        let due = self.log.bytes_since_checkpoint() > due || !self.asked.is_empty();
-        if self.writing.is_some() || !due {
-            return Ok(());
+    fn asked(&mut self, ask: Ask) {
+        match ask {
+            Ask::Know(node, address) => {
+                if node != self.config.node {
+                    self.links.know(node, &address);
+                    let (_, silent) =
+                        self.links.advance(self.config.node, self.now, &mut self.fabric);
+                    silent.into_iter().for_each(|link| self.fabric.cut(link));
+                }
+            }
+            Ask::Forget(node) => self.links.forget(node),
+            Ask::Leave => {
+                self.leaving = true;
+                self.step(Event::Leave);
+            }
+            Ask::Refound(shard) => self.step(Event::Refound { shard }),
+            Ask::Call { to, bytes, answer } => self.call(to, bytes, answer),
+            Ask::Answer { link, number, bytes } => {
+                self.post_on(link, letters::answer(number, Some(bytes)));
+            }
+            Ask::Close(done) => {
+                for shard in &mut self.shards {
+                    shard.host.close();
+                }
+                let until = self.now + self.config.send_wait_max;
+                match &mut self.phase {
+                    Phase::Closing(waiting, _) => waiting.push(done),
+                    Phase::Ended => {}
+                    Phase::Running | Phase::Resting(_) => {
+                        self.phase = Phase::Closing(vec![done], until);
+                    }
+                }
+            }
         }
-        let mark = self.log.mark().map_err(|_| Failed)?;
-        self.unsynced_since = None;
-        let chunks = match self.shared.machine.read() {
-            Ok(machine) => machine.snapshot_chunks(),
-            Err(_) => unreachable!("only this thread could have spoilt the machine"),
+    }
+
+    fn close_if_done(&mut self) {
+        let Phase::Closing(_, until) = &self.phase else { return };
+        let idle = self.shards.iter().all(|shard| shard.host.is_idle()) && self.reads.is_idle();
+        if idle || *until <= self.now {
+            self.phase = Phase::Ended;
+        }
+    }
+
+    /// The disk or this member's own checks failed: it is of no use any more.
+    pub(crate) fn fail(&mut self) {
+        for shard in &self.shards {
+            if let Some(lane) = &shard.lane {
+                lane.abandon();
+            }
+        }
+        self.phase = Phase::Ended;
+    }
+
+    /// The group is over for this life.
+    pub(crate) fn leave(&mut self) {
+        for link in self.links.clear() {
+            self.mail.close(link);
+            self.fabric.cut(link);
+        }
+        self.reads.stop();
+        self.rings.clear();
+        self.outgoing.clear();
+        self.requests.clear();
+        if self.leaving || matches!(self.phase, Phase::Closing(..)) {
+            self.phase = Phase::Ended;
+            return;
+        }
+        let mut unsafe_yet = BTreeSet::new();
+        for shard in self.shards.iter().filter(|shard| shard.is_durable()) {
+            shard.ask(crate::lane::Job::Sync(shard.last.version));
+            unsafe_yet.insert(shard.id);
+        }
+        let safe = unsafe_yet.is_empty();
+        self.phase = Phase::Resting(unsafe_yet);
+        if safe {
+            self.be_reborn();
+        }
+    }
+
+    /// Begins the next life, as if the process had been started anew.
+    fn be_reborn(&mut self) {
+        let Some(next) = self.life.0.checked_add(1) else { return self.fail() };
+        self.life = Life(next);
+        let mut journals = Vec::new();
+        for shard in &mut self.shards {
+            shard.partial = None;
+            if !shard.is_durable() {
+                shard.become_of(notrace_store_protocol::machine::Place::ZERO, None);
+                journals.push(Journal::empty());
+                continue;
+            }
+            let journal = self.group.journal(shard.id);
+            let (trimmed, line) =
+                journal.map_or((Version::ZERO, vec![]), |it| (it.trimmed(), it.line().to_vec()));
+            journals.push(Journal::restored(shard.last, trimmed, line));
+        }
+        let contacts = self.links.known();
+        let begin = match &self.durable {
+            Some(durable) => Begin::Restart { durable: durable.clone(), contacts },
+            None => Begin::Join { contacts },
         };
-        let (shared, disk, place) = (self.shared.clone(), self.disk.clone(), self.last);
-        let thread = thread::Builder::new()
-            .name("checkpoint".into())
-            .spawn(move || shared.queue.wrote(write_checkpoint(&disk, place, &chunks)));
-        let asked = mem::take(&mut self.asked);
-        match thread {
-            Ok(thread) => self.writing = Some(Writing { mark, thread, asked }),
-            Err(error) => {
-                self.patience = self.log.bytes_since_checkpoint();
-                let kind = error.kind();
-                tell(asked, Err(notrace_store_log::CheckpointError { kind }));
-            }
-        }
-        Ok(())
+        let setup = Setup {
+            node: self.config.node,
+            life: self.life,
+            duty: self.config.duty,
+            spec: self.spec.clone(),
+            limits: self.config.limits,
+            begin,
+            journals,
+        };
+        self.group = Group::new(setup, moment(&self.clock), &mut self.effects);
+        self.phase = Phase::Running;
+        self.carry_out();
     }
 
-    fn checkpoint_ended(&mut self, written: Result<u64, notrace_store_log::CheckpointError>) {
-        let Some(writing) = self.writing.take() else { return };
-        // It has told its result, so it is about to end.
-        let _ = writing.thread.join();
-        let trimmed = written.and_then(|bytes| {
-            let trimmed = self.log.checkpointed(writing.mark, bytes);
-            trimmed.map_err(|error| notrace_store_log::CheckpointError { kind: error.kind })
+    pub(crate) fn tell_status(&mut self) {
+        let suspected = self.group.view().map(|view| {
+            let members = view.members.iter().map(|member| member.node);
+            let me = self.config.node;
+            members.filter(|node| *node != me && !self.group.may_suspect(*node)).collect()
         });
-        self.patience = if trimmed.is_ok() { 0 } else { self.log.bytes_since_checkpoint() };
-        tell(writing.asked, trimmed);
+        let serving = self.group.stage() == Stage::Serving;
+        let shards = self.shards.iter().map(|shard| {
+            let epoch = self.group.epoch(shard.id);
+            ShardStatus {
+                shard: shard.id,
+                holds: epoch.is_some_and(notrace_store_protocol::multicast::Epoch::is_ready),
+                applied: shard.last.version,
+                majority: epoch.map_or(Version::ZERO, |epoch| epoch.majority_frontier()),
+                all: epoch.map_or(Version::ZERO, |epoch| epoch.all_frontier()),
+                disk_backlog: shard.backlog(),
+            }
+        });
+        self.status.set(Status {
+            node: self.config.node,
+            life: self.life,
+            stage: self.group.stage(),
+            view: self.group.view().cloned(),
+            suspected: suspected.filter(|_| serving).unwrap_or_default(),
+            linked: self.links.linked(),
+            shards: shards.collect(),
+            ended: false,
+        });
     }
 
-    /// Everything that waited is done. A checkpoint in writing is waited for, and the log sealed.
-    fn end(&mut self) -> Result<(), Failed> {
-        while self.writing.is_some() {
-            let written = self.shared.queue.wait_written();
-            self.checkpoint_ended(written);
+    /// Ends what the thread began; its folders are free when this returns.
+    fn end(&mut self) {
+        for link in self.links.clear() {
+            self.mail.close(link);
+            self.fabric.cut(link);
         }
-        self.log.seal().map_err(|_| Failed)
+        // A last poll lets what was written leave.
+        self.fabric.poll(Duration::ZERO, &mut Vec::new());
+        for shard in &self.shards {
+            shard.ask(crate::lane::Job::Close);
+        }
+        self.records.close();
+        for thread in self.threads.drain(..) {
+            // A lane that panicked has told so by ending.
+            let _ = thread.join();
+        }
     }
-}
-
-fn tell(
-    asked: Vec<oneshot::Sender<Result<(), CheckpointError>>>,
-    result: Result<(), notrace_store_log::CheckpointError>,
-) {
-    for asked in asked {
-        // Whoever does not wait any more need not be told.
-        let _ = asked.send(result.map_err(CheckpointError::Log));
-    }
-}
-
-fn answer<M: Machine>(request: Request<M>, with: Result<Delivered<M::Reply>, SendError>) {
-    // Whoever does not wait any more has not been promised anything.
-    let _ = request.answer.send(with);
 }
 
 /// Tells everybody that the thread is gone, however it went.
-struct AtEnd<M: Machine>(Arc<Shared<M>>);
-
-impl<M: Machine> Drop for AtEnd<M> {
+impl<F, C> Drop for Worker<F, C> {
     fn drop(&mut self) {
-        self.0.watchers.close();
-        self.0.queue.stop();
+        for shard in &mut self.shards {
+            if let Some(lane) = &shard.lane {
+                lane.abandon();
+            }
+            shard.host.stop();
+        }
+        // The folders are free before anybody hears that it is over.
+        self.shards.clear();
+        self.records.close();
+        self.asks.close();
+        self.calls.clear();
+        let ended = Status { ended: true, ..(*self.status.latest()).clone() };
+        self.status.set(ended);
+        self.status.close();
     }
 }
+
+/// What time it is, as the protocol wants to know it.
+pub(crate) fn moment(clock: &impl Clock) -> Now {
+    Now { micros: clock.elapsed().as_micros() as u64, wall: clock.wall() }
+}
+
+/// A letter's link, for those who answer later.
+pub(crate) type Link = LinkId;

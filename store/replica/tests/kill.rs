@@ -9,9 +9,9 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use common::{Lines, Told, wait};
-use notrace_store_protocol::machine::Durability::{AllDurable, Delivered};
-use notrace_store_replica::{Replica, ReplicaConfig, Replicated, SystemClock};
+use common::{Lines, Told, node, open_with, wait};
+use notrace_store_protocol::machine::Durability::{AllDurable, MajorityDurable};
+use notrace_store_replica::{FileStorage, Member, ReplicaConfig, Replicated, SystemClock};
 
 const SENDERS: u64 = 4;
 /// The folder that a load is to use; and how many kills a run of the test makes.
@@ -24,10 +24,10 @@ fn told_by_environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-fn open(dir: &Path) -> Replicated<Lines> {
-    let config = ReplicaConfig::new(dir.to_owned());
+fn open(dir: &Path) -> (Replicated<Lines>, Member) {
+    let config = ReplicaConfig::new(node(1));
     let config = ReplicaConfig { segment_bytes: 100_000, checkpoint_bytes_min: 300_000, ..config };
-    Replica::open(config, Lines::default, SystemClock).unwrap()
+    open_with(FileStorage::below(dir.to_owned()), config, SystemClock).unwrap()
 }
 
 /// Sends until `enough`, telling each acknowledgement on standard output.
@@ -39,8 +39,7 @@ fn load(group: &Replicated<Lines>, enough: u64) {
     std::thread::scope(|scope| {
         for (sender, begin) in (0..).zip(counts) {
             scope.spawn(move || {
-                // A kill leaves what was handed to the system, so even this loses nothing to one.
-                let durability = if sender == 0 { Delivered } else { AllDurable };
+                let durability = if sender == 0 { MajorityDurable } else { AllDurable };
                 for count in begin..begin.saturating_add(enough) {
                     let length = if count % 50 == 49 { 150_000 } else { count * 37 % 3000 };
                     let told = Told { sender, count, length };
@@ -57,13 +56,14 @@ fn load(group: &Replicated<Lines>, enough: u64) {
 #[test]
 fn a_load_is_acknowledged_in_the_order_it_is_applied() {
     if let Some(dir) = told_by_environment(DIR) {
-        load(&open(Path::new(&dir)), u64::MAX);
+        let (group, _member) = open(Path::new(&dir));
+        load(&group, u64::MAX);
     }
     let dir = tempfile::tempdir().unwrap();
-    let group = open(dir.path());
+    let (group, member) = open(dir.path());
     load(&group, 60);
-    wait(group.close());
-    judge(&open(dir.path()), &[]);
+    wait(member.close());
+    judge(&open(dir.path()).0, &[]);
 }
 
 /// Each acknowledged line as the load printed it must be there, and each sender's puts in order.
@@ -125,8 +125,8 @@ fn a_killed_load_has_lost_nothing_that_was_acknowledged() {
         // Any number will do that differs from round to round: the kill hits wherever the load is.
         let enough = 1 + (round * 2_654_435_761 % 4_294_967_296 % 400) as usize;
         acknowledged.extend(killed_load(&program, dir.path(), enough));
-        let group = open(dir.path());
+        let (group, member) = open(dir.path());
         judge(&group, &acknowledged);
-        wait(group.close());
+        wait(member.close());
     }
 }

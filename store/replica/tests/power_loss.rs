@@ -6,16 +6,16 @@ mod common;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use common::{Line, Lines, Told, wait};
-use notrace_store_log::disk::{FaultyDisk, Survives};
+use common::{Folders, Line, Told, node, open_with, wait};
+use notrace_store_log::disk::Survives;
 use notrace_store_protocol::machine::Durability::{AllDurable, Delivered};
-use notrace_store_replica::{Replica, ReplicaConfig, SystemClock};
+use notrace_store_replica::{ReplicaConfig, SystemClock};
 
 /// Of this sender nothing is promised; of the others everything.
 const CARELESS: u64 = 3;
 
 fn config() -> ReplicaConfig {
-    let config = ReplicaConfig::new("unused".into());
+    let config = ReplicaConfig::new(node(1));
     ReplicaConfig { segment_bytes: 3000, checkpoint_bytes_min: 20_000, ..config }
 }
 
@@ -30,8 +30,8 @@ impl Drop for Ends<'_> {
 
 #[test]
 fn at_any_moment_takes_nothing_that_was_acknowledged_or_seen() {
-    let disk = FaultyDisk::default();
-    let group = Replica::open_on(disk.clone(), config(), Lines::default, SystemClock).unwrap();
+    let disk = Folders::default();
+    let (group, member) = open_with(disk.clone(), config(), SystemClock).unwrap();
     let acknowledged = Mutex::new(Vec::<Line>::new());
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -55,10 +55,13 @@ fn at_any_moment_takes_nothing_that_was_acknowledged_or_seen() {
             // Wait for the group to move, so that every loss hits another state.
             wait(group.advanced_past(group.frontier()));
             let mut promised = acknowledged.lock().unwrap().clone();
-            promised.extend(group.read(|lines| lines.0.clone()));
+            // What was seen counts once whoever saw it was told that it is safe.
+            let (safe, _) = group.safe();
+            let seen = group.read(|lines| lines.0.clone()).into_iter();
+            promised.extend(seen.filter(|line| line.place.version <= safe));
             promised.retain(|line| line.sender != CARELESS);
             let lost = disk.after_crash(Survives::Some(seed));
-            let again = Replica::open_on(lost, config(), Lines::default, SystemClock).unwrap();
+            let (again, _member) = open_with(lost, config(), SystemClock).unwrap();
             let found = again.read(Clone::clone).0;
             promised.sort_by_key(|line| line.place.version);
             promised.dedup();
@@ -73,5 +76,5 @@ fn at_any_moment_takes_nothing_that_was_acknowledged_or_seen() {
             }
         }
     });
-    wait(group.close());
+    wait(member.close());
 }

@@ -82,7 +82,7 @@ impl<D: Disk> Kept<D> {
 
     /// Writes a checkpoint of everything and trims. `Ok(false)` if it could not be written.
     pub(crate) fn checkpoint(&mut self) -> Result<bool, SyncError> {
-        let mark = self.log.mark()?;
+        let mark = self.log.mark(self.log.last())?;
         let state = to_bytes(&self.entries);
         let (head, tail) = state.split_at(state.len() / 2);
         match write_checkpoint(&self.disk, place(self.log.last().to_wire()), &[head, tail]) {

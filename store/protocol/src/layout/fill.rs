@@ -43,23 +43,21 @@ impl<'a> Fill<'a> {
 
     /// Brings shards up to their `min`.
     pub(super) fn reach_min(&mut self) {
-        self.grow(|spec| spec.min, usize::MAX);
+        self.grow(|spec| spec.min);
     }
 
-    /// Lets shards grow up to their `max`, by those who hold less than the fair share.
+    /// Lets shards grow up to their `max`.
     pub(super) fn grow_to_max(&mut self) {
-        let wanted: usize = self.shards.iter().map(|shard| usize::from(shard.spec.min)).sum();
-        let fair = wanted.div_ceil(self.takers.len().max(1));
-        self.grow(|spec| spec.max, fair);
+        self.grow(|spec| spec.max);
     }
 
     pub(super) fn into_target(self) -> Vec<Vec<NodeId>> {
         self.shards.into_iter().map(|shard| shard.members).collect()
     }
 
-    /// Gives to the emptiest shard, again and again, the member who holds least of those that hold
-    /// fewer than `share`. A shard that finds nobody finds nobody later: loads only rise.
-    fn grow(&mut self, bound: impl Fn(&ShardSpec) -> u16, share: usize) {
+    /// Gives to the emptiest shard, again and again, the member who holds least. A shard that finds
+    /// nobody finds nobody later: all hold it.
+    fn grow(&mut self, bound: impl Fn(&ShardSpec) -> u16) {
         let mut emptiest: BinaryHeap<_> =
             self.shards.iter().enumerate().map(|(at, shard)| Reverse((shard.fill(), at))).collect();
         while let Some(Reverse((_, at))) = emptiest.pop() {
@@ -67,8 +65,7 @@ impl<'a> Fill<'a> {
             if shard.members.len() >= usize::from(bound(shard.spec)) {
                 continue;
             }
-            let free =
-                |taker: &&mut Taker| taker.load < share && !shard.members.contains(&taker.node);
+            let free = |taker: &&mut Taker| !shard.members.contains(&taker.node);
             if let Some(taker) = self.takers.iter_mut().filter(free).min_by_key(|it| it.load) {
                 taker.load += 1;
                 shard.members.push(taker.node);

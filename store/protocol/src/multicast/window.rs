@@ -76,6 +76,10 @@ impl Window {
         self.sent
     }
 
+    pub(super) fn freed(&self) -> u64 {
+        self.freed
+    }
+
     pub(super) fn told(&self) -> u64 {
         self.told
     }

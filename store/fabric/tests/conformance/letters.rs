@@ -1,0 +1,227 @@
+//! Letters over each fabric.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use notrace_store_fabric::limits::{LETTER_BYTES_MAX, OUTBOX_BYTES_MAX, OUTBOX_LETTERS_MAX};
+use notrace_store_fabric::mail::{Letter, Mail};
+use notrace_store_fabric::{Broken, Event, Fabric, LinkId};
+use ring::digest::{SHA256, digest};
+
+use crate::rig::{Node, Pair, Rig, SHORT, deadline, now, pattern};
+
+/// An end with letters.
+pub struct Office<F> {
+    pub fabric: F,
+    pub link: LinkId,
+    pub mail: Mail,
+    pub letters: Vec<Bytes>,
+    /// Why the link is to be cut.
+    pub broken: Option<Broken>,
+}
+
+impl<F: Fabric> Office<F> {
+    /// Takes over an end of which the link came up already.
+    pub fn new<G: Fabric>(node: Node<G>, link: LinkId, room: u32, wrap: impl FnOnce(G) -> F) -> Self
+    where
+        F: Wraps,
+    {
+        let (_, _, mut peer) = node.ups().pop().unwrap();
+        let fabric = wrap(node.fabric);
+        if let Some(secrecy) = fabric.secrecy() {
+            peer.secrecy = secrecy;
+        }
+        let mut mail = Mail::default();
+        mail.open(link, &peer, room);
+        Self { fabric, link, mail, letters: Vec::new(), broken: None }
+    }
+
+    pub fn post(&mut self, head: &[u8], body: &[u8]) {
+        let body = vec![Bytes::copy_from_slice(body)];
+        self.mail.post(self.link, Letter { head: head.to_vec(), body }).unwrap();
+    }
+
+    pub fn go_on(&mut self, wait: Duration) {
+        self.mail.pump(&mut self.fabric);
+        let mut events = Vec::new();
+        self.fabric.poll(wait, &mut events);
+        for event in events {
+            if let Event::Bell { link, word } = event
+                && self.broken.is_none()
+            {
+                let fabric = &mut self.fabric;
+                self.broken = self.mail.rang(fabric, link, word, &mut self.letters).err();
+            }
+        }
+    }
+}
+
+/// A fabric that may be inside another, which says otherwise how secret its links are.
+pub trait Wraps {
+    fn secrecy(&self) -> Option<notrace_store_fabric::Secrecy>;
+}
+
+/// As it is.
+pub struct Plain<F>(pub F);
+
+pub fn offices<R: Rig>(room: u32) -> (Office<Plain<R::End>>, Office<Plain<R::End>>) {
+    let Pair { one, other, here, there, .. } = Pair::<R>::new(room);
+    (Office::new(one, here, room, Plain), Office::new(other, there, room, Plain))
+}
+
+/// Until both have so many letters, or one is broken.
+pub fn exchange<F: Fabric, G: Fabric>(
+    one: &mut Office<F>,
+    other: &mut Office<G>,
+    wanted: (usize, usize),
+) {
+    let end = deadline();
+    while (one.letters.len() < wanted.0 || other.letters.len() < wanted.1)
+        && one.broken.or(other.broken).is_none()
+    {
+        assert!(now() < end, "letters never arrive");
+        one.go_on(SHORT);
+        other.go_on(SHORT);
+    }
+}
+
+/// Letters of all sizes around what matters for a ring of this size.
+pub fn sizes(room: usize) -> Vec<usize> {
+    let around = |size: usize| [size.saturating_sub(5), size - 4, size - 1, size, size + 1, size + 5];
+    let mut sizes = vec![0, 1, 2, 3, 4, 5, 100, 0, 0];
+    for size in [room / 4, room / 2, room, 2 * room, 3 * room + room / 3] {
+        sizes.extend(around(size));
+    }
+    sizes
+}
+
+pub fn all_sizes_arrive<F: Fabric, G: Fabric>(
+    one: &mut Office<F>,
+    other: &mut Office<G>,
+    room: usize,
+) {
+    let sizes = sizes(room);
+    for (which, size) in sizes.iter().enumerate() {
+        let letter = pattern(which, *size);
+        let (head, body) = letter.split_at(size / 3);
+        one.post(head, body);
+        other.post(body, head);
+    }
+    exchange(one, other, (sizes.len(), sizes.len()));
+    assert_eq!((one.broken, other.broken), (None, None));
+    assert_eq!((one.letters.len(), other.letters.len()), (sizes.len(), sizes.len()));
+    for (which, size) in sizes.iter().enumerate() {
+        let sent = pattern(which, *size);
+        assert_eq!(other.letters[which].len(), *size);
+        let same = |one: &[u8], other: &[u8]| {
+            digest(&SHA256, one).as_ref() == digest(&SHA256, other).as_ref()
+        };
+        assert!(same(&other.letters[which], &sent), "letter {which} was changed");
+        let (head, body) = sent.split_at(size / 3);
+        assert!(same(&one.letters[which], &[body, head].concat()), "letter {which} was changed");
+    }
+}
+
+pub fn letters_of_all_sizes_arrive_whole<R: Rig>() {
+    let room = 64 << 10;
+    let (mut one, mut other) = offices::<R>(room);
+    all_sizes_arrive(&mut one, &mut other, room as usize);
+}
+
+pub fn letters_pass_a_ring_much_smaller_than_they_are<R: Rig>() {
+    let room = 4 << 10;
+    let (mut one, mut other) = offices::<R>(room);
+    let letter = pattern(7, 1_000_000);
+    one.post(&[], &letter);
+    one.post(b"after", &[]);
+    other.post(&letter, &[]);
+    exchange(&mut one, &mut other, (1, 2));
+    assert!(other.letters == [letter.clone().into(), Bytes::from_static(b"after")]);
+    assert!(one.letters == [Bytes::from(letter)]);
+    all_sizes_arrive_after(one, other, room as usize);
+}
+
+fn all_sizes_arrive_after<F: Fabric>(mut one: Office<F>, mut other: Office<F>, room: usize) {
+    one.letters.clear();
+    other.letters.clear();
+    all_sizes_arrive(&mut one, &mut other, room);
+}
+
+pub fn thousands_arrive_in_order_both_ways<R: Rig>() {
+    let (mut one, mut other) = offices::<R>(64 << 10);
+    let count = 20_000_u32;
+    for which in 0..count {
+        one.post(&which.to_le_bytes(), &pattern(which as usize, which as usize % 60));
+        other.post(&[], &(!which).to_le_bytes());
+        if which % 500 == 0 {
+            one.go_on(Duration::ZERO);
+        }
+    }
+    exchange(&mut one, &mut other, (count as usize, count as usize));
+    for which in 0..count {
+        let (at, body) = (which as usize, pattern(which as usize, which as usize % 60));
+        assert_eq!(other.letters[at], [&which.to_le_bytes()[..], &body].concat());
+        assert_eq!(one.letters[at], (!which).to_le_bytes().to_vec());
+    }
+}
+
+pub fn an_outbox_is_bounded<R: Rig>() {
+    let (mut one, mut other) = offices::<R>(64 << 10);
+    let part = Bytes::from(vec![1; LETTER_BYTES_MAX]);
+    let letter = |size: usize| Letter { head: Vec::new(), body: vec![part.slice(..size)] };
+    let more = Letter { head: vec![0], body: vec![part.clone()] };
+    assert!(one.mail.post(one.link, more).is_err(), "longer than a letter may be");
+    let mut posted = 0;
+    while one.mail.post(one.link, letter(LETTER_BYTES_MAX - 4)).is_ok() {
+        posted += LETTER_BYTES_MAX;
+    }
+    assert_eq!(posted, OUTBOX_BYTES_MAX);
+    assert_eq!(one.mail.waiting(one.link), OUTBOX_BYTES_MAX);
+    let mut count = 0;
+    while other.mail.post(other.link, letter(0)).is_ok() {
+        count += 1;
+    }
+    assert_eq!(count, OUTBOX_LETTERS_MAX);
+    // Once some of them are gone there is room for more.
+    exchange(&mut one, &mut other, (count, 0));
+    assert!(other.mail.post(other.link, letter(1)).is_ok());
+}
+
+mod plain {
+    use std::task::Waker;
+    use std::time::Duration;
+
+    use notrace_store_fabric::{DialId, Event, Fabric, LinkId, Refused, Secrecy};
+
+    use super::{Plain, Wraps};
+
+    impl<F> Wraps for Plain<F> {
+        fn secrecy(&self) -> Option<Secrecy> {
+            None
+        }
+    }
+
+    impl<F: Fabric> Fabric for Plain<F> {
+        fn dial(&mut self, address: &str) -> DialId {
+            self.0.dial(address)
+        }
+        fn write(&mut self, link: LinkId, offset: u32, parts: &[&[u8]]) -> Result<(), Refused> {
+            self.0.write(link, offset, parts)
+        }
+        fn ring(&mut self, link: LinkId, word: u32) -> Result<(), Refused> {
+            self.0.ring(link, word)
+        }
+        fn read(&self, link: LinkId, offset: u32, into: &mut [u8]) -> Result<(), Refused> {
+            self.0.read(link, offset, into)
+        }
+        fn cut(&mut self, link: LinkId) {
+            self.0.cut(link);
+        }
+        fn poll(&mut self, wait: Duration, events: &mut Vec<Event>) {
+            self.0.poll(wait, events);
+        }
+        fn waker(&self) -> Waker {
+            self.0.waker()
+        }
+    }
+}

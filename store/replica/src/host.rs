@@ -1,0 +1,334 @@
+//! One shard's machine as the replica's thread handles it: without its type.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_channel::oneshot;
+use notrace_store_protocol::ids::{ShardId, Version};
+use notrace_store_protocol::machine::{Chunk, Durability, Machine, Malformed, Place};
+use notrace_store_protocol::rpc::{Outcome, RequestId};
+
+use crate::bell::Bell;
+use crate::error::{CheckpointError, ReadError, SendError};
+use crate::lane::Asked;
+use crate::replicated::Delivered;
+use crate::watchers::Watchers;
+
+pub(crate) type Reader = oneshot::Sender<Result<(), ReadError>>;
+
+/// What handles and the thread share of one shard.
+pub(crate) struct Shared<M: Machine> {
+    pub(crate) shard: ShardId,
+    pub(crate) machine: RwLock<M>,
+    pub(crate) wishes: Mutex<Wishes<M>>,
+    /// Up to where updates are applied here, on a majority of disks, and on all.
+    pub(crate) applied: Watchers,
+    pub(crate) majority: Watchers,
+    pub(crate) all: Watchers,
+    pub(crate) bell: Arc<Bell>,
+    pub(crate) count_max: usize,
+    pub(crate) bytes_max: u64,
+}
+
+/// What the handles want.
+pub(crate) struct Wishes<M: Machine> {
+    requests: VecDeque<Request<M>>,
+    bytes: u64,
+    readers: Vec<Reader>,
+    checkpoints: Vec<Asked>,
+    pub(crate) closing: bool,
+    stopped: bool,
+}
+
+/// An update that waits to be ordered.
+pub(crate) struct Request<M: Machine> {
+    pub(crate) command: M::Command,
+    /// The command as it goes to the others and into the log.
+    pub(crate) encoded: Bytes,
+    pub(crate) durability: Durability,
+    pub(crate) answer: oneshot::Sender<Result<Delivered<M::Reply>, SendError>>,
+    /// Since when it waits; none until the thread has seen it.
+    pub(crate) since: Option<Duration>,
+}
+
+impl<M: Machine> Wishes<M> {
+    pub(crate) fn new() -> Self {
+        Self {
+            requests: VecDeque::new(),
+            bytes: 0,
+            readers: Vec::new(),
+            checkpoints: Vec::new(),
+            closing: false,
+            stopped: false,
+        }
+    }
+}
+
+impl<M: Machine> Shared<M> {
+    /// No method leaves the wishes half changed, so a panic elsewhere does not spoil them.
+    pub(crate) fn wishes(&self) -> MutexGuard<'_, Wishes<M>> {
+        self.wishes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn push(&self, request: Request<M>) -> Result<(), SendError> {
+        let mut wishes = self.wishes();
+        if wishes.closing || wishes.stopped {
+            return Err(SendError::Stopped);
+        }
+        let bytes = wishes.bytes + request.encoded.len() as u64;
+        let full = wishes.requests.len() >= self.count_max || bytes > self.bytes_max;
+        if full && !wishes.requests.is_empty() {
+            return Err(SendError::Busy);
+        }
+        wishes.bytes = bytes;
+        wishes.requests.push_back(request);
+        drop(wishes);
+        self.bell.ring(self.shard);
+        Ok(())
+    }
+
+    pub(crate) fn ask_to_read(&self) -> oneshot::Receiver<Result<(), ReadError>> {
+        let (reader, wait) = oneshot::channel();
+        let mut wishes = self.wishes();
+        if !wishes.stopped {
+            wishes.readers.push(reader);
+            drop(wishes);
+            self.bell.ring(self.shard);
+        }
+        wait
+    }
+
+    pub(crate) fn ask_checkpoint(&self) -> oneshot::Receiver<Result<(), CheckpointError>> {
+        let (asked, wait) = oneshot::channel();
+        let mut wishes = self.wishes();
+        if !wishes.stopped {
+            wishes.checkpoints.push(asked);
+            drop(wishes);
+            self.bell.ring(self.shard);
+        }
+        wait
+    }
+
+    fn machine(&self) -> RwLockWriteGuard<'_, M> {
+        match self.machine.write() {
+            Ok(machine) => machine,
+            Err(_) => unreachable!("only this thread could have spoilt the machine"),
+        }
+    }
+}
+
+/// A shard's machine.
+pub(crate) trait Host: Send {
+    /// The next update that waits: how long it is, and how safe it shall be.
+    fn next(&mut self) -> Option<(usize, Durability)>;
+    /// Takes it out; it is under way as `request` from now on. Its bytes.
+    fn begin(&mut self, request: RequestId) -> Bytes;
+    /// Nothing came of it; it waits again, before all others.
+    fn give_back(&mut self, request: RequestId);
+    /// Tells its sender that nothing came of it.
+    fn refuse(&mut self, request: RequestId, why: SendError);
+    /// Tells the sender of the next one that waits the same.
+    fn refuse_next(&mut self, why: SendError);
+    /// Turns away what waits longer than it may.
+    fn refuse_overdue(&mut self, now: Duration, wait_max: Duration, why: SendError);
+    /// Applies an update.
+    fn apply(&mut self, place: Place, payload: &Bytes, request: Option<RequestId>);
+    /// An own update's call ended.
+    fn resolve(&mut self, request: RequestId, outcome: &Outcome);
+    /// Becomes the machine of a state; of its beginning if there is none.
+    fn restore(&mut self, at: Version, state: Option<&[u8]>) -> Result<(), Malformed>;
+    /// The state.
+    fn snapshot(&self) -> Vec<Chunk>;
+    /// How safe updates are.
+    fn reach(&self, majority: Version, all: Version);
+    /// Those who want to read what is latest.
+    fn readers(&mut self) -> Vec<Reader>;
+    /// Those who want a checkpoint.
+    fn checkpoints(&mut self) -> Vec<Asked>;
+    /// Takes nothing new from now on.
+    fn close(&mut self);
+    /// Whether nothing waits nor is under way.
+    fn is_idle(&self) -> bool;
+    /// There will be no more: whoever waits is told.
+    fn stop(&mut self);
+}
+
+/// The thread's side of a shard.
+pub(crate) struct Typed<M: Machine> {
+    shared: Arc<Shared<M>>,
+    initial: Box<dyn Fn() -> M + Send>,
+    under_way: BTreeMap<RequestId, UnderWay<M>>,
+}
+
+/// An own update that was sent.
+struct UnderWay<M: Machine> {
+    request: Option<Request<M>>,
+    answer: Option<oneshot::Sender<Result<Delivered<M::Reply>, SendError>>>,
+    reply: Option<M::Reply>,
+}
+
+impl<M: Machine> Typed<M> {
+    pub(crate) fn new(shared: Arc<Shared<M>>, initial: Box<dyn Fn() -> M + Send>) -> Self {
+        Self { shared, initial, under_way: BTreeMap::new() }
+    }
+}
+
+/// Whoever does not wait any more has not been promised anything.
+fn tell<T>(answer: oneshot::Sender<T>, what: T) {
+    let _ = answer.send(what);
+}
+
+impl<M: Machine> Host for Typed<M> {
+    fn next(&mut self) -> Option<(usize, Durability)> {
+        let wishes = self.shared.wishes();
+        wishes.requests.front().map(|request| (request.encoded.len(), request.durability))
+    }
+
+    fn begin(&mut self, number: RequestId) -> Bytes {
+        let mut wishes = self.shared.wishes();
+        let Some(request) = wishes.requests.pop_front() else { return Bytes::new() };
+        wishes.bytes -= request.encoded.len() as u64;
+        drop(wishes);
+        let encoded = request.encoded.clone();
+        let under_way = UnderWay { request: Some(request), answer: None, reply: None };
+        self.under_way.insert(number, under_way);
+        encoded
+    }
+
+    fn give_back(&mut self, number: RequestId) {
+        let Some(under_way) = self.under_way.remove(&number) else { return };
+        let Some(request) = under_way.request else { return };
+        let mut wishes = self.shared.wishes();
+        wishes.bytes += request.encoded.len() as u64;
+        wishes.requests.push_front(request);
+    }
+
+    fn refuse(&mut self, number: RequestId, why: SendError) {
+        let Some(under_way) = self.under_way.remove(&number) else { return };
+        let answer = under_way.answer.or(under_way.request.map(|request| request.answer));
+        if let Some(answer) = answer {
+            tell(answer, Err(why));
+        }
+    }
+
+    fn refuse_next(&mut self, why: SendError) {
+        let mut wishes = self.shared.wishes();
+        let Some(request) = wishes.requests.pop_front() else { return };
+        wishes.bytes -= request.encoded.len() as u64;
+        drop(wishes);
+        tell(request.answer, Err(why));
+    }
+
+    fn refuse_overdue(&mut self, now: Duration, wait_max: Duration, why: SendError) {
+        let mut overdue = Vec::new();
+        {
+            let mut wishes = self.shared.wishes();
+            for request in &mut wishes.requests {
+                request.since.get_or_insert(now);
+            }
+            while let Some(request) = wishes.requests.pop_front_if(|request| {
+                request.since.is_some_and(|since| now.saturating_sub(since) > wait_max)
+            }) {
+                wishes.bytes -= request.encoded.len() as u64;
+                overdue.push(request);
+            }
+        }
+        overdue.into_iter().for_each(|request| tell(request.answer, Err(why)));
+    }
+
+    fn apply(&mut self, place: Place, payload: &Bytes, request: Option<RequestId>) {
+        let own = request.and_then(|request| self.under_way.get_mut(&request));
+        let sent = own.and_then(|own| {
+            let request = own.request.take()?;
+            own.answer = Some(request.answer);
+            Some(request.command)
+        });
+        // A command that nobody of this version can read does nothing anywhere.
+        let reply = match sent.map_or_else(|| M::decode(payload), Ok) {
+            Ok(command) => Some(self.shared.machine().apply(place, command)),
+            Err(Malformed) => None,
+        };
+        if let Some(own) = request.and_then(|request| self.under_way.get_mut(&request)) {
+            own.reply = reply;
+        }
+        self.shared.applied.advance(place.version);
+    }
+
+    fn resolve(&mut self, number: RequestId, outcome: &Outcome) {
+        match outcome {
+            Outcome::NotApplied => self.give_back(number),
+            Outcome::Delivered { place, .. } => {
+                let Some(under_way) = self.under_way.remove(&number) else { return };
+                let (Some(answer), Some(reply)) = (under_way.answer, under_way.reply) else {
+                    return;
+                };
+                tell(answer, Ok(Delivered { place: *place, reply }));
+            }
+            Outcome::Replied { .. } | Outcome::ViewChanged | Outcome::Unknown { .. } => {
+                self.refuse(number, SendError::Unknown);
+            }
+        }
+    }
+
+    fn restore(&mut self, at: Version, state: Option<&[u8]>) -> Result<(), Malformed> {
+        let machine = match state {
+            Some(state) => M::restore(state)?,
+            None => (self.initial)(),
+        };
+        *self.shared.machine() = machine;
+        self.shared.applied.reset(at);
+        Ok(())
+    }
+
+    fn snapshot(&self) -> Vec<Chunk> {
+        match self.shared.machine.read() {
+            Ok(machine) => machine.snapshot_chunks(),
+            Err(_) => unreachable!("only this thread could have spoilt the machine"),
+        }
+    }
+
+    fn reach(&self, majority: Version, all: Version) {
+        if majority > self.shared.majority.frontier() {
+            self.shared.majority.advance(majority);
+        }
+        if all > self.shared.all.frontier() {
+            self.shared.all.advance(all);
+        }
+    }
+
+    fn readers(&mut self) -> Vec<Reader> {
+        std::mem::take(&mut self.shared.wishes().readers)
+    }
+
+    fn checkpoints(&mut self) -> Vec<Asked> {
+        std::mem::take(&mut self.shared.wishes().checkpoints)
+    }
+
+    fn close(&mut self) {
+        self.shared.wishes().closing = true;
+    }
+
+    fn is_idle(&self) -> bool {
+        self.under_way.is_empty() && self.shared.wishes().requests.is_empty()
+    }
+
+    fn stop(&mut self) {
+        let mut wishes = self.shared.wishes();
+        wishes.stopped = true;
+        wishes.bytes = 0;
+        let waiting = (
+            std::mem::take(&mut wishes.requests),
+            std::mem::take(&mut wishes.readers),
+            std::mem::take(&mut wishes.checkpoints),
+        );
+        drop(wishes);
+        // Dropping an answer says that there will be none.
+        drop(waiting);
+        self.under_way.clear();
+        for watchers in [&self.shared.applied, &self.shared.majority, &self.shared.all] {
+            watchers.close();
+        }
+    }
+}

@@ -1,0 +1,336 @@
+//! The disk's side of one log: a thread that does what it is asked in order, and as many appends as
+//! wait in one go, with one `fdatasync` behind them.
+//!
+//! The protocol's thread never waits for a disk, so a slow one makes updates durable late and
+//! nobody suspected.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use bytes::Bytes;
+use futures_channel::oneshot;
+use notrace_store_log::disk::Disk;
+use notrace_store_log::{AppendError, Log, Mark, Record, write_checkpoint};
+use notrace_store_protocol::ids::{NodeId, ShardId, Version};
+use notrace_store_protocol::machine::{Chunk, Place};
+use notrace_store_protocol::message::{Fetch, Resume, Start};
+
+use crate::error::CheckpointError;
+use crate::limits::FULL_DISK_PAUSE;
+use crate::line;
+use crate::past::Past;
+use crate::reports::{Report, Reports};
+
+pub(crate) type Asked = oneshot::Sender<Result<(), CheckpointError>>;
+
+/// What a log is asked to do.
+pub(crate) enum Job {
+    Append(Place, Bytes),
+    Begin(Start),
+    Sync(Version),
+    /// Cuts the log back, or to its beginning, and says what is left of it.
+    Rewind(Version),
+    Install {
+        place: Place,
+        line: Vec<Start>,
+        state: Arc<Vec<u8>>,
+    },
+    /// Everything asked before is in the log; then say that it was stored.
+    Stored {
+        last: Place,
+        resume: Option<Resume>,
+    },
+    Checkpoint {
+        place: Place,
+        line: Vec<Start>,
+        chunks: Vec<Chunk>,
+        asked: Vec<Asked>,
+    },
+    /// A checkpoint was written, or could not be.
+    Wrote,
+    Tail {
+        to: NodeId,
+        fetch: Fetch,
+        through: Version,
+        line: Arc<Vec<Start>>,
+        bytes_max: usize,
+    },
+    Close,
+}
+
+/// What waits for the disk.
+pub(crate) struct Lane {
+    queue: Mutex<Queue>,
+    filled: Condvar,
+    /// Asks the disk how many more bytes it can take.
+    measure: Box<dyn Fn() -> u64 + Send + Sync>,
+}
+
+#[derive(Default)]
+struct Queue {
+    jobs: VecDeque<Job>,
+    bytes: u64,
+    closed: bool,
+}
+
+impl Lane {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn push(&self, job: Job) {
+        let mut queue = self.queue();
+        if let Job::Append(_, bytes) = &job {
+            queue.bytes += bytes.len() as u64;
+        }
+        queue.jobs.push_back(job);
+        self.filled.notify_one();
+    }
+
+    /// How many bytes wait.
+    pub(crate) fn waiting(&self) -> u64 {
+        self.queue().bytes
+    }
+
+    /// How many more bytes the disk can take, besides those that wait.
+    pub(crate) fn room(&self) -> u64 {
+        (self.measure)().saturating_sub(self.waiting())
+    }
+
+    /// Nothing that waits is done any more.
+    pub(crate) fn abandon(&self) {
+        let mut queue = self.queue();
+        queue.jobs.clear();
+        queue.closed = true;
+        self.filled.notify_one();
+    }
+
+    fn take(&self) -> VecDeque<Job> {
+        let idle = |queue: &mut Queue| queue.jobs.is_empty() && !queue.closed;
+        let queue = self.filled.wait_while(self.queue(), idle);
+        let mut queue = queue.unwrap_or_else(PoisonError::into_inner);
+        if queue.closed && queue.jobs.is_empty() {
+            queue.jobs.push_back(Job::Close);
+        }
+        std::mem::take(&mut queue.jobs)
+    }
+
+    fn done(&self, bytes: u64) {
+        let mut queue = self.queue();
+        queue.bytes -= bytes.min(queue.bytes);
+    }
+
+    /// Waits a little, unless the lane is abandoned meanwhile; whether it was.
+    fn pause(&self) -> bool {
+        let still = |queue: &mut Queue| !queue.closed;
+        let waited = self.filled.wait_timeout_while(self.queue(), FULL_DISK_PAUSE, still);
+        waited.map_or(true, |(queue, _)| queue.closed)
+    }
+}
+
+/// The thread's own.
+struct Worker<D: Disk> {
+    shard: ShardId,
+    disk: D,
+    log: Log<D>,
+    lane: Arc<Lane>,
+    reports: Arc<Reports>,
+    writing: Option<Writing>,
+}
+
+type Written = Result<u64, notrace_store_log::CheckpointError>;
+
+/// A checkpoint that another thread writes.
+struct Writing {
+    mark: Mark,
+    thread: JoinHandle<Written>,
+    asked: Vec<Asked>,
+}
+
+/// The disk failed; what it holds is not known.
+struct Failed;
+
+impl Lane {
+    /// Starts the thread of a log.
+    /// # Errors  What the system says.
+    pub(crate) fn start<D: Disk>(
+        shard: ShardId,
+        disk: D,
+        log: Log<D>,
+        reports: Arc<Reports>,
+    ) -> std::io::Result<(Arc<Self>, JoinHandle<()>)> {
+        let measured = disk.clone();
+        // A disk that cannot tell will refuse by itself when it is full.
+        let measure = Box::new(move || measured.room().unwrap_or(u64::MAX));
+        let (queue, filled) = (Mutex::default(), Condvar::new());
+        let lane = Arc::new(Self { queue, filled, measure });
+        let worker = Worker { shard, disk, log, lane: lane.clone(), reports, writing: None };
+        let thread = thread::Builder::new().name(format!("log {}", shard.0)).spawn(move || {
+            let mut worker = worker;
+            if worker.run().is_err() {
+                worker.reports.push(Report::DiskFailed);
+            }
+        })?;
+        Ok((lane, thread))
+    }
+}
+
+impl<D: Disk> Worker<D> {
+    fn run(&mut self) -> Result<(), Failed> {
+        loop {
+            let mut jobs = self.lane.take();
+            let mut sync = None;
+            while let Some(job) = jobs.pop_front() {
+                match job {
+                    Job::Append(place, bytes) => {
+                        let mut group = vec![(place, bytes)];
+                        while let Some(Job::Append(..)) = jobs.front() {
+                            if let Some(Job::Append(place, bytes)) = jobs.pop_front() {
+                                group.push((place, bytes));
+                            }
+                        }
+                        if !self.append(&group)? {
+                            return Ok(());
+                        }
+                    }
+                    Job::Sync(through) => sync = Some(through),
+                    Job::Close => return self.end(),
+                    other => self.act(other)?,
+                }
+            }
+            if let Some(through) = sync {
+                self.log.sync().map_err(|_| Failed)?;
+                self.report(Report::Synced { shard: self.shard, through });
+            }
+        }
+    }
+
+    fn report(&self, report: Report) {
+        self.reports.push(report);
+    }
+
+    fn act(&mut self, job: Job) -> Result<(), Failed> {
+        match job {
+            Job::Begin(start) => {
+                let (place, payload) = (line::place(&start), line::payload(&start));
+                if place.version > self.log.last() {
+                    self.append(&[(place, Bytes::copy_from_slice(&payload))])?;
+                }
+            }
+            Job::Rewind(to) => self.rewind(to)?,
+            Job::Install { place, line, state } => self.install(place, &line, &state)?,
+            Job::Stored { last, resume } => {
+                self.report(Report::Stored { shard: self.shard, last, resume });
+            }
+            Job::Checkpoint { place, line, chunks, asked } => {
+                self.checkpoint(place, &line, chunks, asked)?;
+            }
+            Job::Wrote => self.finish_checkpoint(),
+            Job::Tail { to, fetch, through, line, bytes_max } => {
+                let updates = self.log.tail(fetch.have, through, bytes_max).map_err(|_| Failed)?;
+                let updates = updates.into_iter().map(|(place, it)| (place, it.into())).collect();
+                self.report(Report::Tail { to, fetch, through, line, updates });
+            }
+            Job::Append(..) | Job::Sync(_) | Job::Close => {}
+        }
+        Ok(())
+    }
+
+    /// Appends a group. A full disk is tried again until it has room: what was delivered cannot be
+    /// taken back. Whether it was appended before the lane was abandoned.
+    fn append(&mut self, group: &[(Place, Bytes)]) -> Result<bool, Failed> {
+        let records: Vec<_> =
+            group.iter().map(|(place, payload)| Record { place: *place, payload }).collect();
+        loop {
+            match self.log.append(&records) {
+                Ok(()) => break,
+                Err(AppendError::OutOfSpace) if self.lane.pause() => return Ok(false),
+                Err(AppendError::OutOfSpace) => {}
+                Err(_) => return Err(Failed),
+            }
+        }
+        let bytes = group.iter().map(|(_, payload)| payload.len() as u64).sum();
+        self.lane.done(bytes);
+        Ok(true)
+    }
+
+    fn rewind(&mut self, to: Version) -> Result<(), Failed> {
+        self.finish_checkpoint();
+        let cut = if to < self.log.trimmed() { self.log.clear() } else { self.log.cut(to) };
+        cut.map_err(|_| Failed)?;
+        let (mut past, config) = (Past::default(), self.log.config());
+        let log = Log::open(self.disk.clone(), config, |found| past.take(found));
+        self.log = log.map_err(|_| Failed)?;
+        self.report(Report::Rewound { shard: self.shard, past });
+        Ok(())
+    }
+
+    fn install(&mut self, place: Place, line: &[Start], state: &[u8]) -> Result<(), Failed> {
+        self.finish_checkpoint();
+        if self.log.last() > place.version {
+            // What the log has beyond the state is not agreed.
+            let covers = place.version >= self.log.trimmed();
+            let cut = if covers { self.log.cut(place.version) } else { self.log.clear() };
+            cut.map_err(|_| Failed)?;
+            if self.log.last() > place.version {
+                self.log.clear().map_err(|_| Failed)?;
+            }
+        }
+        self.log.install(place, &[&line::encode(line)[..], state]).map_err(|_| Failed)
+    }
+
+    /// Begins to write a checkpoint, from shared bytes, while this thread goes on.
+    fn checkpoint(
+        &mut self,
+        place: Place,
+        line: &[Start],
+        chunks: Vec<Chunk>,
+        asked: Vec<Asked>,
+    ) -> Result<(), Failed> {
+        self.finish_checkpoint();
+        let mark = self.log.mark(place.version).map_err(|_| Failed)?;
+        let mut parts = vec![Chunk::Owned(line::encode(line))];
+        parts.extend(chunks);
+        let (lane, disk) = (self.lane.clone(), self.disk.clone());
+        let thread = thread::Builder::new().name("checkpoint".into()).spawn(move || {
+            let written = write_checkpoint(&disk, place, &parts);
+            lane.push(Job::Wrote);
+            written
+        });
+        match thread {
+            Ok(thread) => self.writing = Some(Writing { mark, thread, asked }),
+            Err(error) => {
+                tell(asked, Err(notrace_store_log::CheckpointError { kind: error.kind() }));
+                self.report(Report::Trimmed { shard: self.shard, through: None });
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for a checkpoint in writing, if there is one, and goes on from it.
+    fn finish_checkpoint(&mut self) {
+        let Some(Writing { mark, thread, asked }) = self.writing.take() else { return };
+        let lost = notrace_store_log::CheckpointError { kind: std::io::ErrorKind::Other };
+        let trimmed = thread.join().unwrap_or(Err(lost)).and_then(|bytes| {
+            let trimmed = self.log.checkpointed(mark, bytes);
+            trimmed.map_err(|error| notrace_store_log::CheckpointError { kind: error.kind })
+        });
+        let through = trimmed.is_ok().then(|| self.log.trimmed());
+        self.report(Report::Trimmed { shard: self.shard, through });
+        tell(asked, trimmed);
+    }
+
+    /// Everything that waited is done. A checkpoint in writing is waited for, and the log sealed.
+    fn end(&mut self) -> Result<(), Failed> {
+        self.finish_checkpoint();
+        self.log.seal().map_err(|_| Failed)
+    }
+}
+
+fn tell(asked: Vec<Asked>, result: Result<(), notrace_store_log::CheckpointError>) {
+    for asked in asked {
+        // Whoever does not wait any more need not be told.
+        let _ = asked.send(result.map_err(CheckpointError::Log));
+    }
+}

@@ -1,0 +1,204 @@
+//! The handle to a member as a whole: its view, its leaving, direct calls to others, its end.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use futures_channel::oneshot;
+use notrace_store_protocol::effect::Stopped;
+use notrace_store_protocol::group::Stage;
+use notrace_store_protocol::ids::{Life, NodeId, ShardId, Version};
+use notrace_store_protocol::view::View;
+
+use crate::bell::Bell;
+use crate::error::CallError;
+use crate::limits::CALLS_MAX;
+use crate::watchers::Changes;
+
+/// What a member knows of itself and the others.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Status {
+    /// Who it is.
+    pub node: NodeId,
+    /// In which life.
+    pub life: Life,
+    /// What it is at the moment.
+    pub stage: Stage,
+    /// The last view that it installed.
+    pub view: Option<Arc<View>>,
+    /// Members that it holds to have failed.
+    pub suspected: Vec<NodeId>,
+    /// Nodes that it is linked to.
+    pub linked: Vec<NodeId>,
+    /// The shards, by number.
+    pub shards: Vec<ShardStatus>,
+    /// It has ended, and will do nothing more.
+    pub ended: bool,
+}
+
+/// What a member knows of a shard.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ShardStatus {
+    /// Which.
+    pub shard: ShardId,
+    /// Whether this member holds all of it.
+    pub holds: bool,
+    /// The last update applied here.
+    pub applied: Version,
+    /// The last that is on the disks of a majority of its members, as known here.
+    pub majority: Version,
+    /// The last that is on the disks of all of them.
+    pub all: Version,
+    /// Bytes that wait for this member's disk.
+    pub disk_backlog: u64,
+}
+
+impl Status {
+    /// Whether updates and reads are served: the member is in a view with a majority.
+    #[must_use]
+    pub fn serves(&self) -> bool {
+        self.stage == Stage::Serving && !self.ended
+    }
+
+    /// Whether too few others can be reached for this member to serve.
+    #[must_use]
+    pub fn lacks_majority(&self) -> bool {
+        matches!(self.stage, Stage::Stopped(Stopped::Minority | Stopped::Suspected))
+    }
+}
+
+/// How a call from another member is answered: from any thread, at most once.
+pub struct Answerer {
+    pub(crate) asks: Arc<Asks>,
+    pub(crate) link: notrace_store_fabric::LinkId,
+    pub(crate) number: u64,
+}
+
+impl Answerer {
+    /// Answers.
+    pub fn answer(self, bytes: Vec<u8>) {
+        let answer = Ask::Answer { link: self.link, number: self.number, bytes: bytes.into() };
+        self.asks.push(answer);
+    }
+}
+
+/// Who answers direct calls: the calling node, its bytes, and how to answer. Called on the
+/// replica's thread, so it only hands the work on.
+pub type OnCall = Box<dyn FnMut(NodeId, Bytes, Answerer) + Send>;
+
+/// What handles want of the thread.
+pub(crate) enum Ask {
+    Know(NodeId, String),
+    Forget(NodeId),
+    Leave,
+    Refound(ShardId),
+    Call { to: NodeId, bytes: Bytes, answer: oneshot::Sender<Result<Bytes, CallError>> },
+    Answer { link: notrace_store_fabric::LinkId, number: u64, bytes: Bytes },
+    Close(oneshot::Sender<()>),
+}
+
+/// What they asked for.
+pub(crate) struct Asks {
+    /// None once nobody will look at it any more.
+    waiting: Mutex<Option<Vec<Ask>>>,
+    bell: Arc<Bell>,
+}
+
+impl Asks {
+    pub(crate) fn new(bell: Arc<Bell>) -> Self {
+        Self { waiting: Mutex::new(Some(Vec::new())), bell }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Option<Vec<Ask>>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn push(&self, ask: Ask) {
+        // What nobody will look at is dropped, and with it whoever would be answered.
+        if let Some(waiting) = self.waiting().as_mut() {
+            waiting.push(ask);
+        }
+        self.bell.wake();
+    }
+
+    pub(crate) fn take(&self) -> Vec<Ask> {
+        self.waiting().as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    pub(crate) fn close(&self) {
+        drop(self.waiting().take());
+    }
+}
+
+/// A member of a group. Clones are handles to the same one; when the last is dropped, it ends as
+/// if closed.
+#[derive(Clone)]
+pub struct Member(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) asks: Arc<Asks>,
+    pub(crate) status: Arc<Changes<Status>>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        let (done, _) = oneshot::channel();
+        self.asks.push(Ask::Close(done));
+    }
+}
+
+impl Member {
+    /// What the member knows now.
+    #[must_use]
+    pub fn status(&self) -> Arc<Status> {
+        self.0.status.latest()
+    }
+
+    /// Waits until `wanted` holds of what the member knows; nothing once it has ended without.
+    /// # Cancel  Dropping the future changes nothing.
+    pub async fn when(&self, wanted: impl Fn(&Status) -> bool) -> Option<Arc<Status>> {
+        self.0.status.when(wanted).await
+    }
+
+    /// Tells where a node is to be found. It is linked to as soon as it can be.
+    pub fn know(&self, node: NodeId, address: &str) {
+        self.0.asks.push(Ask::Know(node, address.to_owned()));
+    }
+
+    /// A node left for good; it is not looked for any more.
+    pub fn forget(&self, node: NodeId) {
+        self.0.asks.push(Ask::Forget(node));
+    }
+
+    /// Leaves the group: others take over what this member holds, and then it ends.
+    /// [`Status::ended`] says when.
+    pub fn leave(&self) {
+        self.0.asks.push(Ask::Leave);
+    }
+
+    /// Gives a lost shard up: it begins anew, empty. The operator's word, never a guess.
+    pub fn refound(&self, shard: ShardId) {
+        self.0.asks.push(Ask::Refound(shard));
+    }
+
+    /// Calls another member directly (Derecho's `p2p_send`).
+    /// # Errors  [`CallError`]; after [`crate::limits::CALL_WAIT_MAX`] at the latest.
+    /// # Cancel  Dropping the future abandons the answer, not the call.
+    pub async fn p2p_send(&self, to: NodeId, bytes: Vec<u8>) -> Result<Bytes, CallError> {
+        let (answer, wait) = oneshot::channel();
+        self.0.asks.push(Ask::Call { to, bytes: bytes.into(), answer });
+        wait.await.unwrap_or(Err(CallError::Stopped))
+    }
+
+    /// Takes nothing new, does what waits as far as it can, makes all of it safe, and ends. Reads
+    /// go on working.
+    /// # Cancel  Dropping the future abandons the waiting, not the end.
+    pub async fn close(&self) {
+        let (done, wait) = oneshot::channel();
+        self.0.asks.push(Ask::Close(done));
+        // Dropped or sent, it is over.
+        let _ = wait.await;
+        self.0.status.when(|status| status.ended).await;
+    }
+}
+
+const _: () = assert!(CALLS_MAX > 0, "calls are bounded, and possible");

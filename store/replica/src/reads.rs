@@ -1,0 +1,182 @@
+//! Reads that must see the latest: a round of questions to the members, whether the view is still
+//! theirs, and then what was received by then has to be delivered.
+//!
+//! Why that is enough: what anybody was told to be delivered had been received by every member of
+//! the shard's epoch before. So it is among what this member has received, unless a later view has
+//! taken it in; and while more than half have not agreed to any, there is none.
+
+use std::time::Duration;
+
+use notrace_store_protocol::group::Group;
+use notrace_store_protocol::ids::{NodeId, ShardId, ViewId};
+
+use crate::error::ReadError;
+use crate::host::Reader;
+use crate::limits::{READ_AGAIN, READ_WAIT_MAX};
+
+/// Somebody who wants to read.
+struct Wish {
+    shard: ShardId,
+    reader: Reader,
+    until: Duration,
+}
+
+/// A round of questions.
+struct Round {
+    view: ViewId,
+    number: u64,
+    vouched: Vec<NodeId>,
+    asked: Duration,
+    wishes: Vec<Wish>,
+}
+
+/// Confirmed, and waiting for what was received to be delivered.
+struct Barrier {
+    since: ViewId,
+    slots: u64,
+    wish: Wish,
+}
+
+/// All reads under way.
+#[derive(Default)]
+pub(crate) struct Reads {
+    waiting: Vec<Wish>,
+    round: Option<Round>,
+    barriers: Vec<Barrier>,
+    rounds: u64,
+}
+
+/// A question to all other members.
+pub(crate) struct Question {
+    pub(crate) view: ViewId,
+    pub(crate) round: u64,
+    pub(crate) to: Vec<NodeId>,
+}
+
+fn tell(wish: Wish, result: Result<(), ReadError>) {
+    // Whoever does not wait any more need not be told.
+    let _ = wish.reader.send(result);
+}
+
+impl Reads {
+    pub(crate) fn ask(&mut self, shard: ShardId, readers: Vec<Reader>, now: Duration) {
+        let until = now + READ_WAIT_MAX;
+        self.waiting.extend(readers.into_iter().map(|reader| Wish { shard, reader, until }));
+    }
+
+    pub(crate) fn is_idle(&self) -> bool {
+        self.waiting.is_empty() && self.round.is_none() && self.barriers.is_empty()
+    }
+
+    pub(crate) fn vouched(&mut self, node: NodeId, view: ViewId, number: u64) {
+        if let Some(round) = &mut self.round
+            && (round.view, round.number) == (view, number)
+            && !round.vouched.contains(&node)
+        {
+            round.vouched.push(node);
+        }
+    }
+
+    /// Goes as far as what is known allows; what to ask the others, if anything.
+    pub(crate) fn advance(&mut self, group: &Group, now: Duration) -> Option<Question> {
+        if self.is_idle() {
+            return None;
+        }
+        self.end_overdue(now);
+        self.pass_barriers(group);
+        self.end_round(group, now);
+        let question = self.begin_round(group, now);
+        if question.as_ref().is_some_and(|question| question.to.is_empty()) {
+            // Nobody else is in the view.
+            self.end_round(group, now);
+            return None;
+        }
+        question
+    }
+
+    fn end_overdue(&mut self, now: Duration) {
+        let is_over = |wish: &mut Wish| wish.until <= now || wish.reader.is_canceled();
+        for wish in self.waiting.extract_if(.., is_over) {
+            tell(wish, Err(ReadError::NoMajority));
+        }
+        if let Some(round) = &mut self.round {
+            for wish in round.wishes.extract_if(.., is_over) {
+                tell(wish, Err(ReadError::NoMajority));
+            }
+        }
+        for barrier in self.barriers.extract_if(.., |barrier| is_over(&mut barrier.wish)) {
+            tell(barrier.wish, Err(ReadError::NoMajority));
+        }
+    }
+
+    fn pass_barriers(&mut self, group: &Group) {
+        for barrier in std::mem::take(&mut self.barriers) {
+            match group.epoch(barrier.wish.shard) {
+                Some(epoch) if epoch.start().since == barrier.since => {
+                    if epoch.is_ready() && epoch.passed() >= barrier.slots {
+                        tell(barrier.wish, Ok(()));
+                    } else {
+                        self.barriers.push(barrier);
+                    }
+                }
+                // Another epoch has begun; what it goes on from is asked for anew.
+                _ => self.waiting.push(barrier.wish),
+            }
+        }
+    }
+
+    fn end_round(&mut self, group: &Group, now: Duration) {
+        let Some(view) = group.view() else { return self.give_up() };
+        let Some(round) = self.round.take_if(|round| {
+            let enough = round.vouched.len() + 1 >= view.majority();
+            round.view != view.id || enough || now.saturating_sub(round.asked) >= READ_AGAIN
+        }) else {
+            return;
+        };
+        let confirmed = round.vouched.len() + 1 >= view.majority();
+        if round.view != view.id || !confirmed || !group.vouches_for(view.id) {
+            return self.waiting.extend(round.wishes);
+        }
+        for wish in round.wishes {
+            let Some(epoch) = group.epoch(wish.shard) else {
+                tell(wish, Err(ReadError::NotHere));
+                continue;
+            };
+            // Before all are ready nothing of the epoch was delivered to anybody.
+            let slots = if epoch.is_ready() { epoch.heard() } else { 0 };
+            if epoch.is_ready() && epoch.passed() >= slots {
+                tell(wish, Ok(()));
+            } else {
+                self.barriers.push(Barrier { since: epoch.start().since, slots, wish });
+            }
+        }
+    }
+
+    fn give_up(&mut self) {
+        if let Some(round) = self.round.take() {
+            self.waiting.extend(round.wishes);
+        }
+    }
+
+    fn begin_round(&mut self, group: &Group, now: Duration) -> Option<Question> {
+        if self.round.is_some() || self.waiting.is_empty() {
+            return None;
+        }
+        let view = group.view()?;
+        if !group.vouches_for(view.id) {
+            return None;
+        }
+        self.rounds += 1;
+        let wishes = std::mem::take(&mut self.waiting);
+        let (number, vouched) = (self.rounds, Vec::new());
+        self.round = Some(Round { view: view.id, number, vouched, asked: now, wishes });
+        let me = group.peer().node;
+        let to = view.members.iter().map(|member| member.node).filter(|node| *node != me);
+        Some(Question { view: view.id, round: number, to: to.collect() })
+    }
+
+    /// Nobody will be answered any more.
+    pub(crate) fn stop(&mut self) {
+        *self = Self::default();
+    }
+}

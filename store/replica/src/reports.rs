@@ -1,0 +1,64 @@
+//! What the disks tell the replica's thread.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Waker;
+
+use bytes::Bytes;
+use notrace_store_protocol::ids::{NodeId, ShardId, Version};
+use notrace_store_protocol::machine::Place;
+use notrace_store_protocol::message::{Fetch, Resume, Start};
+
+use crate::past::Past;
+
+/// Something that a disk has done.
+pub(crate) enum Report {
+    Recorded(u64),
+    Synced {
+        shard: ShardId,
+        through: Version,
+    },
+    Stored {
+        shard: ShardId,
+        last: Place,
+        resume: Option<Resume>,
+    },
+    /// What is left of a log that was cut back.
+    Rewound {
+        shard: ShardId,
+        past: Past,
+    },
+    /// A checkpoint was written, and covers everything up to here; nothing if it was not.
+    Trimmed {
+        shard: ShardId,
+        through: Option<Version>,
+    },
+    Tail {
+        to: NodeId,
+        fetch: Fetch,
+        through: Version,
+        line: Arc<Vec<Start>>,
+        updates: Vec<(Place, Bytes)>,
+    },
+    DiskFailed,
+}
+
+/// Reports on their way. Pushing one wakes the replica's thread.
+pub(crate) struct Reports {
+    waiting: Mutex<Vec<Report>>,
+    waker: Waker,
+}
+
+impl Reports {
+    pub(crate) fn new(waker: Waker) -> Self {
+        Self { waiting: Mutex::new(Vec::new()), waker }
+    }
+
+    pub(crate) fn push(&self, report: Report) {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push(report);
+        self.waker.wake_by_ref();
+    }
+
+    pub(crate) fn take(&self) -> Vec<Report> {
+        std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}

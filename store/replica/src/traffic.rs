@@ -1,0 +1,264 @@
+//! Links and what comes over them, calls, and sending what waits.
+
+use bytes::Bytes;
+use futures_channel::oneshot;
+use notrace_store_fabric::mail::Letter;
+use notrace_store_fabric::{Event as LinkEvent, Fabric};
+use notrace_store_protocol::effect::Stopped;
+use notrace_store_protocol::event::Event;
+use notrace_store_protocol::group::Stage;
+use notrace_store_protocol::ids::NodeId;
+use notrace_store_protocol::message::{Message, Peer, Write};
+use notrace_store_protocol::row::Frames;
+use notrace_store_protocol::rpc::{Gather, RequestId};
+
+use crate::clock::Clock;
+use crate::error::{CallError, SendError};
+use crate::letters::{self, Word};
+use crate::limits::{CALL_WAIT_MAX, CALLS_MAX, ROOM_MIN};
+use crate::member::Answerer;
+use crate::worker::{Link, OpenCall, Phase, Worker};
+
+/// Updates that are told to the protocol at once, and their bytes.
+const BATCH_MAX: usize = 512;
+const BATCH_BYTES_MAX: usize = 8 << 20;
+
+impl<F: Fabric, C: Clock> Worker<F, C> {
+    /// Hears what the fabric has to say. What comes over links is told to the protocol together,
+    /// as far as it can be.
+    pub(crate) fn hear(&mut self, events: impl Iterator<Item = LinkEvent>) {
+        let mut arrived = Vec::new();
+        let mut found = Vec::new();
+        for event in events {
+            match event {
+                LinkEvent::Bell { link, word } => {
+                    let heard = self.mail.rang(&mut self.fabric, link, word, &mut found);
+                    for letter in found.drain(..) {
+                        self.letter(link, letter, &mut arrived);
+                    }
+                    if heard.is_err() {
+                        self.cut(link, &mut arrived);
+                    }
+                }
+                LinkEvent::Up { link, dialled, peer } => {
+                    self.mail.open(link, &peer, self.config.region_bytes);
+                    self.links.up(link, dialled, peer.name, self.now);
+                    let me = Peer { node: self.config.node, life: self.life };
+                    self.post_letter(link, letters::greeting(me));
+                }
+                LinkEvent::Down { link, .. } => {
+                    self.mail.close(link);
+                    self.lost(link, &mut arrived);
+                }
+                LinkEvent::Failed { dial, .. } => self.links.failed(dial, self.now),
+                LinkEvent::Sent { .. } => {}
+            }
+        }
+        self.step_all(arrived);
+    }
+
+    fn cut(&mut self, link: Link, arrived: &mut Vec<Event>) {
+        self.mail.close(link);
+        self.fabric.cut(link);
+        self.lost(link, arrived);
+    }
+
+    fn lost(&mut self, link: Link, arrived: &mut Vec<Event>) {
+        let Some(peer) = self.links.down(link, self.now) else { return };
+        arrived.push(Event::LinkDown { peer });
+        for (_, call) in self.calls.extract_if(.., |_, call| call.to == peer.node) {
+            let _ = call.answer.send(Err(CallError::NoAnswer));
+        }
+        self.donor.forget(peer.node);
+    }
+
+    fn letter(&mut self, link: Link, letter: Bytes, arrived: &mut Vec<Event>) {
+        let Some(word) = letters::read(letter) else { return self.cut(link, arrived) };
+        let peer = match (self.links.peer(link), word) {
+            (None, Word::Greeting(peer)) => return self.greeted(link, peer, arrived),
+            (None, _) | (Some(_), Word::Greeting(_)) => return self.cut(link, arrived),
+            (Some(peer), word) => (peer, word),
+        };
+        match peer {
+            (from, Word::Write(write, load)) => {
+                if !self.land(from, *write, load, arrived) {
+                    self.cut(link, arrived);
+                }
+            }
+            (_, Word::Ask { view, round }) => {
+                self.step_all(std::mem::take(arrived));
+                if self.group.vouches_for(view) {
+                    self.post_letter(link, letters::vouch(view, round));
+                }
+            }
+            (from, Word::Vouch { view, round }) => self.reads.vouched(from.node, view, round),
+            (from, Word::Call { number, bytes }) => {
+                let answerer = Answerer { asks: self.asks.clone(), link, number };
+                (self.on_call)(from.node, bytes, answerer);
+            }
+            (from, Word::Answer { number, bytes }) => {
+                let known = self.calls.get(&number).is_some_and(|call| call.to == from.node);
+                if let Some(call) = self.calls.remove(&number).filter(|_| known) {
+                    let _ = call.answer.send(bytes.ok_or(CallError::NoAnswer));
+                }
+            }
+            (_, Word::Greeting(_)) => {}
+        }
+    }
+
+    fn greeted(&mut self, link: Link, peer: Peer, arrived: &mut Vec<Event>) {
+        match self.links.greeted(link, peer) {
+            None => {
+                self.mail.close(link);
+                self.fabric.cut(link);
+            }
+            Some(greeted) => {
+                if let Some((old, before)) = greeted.replaced {
+                    self.mail.close(old);
+                    self.fabric.cut(old);
+                    arrived.push(Event::LinkDown { peer: before });
+                }
+                arrived.push(Event::LinkUp { peer });
+            }
+        }
+    }
+
+    /// Takes what a peer wrote; whether it could be what a peer writes.
+    fn land(&mut self, from: Peer, write: Write, load: Bytes, arrived: &mut Vec<Event>) -> bool {
+        match &write {
+            Write::Frames(frames) if self.land_frames(from, frames, load.clone()) => {}
+            Write::Message(Message::Piece(_)) => {
+                self.step_all(std::mem::take(arrived));
+                self.load = load;
+                self.step(Event::Arrived { from, write });
+                self.load = Bytes::new();
+                return true;
+            }
+            _ if !load.is_empty() => return false,
+            _ => {}
+        }
+        arrived.push(Event::Arrived { from, write });
+        true
+    }
+
+    fn land_frames(&mut self, from: Peer, frames: &Frames, load: Bytes) -> bool {
+        let Some(updates) = letters::split(frames, load) else { return false };
+        let known = self.group.view().and_then(|view| view.shard(frames.shard));
+        // Of an epoch that is over nothing is needed.
+        if known.is_none_or(|shard| frames.since >= shard.since) {
+            for (slot, bytes) in updates {
+                self.rings.land(from.node, &slot, bytes);
+            }
+        }
+        true
+    }
+
+    /// Sends to a node, if it is linked.
+    pub(crate) fn post(&mut self, to: NodeId, letter: Letter) {
+        if let Some(link) = self.links.to(to) {
+            self.post_letter(link, letter);
+        }
+    }
+
+    pub(crate) fn post_on(&mut self, link: Link, letter: Letter) {
+        if self.links.peer(link).is_some() {
+            self.post_letter(link, letter);
+        }
+    }
+
+    pub(crate) fn post_letter(&mut self, link: Link, letter: Letter) {
+        if self.mail.post(link, letter).is_err() {
+            // Too slow to be of use: its end of the link will find out.
+            self.mail.close(link);
+            self.fabric.cut(link);
+            if let Some(peer) = self.links.down(link, self.now) {
+                self.follows.push_back(Event::LinkDown { peer });
+            }
+        }
+    }
+
+    pub(crate) fn call(
+        &mut self,
+        to: NodeId,
+        bytes: Bytes,
+        answer: oneshot::Sender<Result<Bytes, CallError>>,
+    ) {
+        let why = match self.links.to(to) {
+            None => Some(CallError::Unreachable),
+            Some(_) if self.calls.len() >= CALLS_MAX => Some(CallError::Busy),
+            Some(_) => None,
+        };
+        if let Some(why) = why {
+            let _ = answer.send(Err(why));
+            return;
+        }
+        self.call_numbers += 1;
+        let number = self.call_numbers;
+        let until = self.now + CALL_WAIT_MAX;
+        self.calls.insert(number, OpenCall { to, until, answer });
+        self.post(to, letters::call(number, bytes));
+    }
+
+    /// Tells the protocol of updates that wait, as many as it takes.
+    pub(crate) fn send(&mut self) {
+        for id in std::mem::take(&mut self.backlog) {
+            let stage = self.group.stage();
+            let hopeless = matches!(
+                stage,
+                Stage::Stopped(Stopped::Minority | Stopped::Suspected | Stopped::Departed)
+                    | Stage::Gone
+            ) || matches!(self.phase, Phase::Resting(_) | Phase::Ended);
+            let number = usize::from(id.0);
+            let Some(shard) = self.shards.get_mut(number) else { continue };
+            if hopeless {
+                let ended = matches!(self.phase, Phase::Ended);
+                let why = if ended { SendError::Stopped } else { SendError::NoMajority };
+                while shard.host.next().is_some() {
+                    shard.host.refuse_next(why);
+                }
+                continue;
+            }
+            if stage != Stage::Serving {
+                if shard.host.next().is_some() {
+                    self.backlog.insert(id);
+                }
+                continue;
+            }
+            self.send_of(number);
+        }
+    }
+
+    fn send_of(&mut self, number: usize) {
+        loop {
+            let Some(shard) = self.shards.get_mut(number) else { return };
+            let (mut events, mut bytes) = (Vec::new(), 0);
+            let room = shard.lane.as_ref().map_or(u64::MAX, |lane| lane.room());
+            while let Some((length, level)) = shard.host.next() {
+                if events.len() >= BATCH_MAX || bytes > BATCH_BYTES_MAX {
+                    break;
+                }
+                if room < (bytes + length) as u64 + ROOM_MIN {
+                    shard.host.refuse_next(SendError::OutOfSpace);
+                    continue;
+                }
+                self.numbers += 1;
+                let request = RequestId(self.numbers);
+                self.outgoing.insert(request, shard.host.begin(request));
+                self.requests.insert(request, shard.id);
+                bytes += length;
+                let (shard, length) = (shard.id, length as u32);
+                let gather = Gather::None;
+                events.push(Event::Send { request, shard, bytes: length, level, gather });
+            }
+            if events.is_empty() {
+                return;
+            }
+            let id = self.shards.get(number).map(|shard| shard.id);
+            self.step_all(events);
+            // What found no room waits for some to be made.
+            if id.is_some_and(|id| self.backlog.contains(&id)) {
+                return;
+            }
+        }
+    }
+}
