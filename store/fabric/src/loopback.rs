@@ -51,9 +51,9 @@ impl Network {
 
     /// What was held back lands.
     pub fn release(&self, from: &str, to: &str) {
-        let mut wires = self.wires();
-        wires.held.remove(&(from.to_owned(), to.to_owned()));
-        if let Some(inbox) = wires.inboxes.get(to) {
+        self.wires().held.remove(&(from.to_owned(), to.to_owned()));
+        // An inbox asks the network what is held while it is locked; never the other way round.
+        if let Some(inbox) = self.inbox(to) {
             inbox.knock();
         }
     }
@@ -61,9 +61,8 @@ impl Network {
     /// Breaks every link between the two. Of what is under way, the first `landing` parcels to
     /// each still land.
     pub fn sever(&self, one: &str, other: &str, landing: usize) {
-        let wires = self.wires();
         for (to, from) in [(one, other), (other, one)] {
-            if let Some(inbox) = wires.inboxes.get(to) {
+            if let Some(inbox) = self.inbox(to) {
                 inbox.sever(from, landing);
             }
         }
@@ -120,6 +119,13 @@ impl Inbox {
         queue.parcels.push_back((from.to_owned(), parcel));
         self.arrived.notify_one();
         true
+    }
+
+    /// Returns what was taken and did not land.
+    fn put_back(&self, parcels: impl Iterator<Item = (String, Parcel)>) {
+        let mut queue = self.queue();
+        let later = std::mem::take(&mut queue.parcels);
+        queue.parcels.extend(parcels.chain(later));
     }
 
     fn knock(&self) {
@@ -322,7 +328,15 @@ impl Fabric for Loopback {
     }
 
     fn poll(&mut self, wait: Duration, events: &mut Vec<Event>) {
-        for (from, parcel) in self.inbox.take(&self.network, &self.name, wait) {
+        let before = events.len();
+        let rang = |event: &Event| matches!(event, Event::Bell { .. });
+        let mut landed = self.inbox.take(&self.network, &self.name, wait).into_iter();
+        while let Some((from, parcel)) = landed.next() {
+            // What was rung for can be read until the next poll, so no link goes in this one.
+            if matches!(parcel, Parcel::Down { .. }) && events.iter().skip(before).any(rang) {
+                self.inbox.put_back(std::iter::once((from, parcel)).chain(landed));
+                return;
+            }
             self.land(from, parcel, events);
         }
     }

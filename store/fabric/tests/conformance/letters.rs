@@ -5,43 +5,35 @@ use std::time::Duration;
 use bytes::Bytes;
 use notrace_store_fabric::limits::{LETTER_BYTES_MAX, OUTBOX_BYTES_MAX, OUTBOX_LETTERS_MAX};
 use notrace_store_fabric::mail::{Letter, Mail};
-use notrace_store_fabric::{Broken, Event, Fabric, LinkId};
+use notrace_store_fabric::{Broken, Event, Fabric, LinkId, Peer};
 use ring::digest::{SHA256, digest};
 
-use crate::rig::{Node, Pair, Rig, SHORT, deadline, now, pattern};
+use crate::rig::{Pair, Rig, SHORT, deadline, now, pattern};
 
 /// An end with letters.
-pub struct Office<F> {
-    pub fabric: F,
-    pub link: LinkId,
-    pub mail: Mail,
-    pub letters: Vec<Bytes>,
+pub(crate) struct Office<F> {
+    pub(crate) fabric: F,
+    pub(crate) link: LinkId,
+    pub(crate) mail: Mail,
+    pub(crate) letters: Vec<Bytes>,
     /// Why the link is to be cut.
-    pub broken: Option<Broken>,
+    pub(crate) broken: Option<Broken>,
 }
 
 impl<F: Fabric> Office<F> {
-    /// Takes over an end of which the link came up already.
-    pub fn new<G: Fabric>(node: Node<G>, link: LinkId, room: u32, wrap: impl FnOnce(G) -> F) -> Self
-    where
-        F: Wraps,
-    {
-        let (_, _, mut peer) = node.ups().pop().unwrap();
-        let fabric = wrap(node.fabric);
-        if let Some(secrecy) = fabric.secrecy() {
-            peer.secrecy = secrecy;
-        }
+    /// Takes over an end of which the link is up already.
+    pub(crate) fn new(fabric: F, link: LinkId, peer: &Peer, room: u32) -> Self {
         let mut mail = Mail::default();
-        mail.open(link, &peer, room);
+        mail.open(link, peer, room);
         Self { fabric, link, mail, letters: Vec::new(), broken: None }
     }
 
-    pub fn post(&mut self, head: &[u8], body: &[u8]) {
+    pub(crate) fn post(&mut self, head: &[u8], body: &[u8]) {
         let body = vec![Bytes::copy_from_slice(body)];
         self.mail.post(self.link, Letter { head: head.to_vec(), body }).unwrap();
     }
 
-    pub fn go_on(&mut self, wait: Duration) {
+    pub(crate) fn go_on(&mut self, wait: Duration) {
         self.mail.pump(&mut self.fabric);
         let mut events = Vec::new();
         self.fabric.poll(wait, &mut events);
@@ -56,21 +48,14 @@ impl<F: Fabric> Office<F> {
     }
 }
 
-/// A fabric that may be inside another, which says otherwise how secret its links are.
-pub trait Wraps {
-    fn secrecy(&self) -> Option<notrace_store_fabric::Secrecy>;
-}
-
-/// As it is.
-pub struct Plain<F>(pub F);
-
-pub fn offices<R: Rig>(room: u32) -> (Office<Plain<R::End>>, Office<Plain<R::End>>) {
+pub(crate) fn offices<R: Rig>(room: u32) -> (Office<R::End>, Office<R::End>) {
     let Pair { one, other, here, there, .. } = Pair::<R>::new(room);
-    (Office::new(one, here, room, Plain), Office::new(other, there, room, Plain))
+    let (met, met_there) = (one.peer(), other.peer());
+    (Office::new(one.fabric, here, &met, room), Office::new(other.fabric, there, &met_there, room))
 }
 
 /// Until both have so many letters, or one is broken.
-pub fn exchange<F: Fabric, G: Fabric>(
+pub(crate) fn exchange<F: Fabric, G: Fabric>(
     one: &mut Office<F>,
     other: &mut Office<G>,
     wanted: (usize, usize),
@@ -86,8 +71,9 @@ pub fn exchange<F: Fabric, G: Fabric>(
 }
 
 /// Letters of all sizes around what matters for a ring of this size.
-pub fn sizes(room: usize) -> Vec<usize> {
-    let around = |size: usize| [size.saturating_sub(5), size - 4, size - 1, size, size + 1, size + 5];
+pub(crate) fn sizes(room: usize) -> Vec<usize> {
+    let around =
+        |size: usize| [size.saturating_sub(5), size - 4, size - 1, size, size + 1, size + 5];
     let mut sizes = vec![0, 1, 2, 3, 4, 5, 100, 0, 0];
     for size in [room / 4, room / 2, room, 2 * room, 3 * room + room / 3] {
         sizes.extend(around(size));
@@ -95,7 +81,7 @@ pub fn sizes(room: usize) -> Vec<usize> {
     sizes
 }
 
-pub fn all_sizes_arrive<F: Fabric, G: Fabric>(
+pub(crate) fn all_sizes_arrive<F: Fabric, G: Fabric>(
     one: &mut Office<F>,
     other: &mut Office<G>,
     room: usize,
@@ -122,13 +108,13 @@ pub fn all_sizes_arrive<F: Fabric, G: Fabric>(
     }
 }
 
-pub fn letters_of_all_sizes_arrive_whole<R: Rig>() {
+pub(crate) fn letters_of_all_sizes_arrive_whole<R: Rig>() {
     let room = 64 << 10;
     let (mut one, mut other) = offices::<R>(room);
     all_sizes_arrive(&mut one, &mut other, room as usize);
 }
 
-pub fn letters_pass_a_ring_much_smaller_than_they_are<R: Rig>() {
+pub(crate) fn letters_pass_a_ring_much_smaller_than_they_are<R: Rig>() {
     let room = 4 << 10;
     let (mut one, mut other) = offices::<R>(room);
     let letter = pattern(7, 1_000_000);
@@ -138,16 +124,12 @@ pub fn letters_pass_a_ring_much_smaller_than_they_are<R: Rig>() {
     exchange(&mut one, &mut other, (1, 2));
     assert!(other.letters == [letter.clone().into(), Bytes::from_static(b"after")]);
     assert!(one.letters == [Bytes::from(letter)]);
-    all_sizes_arrive_after(one, other, room as usize);
-}
-
-fn all_sizes_arrive_after<F: Fabric>(mut one: Office<F>, mut other: Office<F>, room: usize) {
     one.letters.clear();
     other.letters.clear();
-    all_sizes_arrive(&mut one, &mut other, room);
+    all_sizes_arrive(&mut one, &mut other, room as usize);
 }
 
-pub fn thousands_arrive_in_order_both_ways<R: Rig>() {
+pub(crate) fn thousands_arrive_in_order_both_ways<R: Rig>() {
     let (mut one, mut other) = offices::<R>(64 << 10);
     let count = 20_000_u32;
     for which in 0..count {
@@ -165,7 +147,7 @@ pub fn thousands_arrive_in_order_both_ways<R: Rig>() {
     }
 }
 
-pub fn an_outbox_is_bounded<R: Rig>() {
+pub(crate) fn an_outbox_is_bounded<R: Rig>() {
     let (mut one, mut other) = offices::<R>(64 << 10);
     let part = Bytes::from(vec![1; LETTER_BYTES_MAX]);
     let letter = |size: usize| Letter { head: Vec::new(), body: vec![part.slice(..size)] };
@@ -185,43 +167,4 @@ pub fn an_outbox_is_bounded<R: Rig>() {
     // Once some of them are gone there is room for more.
     exchange(&mut one, &mut other, (count, 0));
     assert!(other.mail.post(other.link, letter(1)).is_ok());
-}
-
-mod plain {
-    use std::task::Waker;
-    use std::time::Duration;
-
-    use notrace_store_fabric::{DialId, Event, Fabric, LinkId, Refused, Secrecy};
-
-    use super::{Plain, Wraps};
-
-    impl<F> Wraps for Plain<F> {
-        fn secrecy(&self) -> Option<Secrecy> {
-            None
-        }
-    }
-
-    impl<F: Fabric> Fabric for Plain<F> {
-        fn dial(&mut self, address: &str) -> DialId {
-            self.0.dial(address)
-        }
-        fn write(&mut self, link: LinkId, offset: u32, parts: &[&[u8]]) -> Result<(), Refused> {
-            self.0.write(link, offset, parts)
-        }
-        fn ring(&mut self, link: LinkId, word: u32) -> Result<(), Refused> {
-            self.0.ring(link, word)
-        }
-        fn read(&self, link: LinkId, offset: u32, into: &mut [u8]) -> Result<(), Refused> {
-            self.0.read(link, offset, into)
-        }
-        fn cut(&mut self, link: LinkId) {
-            self.0.cut(link);
-        }
-        fn poll(&mut self, wait: Duration, events: &mut Vec<Event>) {
-            self.0.poll(wait, events);
-        }
-        fn waker(&self) -> Waker {
-            self.0.waker()
-        }
-    }
 }

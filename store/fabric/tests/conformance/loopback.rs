@@ -4,7 +4,7 @@ use notrace_store_fabric::loopback::{Loopback, Network};
 
 use crate::rig::{Rig, Wire};
 
-pub struct InMemory(Network);
+pub(crate) struct InMemory(Network);
 
 impl Rig for InMemory {
     type End = Loopback;

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use notrace_store_fabric::{DialId, Event, Fabric, LinkId, Peer, Refused};
+use notrace_store_fabric::{DialId, Event, Fabric, LinkId, Peer};
 
 /// A network of one kind.
-pub trait Rig {
+pub(crate) trait Rig {
     /// Its ends.
     type End: Fabric;
 
@@ -25,7 +25,7 @@ pub trait Rig {
 }
 
 /// A network whose wires can fail.
-pub trait Wire: Rig {
+pub(crate) trait Wire: Rig {
     /// Holds back what goes from one to the other.
     fn hold(&mut self, from: &str, to: &str);
 
@@ -43,25 +43,25 @@ pub trait Wire: Rig {
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// An end, and everything it saw.
-pub struct Node<F> {
-    pub fabric: F,
-    pub seen: Vec<Event>,
+pub(crate) struct Node<F> {
+    pub(crate) fabric: F,
+    pub(crate) seen: Vec<Event>,
 }
 
 impl<F: Fabric> Node<F> {
-    pub fn new(fabric: F) -> Self {
+    pub(crate) fn new(fabric: F) -> Self {
         Self { fabric, seen: Vec::new() }
     }
 
     /// Polls once; what is new.
-    pub fn poll(&mut self, wait: Duration) -> Vec<Event> {
+    pub(crate) fn poll(&mut self, wait: Duration) -> Vec<Event> {
         let mut new = Vec::new();
         self.fabric.poll(wait, &mut new);
         self.seen.extend(new.iter().cloned());
         new
     }
 
-    pub fn bells(&self, on: LinkId) -> Vec<u32> {
+    pub(crate) fn bells(&self, on: LinkId) -> Vec<u32> {
         let word = |event: &Event| match event {
             Event::Bell { link, word } if *link == on => Some(*word),
             _ => None,
@@ -69,18 +69,18 @@ impl<F: Fabric> Node<F> {
         self.seen.iter().filter_map(word).collect()
     }
 
-    pub fn downs(&self, of: LinkId) -> usize {
+    pub(crate) fn downs(&self, of: LinkId) -> usize {
         let down = |event: &&Event| matches!(event, Event::Down { link, .. } if *link == of);
         self.seen.iter().filter(down).count()
     }
 
-    pub fn failures(&self, of: DialId) -> usize {
+    pub(crate) fn failures(&self, of: DialId) -> usize {
         let failed = |event: &&Event| matches!(event, Event::Failed { dial, .. } if *dial == of);
         self.seen.iter().filter(failed).count()
     }
 
     /// Links that came up so far, in order.
-    pub fn ups(&self) -> Vec<(LinkId, Option<DialId>, Peer)> {
+    pub(crate) fn ups(&self) -> Vec<(LinkId, Option<DialId>, Peer)> {
         let up = |event: &Event| match event {
             Event::Up { link, dialled, peer } => Some((*link, *dialled, peer.clone())),
             _ => None,
@@ -88,49 +88,37 @@ impl<F: Fabric> Node<F> {
         self.seen.iter().filter_map(up).collect()
     }
 
-    pub fn read(&self, link: LinkId, offset: usize, count: usize) -> Vec<u8> {
+    /// Who is at the other end of the last link that came up.
+    pub(crate) fn peer(&self) -> Peer {
+        self.ups().pop().unwrap().2
+    }
+
+    pub(crate) fn read(&self, link: LinkId, offset: usize, count: usize) -> Vec<u8> {
         let mut bytes = vec![0; count];
         self.fabric.read(link, offset as u32, &mut bytes).unwrap();
         bytes
     }
 
-    pub fn write_and_ring(&mut self, link: LinkId, offset: u32, bytes: &[u8], word: u32) {
+    pub(crate) fn write_and_ring(&mut self, link: LinkId, offset: u32, bytes: &[u8], word: u32) {
         self.fabric.write(link, offset, &[bytes]).unwrap();
         self.fabric.ring(link, word).unwrap();
-    }
-
-    /// Writes, and lets time pass at both ends for as long as there is no room.
-    pub fn write_when_there_is_room<G: Fabric>(
-        &mut self,
-        other: &mut Node<G>,
-        link: LinkId,
-        offset: u32,
-        bytes: &[u8],
-    ) {
-        let end = deadline();
-        while let Err(refused) = self.fabric.write(link, offset, &[bytes]) {
-            assert_eq!(refused, Refused::Full);
-            assert!(now() < end, "there is never room");
-            self.poll(SHORT);
-            other.poll(SHORT);
-        }
     }
 }
 
 /// Long enough for something to arrive, short enough to ask often.
-pub const SHORT: Duration = Duration::from_micros(200);
+pub(crate) const SHORT: Duration = Duration::from_micros(200);
 
 #[expect(clippy::disallowed_methods, reason = "a test that waits for a network gives up in time")]
-pub fn now() -> Instant {
+pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
-pub fn deadline() -> Instant {
+pub(crate) fn deadline() -> Instant {
     now() + PATIENCE
 }
 
 /// Polls both until it is done.
-pub fn until<F: Fabric, G: Fabric>(
+pub(crate) fn until<F: Fabric, G: Fabric>(
     one: &mut Node<F>,
     other: &mut Node<G>,
     mut done: impl FnMut(&mut Node<F>, &mut Node<G>) -> bool,
@@ -144,7 +132,7 @@ pub fn until<F: Fabric, G: Fabric>(
 }
 
 /// Polls both for a while in which nothing is to happen.
-pub fn rest<F: Fabric, G: Fabric>(one: &mut Node<F>, other: &mut Node<G>) {
+pub(crate) fn rest<F: Fabric, G: Fabric>(one: &mut Node<F>, other: &mut Node<G>) {
     for _ in 0..20 {
         one.poll(SHORT);
         other.poll(SHORT);
@@ -152,17 +140,17 @@ pub fn rest<F: Fabric, G: Fabric>(one: &mut Node<F>, other: &mut Node<G>) {
 }
 
 /// Two ends and a link that the first one dialled.
-pub struct Pair<R: Rig> {
-    pub rig: R,
-    pub one: Node<R::End>,
-    pub other: Node<R::End>,
+pub(crate) struct Pair<R: Rig> {
+    pub(crate) rig: R,
+    pub(crate) one: Node<R::End>,
+    pub(crate) other: Node<R::End>,
     /// The link's numbers at both.
-    pub here: LinkId,
-    pub there: LinkId,
+    pub(crate) here: LinkId,
+    pub(crate) there: LinkId,
 }
 
 impl<R: Rig> Pair<R> {
-    pub fn new(room: u32) -> Self {
+    pub(crate) fn new(room: u32) -> Self {
         let mut rig = R::new();
         let mut one = Node::new(rig.end("one", b"first", room));
         let mut other = Node::new(rig.end("other", b"second", room));
@@ -170,13 +158,13 @@ impl<R: Rig> Pair<R> {
         Self { rig, one, other, here, there }
     }
 
-    pub fn until(&mut self, done: impl FnMut(&mut Node<R::End>, &mut Node<R::End>) -> bool) {
+    pub(crate) fn until(&mut self, done: impl FnMut(&mut Node<R::End>, &mut Node<R::End>) -> bool) {
         until(&mut self.one, &mut self.other, done);
     }
 }
 
 /// Has one dial the other; the link's numbers at both.
-pub fn connect<R: Rig>(
+pub(crate) fn connect<R: Rig>(
     rig: &mut R,
     (one, from): (&mut Node<R::End>, &str),
     (other, to): (&mut Node<R::End>, &str),
@@ -191,10 +179,11 @@ pub fn connect<R: Rig>(
 }
 
 /// Bytes that differ from place to place and from one to the next.
-pub fn pattern(which: usize, count: usize) -> Vec<u8> {
+pub(crate) fn pattern(which: usize, count: usize) -> Vec<u8> {
     let mut state = (which as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let next = |_| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 56) as u8
     };
     (0..count).map(next).collect()

@@ -1,0 +1,1 @@
+//! Who does not belong gets no link, and no time.
