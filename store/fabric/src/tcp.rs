@@ -279,7 +279,7 @@ impl Tcp {
         session: Session,
         (began, now): (Instant, Instant),
     ) {
-        let dialled = matches!(session, Session::Dialled(_));
+        let dialled = session.is_dialled();
         let watched = match dialled {
             true => self.poller.change(&socket, number, Wish::Receive),
             false => socket
@@ -306,7 +306,7 @@ impl Tcp {
         let Some(link) = self.links.get_mut(&number) else { return };
         self.heard.clear();
         let received = link.receive(&mut self.scratch, &mut self.heard, now);
-        let received = received.and(link.greet(&self.trust.group, &self.greeting));
+        let received = received.and_then(|()| link.greet(&self.trust.group, &self.greeting));
         for heard in &self.heard {
             match heard {
                 Heard::Greeting if link.stage == Stage::Greeting => {
@@ -348,13 +348,12 @@ impl Tcp {
             Stage::Up => {
                 // Only who is not up can turn out to be a stranger.
                 let why = if why == Broken::Stranger { Broken::Gone } else { why };
-                link.flush(&self.poller, number);
+                link.say_why();
                 link.close();
                 self.over.push(Over::Down(number, why));
             }
             Stage::Proving | Stage::Greeting => {
-                // The alert that says why.
-                link.flush(&self.poller, number);
+                link.say_why();
                 if link.dialled {
                     self.over.push(Over::Failed(number, why));
                 }

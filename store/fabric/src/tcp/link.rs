@@ -63,7 +63,7 @@ impl Link {
     ) -> Self {
         Self {
             stage: Stage::Proving,
-            dialled: matches!(session, Session::Dialled(_)),
+            dialled: session.is_dialled(),
             name: String::new(),
             inbound: Inbound::new(lends),
             told_in: 0,
@@ -288,6 +288,12 @@ impl Link {
             ask = now + PING_AFTER;
         }
         Ok(end.min(ask))
+    }
+
+    /// Sends what is encrypted already: at the end, that is why it is.
+    pub(super) fn say_why(&mut self) {
+        self.plain.clear();
+        self.send();
     }
 
     /// Leaves the network. What was received stays.

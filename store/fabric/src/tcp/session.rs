@@ -10,7 +10,14 @@ use super::buffer::Buffer;
 use super::identity::{Group, Trust};
 use super::{ALPN, Broken};
 
-pub(super) enum Session {
+pub(super) struct Session {
+    tls: Tls,
+    /// It has failed or was closed. The library must not be asked to go on then: it asserts that
+    /// it is not.
+    over: Option<Broken>,
+}
+
+enum Tls {
     Dialled(Box<UnbufferedClientConnection>),
     Accepted(Box<UnbufferedServerConnection>),
 }
@@ -31,18 +38,22 @@ impl Session {
     pub(super) fn dial(trust: &Trust) -> Result<Self, Error> {
         let session =
             UnbufferedClientConnection::new(trust.dialling.clone(), trust.anybody.clone())?;
-        Ok(Session::Dialled(Box::new(session)))
+        Ok(Self { tls: Tls::Dialled(Box::new(session)), over: None })
     }
 
     pub(super) fn accept(trust: &Trust) -> Result<Self, Error> {
         let session = UnbufferedServerConnection::new(trust.accepting.clone())?;
-        Ok(Session::Accepted(Box::new(session)))
+        Ok(Self { tls: Tls::Accepted(Box::new(session)), over: None })
+    }
+
+    pub(super) fn is_dialled(&self) -> bool {
+        matches!(self.tls, Tls::Dialled(_))
     }
 
     fn common(&self) -> &CommonState {
-        match self {
-            Session::Dialled(session) => session,
-            Session::Accepted(session) => session,
+        match &self.tls {
+            Tls::Dialled(tls) => tls,
+            Tls::Accepted(tls) => tls,
         }
     }
 
@@ -102,39 +113,44 @@ impl Session {
         outgoing: &mut Buffer,
         take: Take<'_>,
     ) -> Result<Step, Broken> {
+        if let Some(why) = self.over {
+            return Err(why);
+        }
         let proving = self.is_proving();
         let rest = received.get_mut(*done..).unwrap_or_default();
-        let (discard, step) = match self {
-            Session::Dialled(it) => step(it.process_tls_records(rest), plain, outgoing, take),
-            Session::Accepted(it) => step(it.process_tls_records(rest), plain, outgoing, take),
-        };
+        let (discard, stepped) = self.tls.step(rest, plain, outgoing, take);
         *done += discard;
-        step.map_err(|trouble| match trouble {
-            Trouble::Over(broken) => broken,
-            Trouble::Tls(error) => {
-                self.say_why(received, done, outgoing);
-                judge(&error, proving)
-            }
-        })
-    }
-
-    /// After an error: the alert that tells the peer of it.
-    fn say_why(&mut self, received: &mut [u8], done: &mut usize, outgoing: &mut Buffer) {
+        let trouble = match stepped {
+            Ok(step) => return Ok(step),
+            Err(trouble) => trouble,
+        };
+        // The alert that tells the peer why.
         let mut nothing = |_: &[u8]| Err(Broken::Rules);
-        loop {
-            let rest = received.get_mut(*done..).unwrap_or_default();
-            let (discard, step) = match self {
-                Session::Dialled(it) => {
-                    step(it.process_tls_records(rest), &[], outgoing, &mut nothing)
-                }
-                Session::Accepted(it) => {
-                    step(it.process_tls_records(rest), &[], outgoing, &mut nothing)
-                }
-            };
-            *done += discard;
-            if !matches!(step, Ok(Step::More)) {
-                return;
+        while self.common().wants_write() {
+            if self.tls.step(&mut [], &[], outgoing, &mut nothing).1.is_err() {
+                break;
             }
+        }
+        let why = match trouble {
+            Trouble::Over(why) => why,
+            Trouble::Tls(error) => judge(&error, proving),
+        };
+        self.over = Some(why);
+        Err(why)
+    }
+}
+
+impl Tls {
+    fn step(
+        &mut self,
+        received: &mut [u8],
+        plain: &[u8],
+        outgoing: &mut Buffer,
+        take: Take<'_>,
+    ) -> (usize, Result<Step, Trouble>) {
+        match self {
+            Tls::Dialled(tls) => step(tls.process_tls_records(received), plain, outgoing, take),
+            Tls::Accepted(tls) => step(tls.process_tls_records(received), plain, outgoing, take),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! TCP with TLS, and between any two ends a wire that can be held and severed at any byte.
 
+mod dials;
+mod members;
 mod strangers;
 mod wire;
 
