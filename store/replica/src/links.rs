@@ -70,23 +70,19 @@ impl Links {
         self.routes.keys().copied().collect()
     }
 
-    /// Dials those who should be, and cuts strangers who do not say who they are. When to look
-    /// again.
+    /// Dials those who should be. Strangers who do not say who they are, to be cut.
     pub(crate) fn advance(
         &mut self,
         me: NodeId,
         now: Duration,
         fabric: &mut impl Fabric,
-    ) -> (Duration, Vec<LinkId>) {
-        let mut soon = Duration::from_secs(1);
+    ) -> Vec<LinkId> {
         for (node, route) in &mut self.routes {
             if *node >= me || self.by_node.contains_key(node) || route.dial.is_some() {
                 continue;
             }
             if route.next <= now {
                 route.dial = Some(fabric.dial(&route.address));
-            } else {
-                soon = soon.min(route.next - now);
             }
         }
         let silent: Vec<LinkId> = self
@@ -98,7 +94,7 @@ impl Links {
         for link in &silent {
             self.strangers.remove(link);
         }
-        (soon, silent)
+        silent
     }
 
     /// A link came up.

@@ -7,7 +7,8 @@
 
 use std::time::Duration;
 
-use notrace_store_protocol::group::Group;
+use notrace_store_protocol::effect::Stopped;
+use notrace_store_protocol::group::{Group, Stage};
 use notrace_store_protocol::ids::{NodeId, ShardId, ViewId};
 
 use crate::error::ReadError;
@@ -83,6 +84,10 @@ impl Reads {
             return None;
         }
         self.end_overdue(now);
+        if matches!(group.stage(), Stage::Stopped(why) if why != Stopped::Restarted) {
+            self.refuse_all();
+            return None;
+        }
         self.pass_barriers(group);
         self.end_round(group, now);
         let question = self.begin_round(group, now);
@@ -106,6 +111,16 @@ impl Reads {
         }
         for barrier in self.barriers.extract_if(.., |barrier| is_over(&mut barrier.wish)) {
             tell(barrier.wish, Err(ReadError::NoMajority));
+        }
+    }
+
+    /// Too few others can be reached to know anything.
+    fn refuse_all(&mut self) {
+        let round = self.round.take().map(|round| round.wishes).unwrap_or_default();
+        let behind = std::mem::take(&mut self.barriers).into_iter().map(|barrier| barrier.wish);
+        let waiting = std::mem::take(&mut self.waiting);
+        for wish in round.into_iter().chain(behind).chain(waiting) {
+            tell(wish, Err(ReadError::NoMajority));
         }
     }
 

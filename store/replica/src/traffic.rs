@@ -40,6 +40,8 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
                         self.cut(link, &mut arrived);
                     }
                 }
+                // Between two lives it is nobody; the others will try again.
+                LinkEvent::Up { link, .. } if !self.is_in_a_life() => self.fabric.cut(link),
                 LinkEvent::Up { link, dialled, peer } => {
                     self.mail.open(link, &peer, self.config.region_bytes);
                     self.links.up(link, dialled, peer.name, self.now);

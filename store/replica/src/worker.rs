@@ -220,15 +220,19 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
 
     /// Tells the protocol, and carries out what it says, and what follows from that.
     pub(crate) fn step(&mut self, event: Event) {
-        if !matches!(self.phase, Phase::Running | Phase::Closing(..)) {
+        if !self.is_in_a_life() {
             return;
         }
         self.group.step(moment(&self.clock), event, &mut self.effects);
         self.carry_out();
     }
 
+    pub(crate) fn is_in_a_life(&self) -> bool {
+        matches!(self.phase, Phase::Running | Phase::Closing(..))
+    }
+
     pub(crate) fn step_all(&mut self, events: Vec<Event>) {
-        if events.is_empty() || !matches!(self.phase, Phase::Running | Phase::Closing(..)) {
+        if events.is_empty() || !self.is_in_a_life() {
             return;
         }
         self.group.step_all(moment(&self.clock), events, &mut self.effects);
@@ -255,11 +259,7 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
     fn tick(&mut self) {
         self.ticked = self.now;
         self.step(Event::Tick);
-        let (_, silent) = self.links.advance(self.config.node, self.now, &mut self.fabric);
-        for link in silent {
-            self.mail.close(link);
-            self.fabric.cut(link);
-        }
+        self.look_after_links();
         let stage = self.group.stage();
         let why = match stage {
             Stage::Serving => crate::error::SendError::Busy,
@@ -277,6 +277,17 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
             self.fail();
         }
         self.tell_status();
+    }
+
+    /// Dials whoever should be linked and is not.
+    fn look_after_links(&mut self) {
+        if !self.is_in_a_life() {
+            return;
+        }
+        for link in self.links.advance(self.config.node, self.now, &mut self.fabric) {
+            self.mail.close(link);
+            self.fabric.cut(link);
+        }
     }
 
     /// What has become of the shards by what was done: how safe updates are, which bytes are not
@@ -346,9 +357,7 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
             Ask::Know(node, address) => {
                 if node != self.config.node {
                     self.links.know(node, &address);
-                    let (_, silent) =
-                        self.links.advance(self.config.node, self.now, &mut self.fabric);
-                    silent.into_iter().for_each(|link| self.fabric.cut(link));
+                    self.look_after_links();
                 }
             }
             Ask::Forget(node) => self.links.forget(node),

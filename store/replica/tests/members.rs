@@ -241,16 +241,3 @@ fn who_leaves_is_not_waited_for() {
     send(nodes[1].lines(), 2, AllDurable).unwrap();
     assert_eq!(send(nodes[2].lines(), 3, Delivered), Err(SendError::Stopped));
 }
-#[test]
-fn zz_debug() {
-    let network = Network::default();
-    let mut one = Node::new(1);
-    one.start(&network, &[]);
-    let mut two = Node::new(2);
-    two.start(&network, &[1]);
-    one.member().know(node(2), "n2");
-    for _ in 0..2 {
-        std::thread::sleep(std::time::Duration::from_millis(200));
-        eprintln!("{:?} {:?}", one.member().status().shards, two.member().status().shards);
-    }
-}
