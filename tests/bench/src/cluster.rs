@@ -185,6 +185,7 @@ impl Bench {
             value_bytes,
             clients: 1,
             first_node: round,
+            members: self.options.members,
             warm_up: self.options.length / 5,
             length: self.options.length,
         };

@@ -39,6 +39,8 @@ pub(crate) struct Load {
     pub(crate) clients: usize,
     /// The node of the first client; the others follow in turn.
     pub(crate) first_node: usize,
+    /// After so many nodes it is the turn of the first again.
+    pub(crate) members: usize,
     pub(crate) warm_up: Duration,
     pub(crate) length: Duration,
 }
@@ -68,7 +70,7 @@ struct Span {
 pub(crate) async fn run(system: &mut System, load: &Load) -> Result<Cell> {
     let mut opened = Vec::new();
     for client in 0..load.clients {
-        let door = system.door(load.first_node + client)?.clone();
+        let door = system.door(load.first_node + client % load.members.max(1))?.clone();
         opened.push((door.open().await?, door));
     }
     let from = now() + load.warm_up;

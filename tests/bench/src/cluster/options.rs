@@ -14,6 +14,7 @@ bench --cluster [OPTIONS]    three members of notrace beside three of etcd, by t
   --clients N,...   how many clients there are at once [1,16,64]
   --sizes N,...     bytes of a value [256,10240]
   --systems S,...   of etcd, etcd-tls, notrace, one-node [etcd,etcd-tls,notrace]
+  --members N       how many of the members clients talk to; others in each round [3]
   --idle N          seconds over which members at rest are watched; 0 for not at all [20]
   --dir FOLDER      where all members keep their files [beside the binary]
 ";
@@ -35,6 +36,7 @@ pub(crate) struct Options {
     pub(crate) clients: Vec<usize>,
     pub(crate) sizes: Vec<usize>,
     pub(crate) kinds: Vec<Kind>,
+    pub(crate) members: usize,
     pub(crate) idle: Duration,
     pub(crate) dir: Option<PathBuf>,
 }
@@ -47,6 +49,7 @@ impl Default for Options {
             clients: vec![1, 16, 64],
             sizes: vec![256, 10 << 10],
             kinds: vec![Kind::Etcd, Kind::EtcdTls, Kind::Notrace],
+            members: 3,
             idle: Duration::from_secs(20),
             dir: None,
         }
@@ -68,6 +71,7 @@ impl Options {
                 "--rounds" => options.rounds = value.parse().with_context(wrong)?,
                 "--clients" => options.clients = numbers(value).with_context(wrong)?,
                 "--sizes" => options.sizes = numbers(value).with_context(wrong)?,
+                "--members" => options.members = value.parse().with_context(wrong)?,
                 "--idle" => options.idle = seconds(value).with_context(wrong)?,
                 "--dir" => options.dir = Some(value.into()),
                 "--systems" => {

@@ -196,7 +196,8 @@ fn greatest<T>(rounds: &[T], what: impl Fn(&T) -> f64) -> f64 {
 fn median<T>(rounds: &[T], what: impl Fn(&T) -> f64) -> f64 {
     let mut figures: Vec<f64> = rounds.iter().map(what).collect();
     figures.sort_by(f64::total_cmp);
-    figures.get(figures.len().saturating_sub(1) / 2).copied().unwrap_or(f64::NAN)
+    let at = |index: usize| figures.get(index).copied().unwrap_or(f64::NAN);
+    (at(figures.len().saturating_sub(1) / 2) + at(figures.len() / 2)) / 2.0
 }
 
 #[cfg(test)]
@@ -207,6 +208,13 @@ mod tests {
         let mut times = Histogram::default();
         times.record(nanos);
         Cell { per_second, times, ..Cell::default() }
+    }
+
+    #[test]
+    fn the_median_of_an_even_number_lies_between_two() {
+        assert_eq!(median(&[4.0, 1.0, 2.0, 100.0], |figure| *figure), 3.0);
+        assert_eq!(median(&[4.0, 1.0, 2.0], |figure| *figure), 2.0);
+        assert!(median(&[], |figure: &f64| *figure).is_nan());
     }
 
     #[test]
