@@ -11,6 +11,7 @@ mod limits;
 
 mod config;
 mod files;
+mod group;
 mod identity;
 
 mod node;

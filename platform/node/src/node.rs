@@ -14,10 +14,11 @@ use notrace_store_objects::{
 };
 use notrace_store_protocol::ids::Version;
 use notrace_store_protocol::machine::Durability;
-use notrace_store_replica::{Replica, ReplicaConfig, Replicated, SendError, SystemClock};
+use notrace_store_replica::{Member, ReadError, Replicated, SendError};
 use tokio::sync::watch;
 
 use crate::config::{Config, Strictness};
+use crate::group;
 use crate::identity::Identity;
 use crate::keys::{Epoch, KeyError, KeyTable, NotItsStore};
 use crate::ledger::{Ledger, Pace};
@@ -37,6 +38,7 @@ struct Inner {
     identity: Identity,
     rules: Rules,
     store: Replicated<Objects>,
+    member: Member,
     keys: RwLock<KeyTable>,
     /// Held while pool keys change, so that one change never takes another's new key for a stray.
     key_changes: tokio::sync::Mutex<()>,
@@ -117,7 +119,8 @@ impl Node {
             idle_workers: config.workers.idle,
             running_max: config.workers.running_max,
         });
-        let (store, mut keys) = (open_store(&config)?, open_keys(&config)?);
+        let (store, member) = group::open(&config)?;
+        let mut keys = open_keys(&config)?;
         store
             .read(|objects| {
                 let live = objects.pools().into_iter().map(|pool| (pool.name, pool.key_epoch));
@@ -151,6 +154,7 @@ impl Node {
             identity,
             rules,
             store,
+            member,
             keys: RwLock::new(keys),
             key_changes: tokio::sync::Mutex::new(()),
             writes: tokio::sync::RwLock::new(()),
@@ -164,8 +168,15 @@ impl Node {
             draining: watch::Sender::new(false),
             running: Arc::default(),
         }));
+        node.be_member().await?;
         node.settle().await?;
         Ok(node)
+    }
+
+    /// Waits until this node is a member of its group, with a majority of the others.
+    async fn be_member(&self) -> Result<(), StartError> {
+        let serves = self.0.member.when(notrace_store_replica::Status::serves).await;
+        serves.map(drop).ok_or(StartError::Step("become a member of its group"))
     }
 
     /// What a start does once everything is open: forget keys that a crash left over, make the
@@ -240,7 +251,7 @@ impl Node {
         let _ = tokio::time::timeout(DRAIN_MAX, self.0.running.write()).await;
         let _ = tokio::time::timeout(DRAIN_MAX, self.0.workers.drain()).await;
         self.0.ledger.close().await;
-        self.0.store.close().await;
+        self.0.member.close().await;
     }
 
     /// Whether the node takes requests: it does not drain, and it can log.
@@ -303,12 +314,12 @@ impl Node {
         self.0.ledger.tile(path)
     }
 
-    /// The version up to which the store has applied everything.
+    /// The version up to which everything in the store is safe: on the disks of a majority.
     pub fn frontier(&self) -> Version {
-        self.0.store.frontier()
+        self.0.store.safe().0
     }
 
-    /// Waits until the store is past `version`; `false` once the node drains.
+    /// Waits until something after `version` is safe in the store; `false` once the node drains.
     /// # Cancel  Dropping the future changes nothing.
     pub async fn advanced_past(&self, version: Version) -> bool {
         let mut draining = self.0.draining.subscribe();
@@ -316,7 +327,7 @@ impl Node {
         tokio::select! {
             biased;
             _ = drains => false,
-            advanced = self.0.store.advanced_past(version) => advanced,
+            advanced = self.0.store.settled_past(version) => advanced,
         }
     }
 
@@ -367,8 +378,47 @@ impl Node {
             SendError::Busy => Refusal::Busy { retry_after: Duration::from_secs(1) },
             SendError::OutOfSpace => Refusal::OutOfSpace,
             SendError::TooLarge => Refusal::OutOfSpace,
-            SendError::Stopped => Refusal::Unavailable,
+            SendError::Stopped
+            | SendError::NoMajority
+            | SendError::NotHere
+            | SendError::Lost
+            | SendError::Unknown => Refusal::Unavailable,
         })
+    }
+
+    /// Waits until a read of this pool sees what it must.
+    pub(crate) async fn fresh(&self, pool: &PoolName) -> Result<(), Refusal> {
+        let consistency =
+            self.0.store.read(|objects| objects.pool(pool).map(|pool| pool.spec.consistency));
+        match consistency {
+            Some(Consistency::Causal | Consistency::Scratch) => Ok(()),
+            // A pool that is not known here yet may have been made elsewhere.
+            Some(Consistency::Linearizable) | None => self.latest().await,
+        }
+    }
+
+    /// Waits until everything is applied here that anybody was told of.
+    pub(crate) async fn latest(&self) -> Result<(), Refusal> {
+        self.0.store.latest().await.map_err(|error| match error {
+            ReadError::NotHere | ReadError::NoMajority | ReadError::Stopped => Refusal::Unavailable,
+        })
+    }
+
+    /// Waits until what was read at `version` in this pool is as safe as what is acknowledged
+    /// there, so that whoever is told of it finds it again after any failure.
+    pub(crate) async fn safe(&self, pool: &PoolName, version: Version) -> Result<(), Refusal> {
+        let durability =
+            self.0.store.read(|objects| objects.pool(pool).map(|pool| pool.spec.durability));
+        let durability = match durability {
+            Some(Durability::Delivered) | None => Durability::Delivered,
+            Some(Durability::MajorityDurable | Durability::AllDurable) => {
+                Durability::MajorityDurable
+            }
+        };
+        match self.0.store.is_safe(version, durability).await {
+            true => Ok(()),
+            false => Err(Refusal::Unavailable),
+        }
     }
 
     pub(crate) fn pool_key(&self, pool: &PoolName, epoch: Epoch) -> Result<WrappingKey, Refusal> {
@@ -391,12 +441,6 @@ impl Node {
         };
         tokio::task::block_in_place(work)
     }
-}
-
-fn open_store(config: &Config) -> Result<Replicated<Objects>, StartError> {
-    let bounds = bounds(config);
-    let replica = ReplicaConfig::new(config.dir.join("store"));
-    Replica::open(replica, move || Objects::new(bounds), SystemClock).map_err(StartError::Store)
 }
 
 fn bounds(config: &Config) -> ObjectsConfig {

@@ -200,7 +200,16 @@ impl Node {
 
     /// Reads a value and opens it.
     /// # Errors  [`Refusal`]
-    pub fn get(&self, name: &ObjectName, at: At) -> Result<Got, Refusal> {
+    /// # Cancel  Dropping the future changes nothing.
+    pub async fn get(&self, name: &ObjectName, at: At) -> Result<Got, Refusal> {
+        self.fresh(&name.pool).await?;
+        let got = self.get_here(name, at)?;
+        self.safe(&name.pool, got.place.version).await?;
+        Ok(got)
+    }
+
+    /// The same as of what this node has.
+    pub(crate) fn get_here(&self, name: &ObjectName, at: At) -> Result<Got, Refusal> {
         for _ in 0..PUT_TRIES_MAX {
             let (place, sealed) = self.store().read(|objects| {
                 let found = objects.get(&name.pool, &name.key, at).map_err(missing)?;
@@ -218,24 +227,33 @@ impl Node {
 
     /// Where a value stands and how long it is, without opening it.
     /// # Errors  [`Refusal`]
-    pub fn head(&self, name: &ObjectName, at: At) -> Result<(Place, u64), Refusal> {
-        self.store().read(|objects| {
+    /// # Cancel  Dropping the future changes nothing.
+    pub async fn head(&self, name: &ObjectName, at: At) -> Result<(Place, u64), Refusal> {
+        self.fresh(&name.pool).await?;
+        let (place, length) = self.store().read(|objects| {
             let found = objects.get(&name.pool, &name.key, at).map_err(missing)?;
             let place = Place { version: found.version, time: found.time };
-            Ok((place, found.value.plain_len))
-        })
+            Ok::<_, Refusal>((place, found.value.plain_len))
+        })?;
+        self.safe(&name.pool, place.version).await?;
+        Ok((place, length))
     }
 
     /// The versions of an object, newest first, before `before` if that is given.
     /// # Errors  [`Refusal`]
-    pub fn history(
+    /// # Cancel  Dropping the future changes nothing.
+    pub async fn history(
         &self,
         name: &ObjectName,
         before: Option<Version>,
         limit: usize,
     ) -> Result<Vec<HistoryEntry>, Refusal> {
+        self.fresh(&name.pool).await?;
         let mut versions =
             self.store().read(|objects| objects.history(&name.pool, &name.key)).map_err(missing)?;
+        if let Some(last) = versions.iter().map(|entry| entry.version).max() {
+            self.safe(&name.pool, last).await?;
+        }
         versions.retain(|entry| before.is_none_or(|before| entry.version < before));
         versions.sort_by_key(|entry| core::cmp::Reverse(entry.version));
         versions.truncate(limit);
@@ -244,7 +262,24 @@ impl Node {
 
     /// The objects of a pool, by key, and whether there are more.
     /// # Errors  [`Refusal::PoolUnknown`]
-    pub fn list(
+    /// # Cancel  Dropping the future changes nothing.
+    pub async fn list(
+        &self,
+        pool: &PoolName,
+        prefix: &str,
+        after: Option<&ObjectKey>,
+        limit: usize,
+    ) -> Result<(Vec<ListEntry>, bool), Refusal> {
+        self.fresh(pool).await?;
+        let listed = self.list_here(pool, prefix, after, limit)?;
+        if let Some(last) = listed.0.iter().map(|entry| entry.version).max() {
+            self.safe(pool, last).await?;
+        }
+        Ok(listed)
+    }
+
+    /// The same as of what this node has.
+    pub(crate) fn list_here(
         &self,
         pool: &PoolName,
         prefix: &str,
@@ -255,7 +290,8 @@ impl Node {
         listed.map(|listed| (listed.entries, listed.more)).map_err(missing)
     }
 
-    /// The changes of a pool after `from`, in order. A version's changes come together.
+    /// The changes of a pool after `from` that are safe, in order. A version's changes come
+    /// together.
     /// # Errors  [`Refusal::HistoryTrimmed`] when some of them are no longer kept.
     pub fn changes(
         &self,
@@ -264,10 +300,13 @@ impl Node {
         from: Version,
         limit: usize,
     ) -> Result<Vec<Change>, Refusal> {
+        let (safe, _) = self.store().safe();
         self.store().read(|objects| {
             objects.pool(pool).ok_or(Refusal::PoolUnknown)?;
             let changes = objects.changes(pool, prefix, from, limit);
-            changes.map_err(|_| Refusal::HistoryTrimmed)
+            let mut changes = changes.map_err(|_| Refusal::HistoryTrimmed)?;
+            changes.retain(|change| change.version <= safe);
+            Ok(changes)
         })
     }
 

@@ -1,6 +1,7 @@
 //! One shard's machine as the replica's thread handles it: without its type.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard};
 use std::time::Duration;
 
@@ -27,6 +28,8 @@ pub(crate) struct Shared<M: Machine> {
     pub(crate) applied: Watchers,
     pub(crate) majority: Watchers,
     pub(crate) all: Watchers,
+    /// This member is alone in its view, and nothing waits to be delivered: what it has is latest.
+    pub(crate) alone: AtomicBool,
     pub(crate) bell: Arc<Bell>,
     pub(crate) count_max: usize,
     pub(crate) bytes_max: u64,
@@ -143,6 +146,8 @@ pub(crate) trait Host: Send {
     fn snapshot(&self) -> Vec<Chunk>;
     /// How safe updates are.
     fn reach(&self, majority: Version, all: Version);
+    /// Whether this member is alone in its view.
+    fn be_alone(&self, alone: bool);
     /// Those who want to read what is latest.
     fn readers(&mut self) -> Vec<Reader>;
     /// Those who want a checkpoint.
@@ -298,6 +303,10 @@ impl<M: Machine> Host for Typed<M> {
         }
     }
 
+    fn be_alone(&self, alone: bool) {
+        self.shared.alone.store(alone, Ordering::Release);
+    }
+
     fn readers(&mut self) -> Vec<Reader> {
         std::mem::take(&mut self.shared.wishes().readers)
     }
@@ -315,6 +324,7 @@ impl<M: Machine> Host for Typed<M> {
     }
 
     fn stop(&mut self) {
+        self.be_alone(false);
         let mut wishes = self.shared.wishes();
         wishes.stopped = true;
         wishes.bytes = 0;

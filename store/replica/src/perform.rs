@@ -163,6 +163,9 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
     }
 
     fn installed(&mut self, view: &View) {
+        for shard in &self.shards {
+            shard.host.be_alone(false);
+        }
         for (shard, entry) in view.shards() {
             self.rings.forget_before(shard, entry.since);
         }

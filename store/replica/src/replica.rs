@@ -1,5 +1,6 @@
 //! How a member begins: what it is told, what its disks hold, and its thread.
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, RwLock};
 use std::thread;
 use std::time::Duration;
@@ -137,6 +138,7 @@ impl<S: Storage> Replica<S> {
             applied: Watchers::new(Version::ZERO),
             majority: Watchers::new(Version::ZERO),
             all: Watchers::new(Version::ZERO),
+            alone: AtomicBool::new(false),
             bell: self.bell.clone(),
             count_max: self.config.queue_max,
             bytes_max: self.config.queue_bytes_max,

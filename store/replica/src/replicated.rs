@@ -1,6 +1,7 @@
 //! The handle: what the rest of a node sees of one shard.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use futures_channel::oneshot;
 use notrace_store_log::limits::RECORD_BYTES_MAX;
@@ -78,6 +79,10 @@ impl<M: Machine> Replicated<M> {
     ///
     /// Source: read-index in Ongaro, "Consensus: Bridging Theory and Practice" (2014), §6.4.
     pub async fn latest(&self) -> Result<(), ReadError> {
+        // While nobody else is in the view, nobody else can have told anybody anything.
+        if self.shared.alone.load(Ordering::Acquire) {
+            return Ok(());
+        }
         self.shared.ask_to_read().await.unwrap_or(Err(ReadError::Stopped))
     }
 
@@ -109,6 +114,13 @@ impl<M: Machine> Replicated<M> {
     /// # Cancel  Dropping the future changes nothing.
     pub async fn advanced_past(&self, version: Version) -> bool {
         self.shared.applied.advanced_past(version).await
+    }
+
+    /// Waits until something after `version` is on the disks of a majority; `false` once the replica
+    /// has ended and there will be nothing.
+    /// # Cancel  Dropping the future changes nothing.
+    pub async fn settled_past(&self, version: Version) -> bool {
+        self.shared.majority.advanced_past(version).await
     }
 
     /// Writes a checkpoint of everything delivered so far and trims the log.

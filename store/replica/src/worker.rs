@@ -293,8 +293,16 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
     /// What has become of the shards by what was done: how safe updates are, which bytes are not
     /// needed any more, who can read.
     fn settle(&mut self) {
+        let alone = self.is_in_a_life()
+            && self
+                .group
+                .view()
+                .is_some_and(|view| view.members.len() == 1 && self.group.vouches_for(view.id));
         for shard in &mut self.shards {
-            if let Some(epoch) = self.group.epoch(shard.id) {
+            let epoch = self.group.epoch(shard.id);
+            let passed = epoch.is_some_and(|it| it.is_ready() && it.passed() >= it.heard());
+            shard.host.be_alone(alone && passed);
+            if let Some(epoch) = epoch {
                 shard.host.reach(epoch.majority_frontier(), epoch.all_frontier());
                 let since = epoch.start().since;
                 self.rings.free(self.config.node, shard.id, since, epoch.freed());

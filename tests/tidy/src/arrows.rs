@@ -36,6 +36,7 @@ const NODE: &[&str] = &[
     "store/protocol",
     "policy/rules",
     "store/replica",
+    "store/fabric",
     "store/objects",
     "runtime/worker",
     "sdk/seal",

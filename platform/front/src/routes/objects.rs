@@ -111,16 +111,16 @@ pub(super) async fn get(
     let known = &["version", "at", "history", "before", "limit"];
     let query = Query::parse(parts.uri.query(), known)?;
     if query.value("history").is_some() {
-        return history(&front, &name, &query);
+        return history(&front, &name, &query).await;
     }
     let at = read_at(&query)?;
     if parts.method == Method::HEAD {
-        let (place, length) = front.node.head(&name, at)?;
+        let (place, length) = front.node.head(&name, at).await?;
         let mut headers = value_headers(place);
         headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
         return Ok(headers.into_response());
     }
-    let got = front.node.get(&name, at)?;
+    let got = front.node.get(&name, at).await?;
     value_response(&parts, got)
 }
 
@@ -150,7 +150,7 @@ fn value_response(parts: &Parts, got: Got) -> Answer {
     Ok((status, answer_headers, body).into_response())
 }
 
-fn history(front: &Front, name: &ObjectName, query: &Query) -> Answer {
+async fn history(front: &Front, name: &ObjectName, query: &Query) -> Answer {
     for name in ["version", "at"] {
         if query.value(name).is_some() {
             let detail = format!("`{name}` and `history` exclude each other");
@@ -159,7 +159,7 @@ fn history(front: &Front, name: &ObjectName, query: &Query) -> Answer {
     }
     let before = query.value("before").map(translate::parse_version).transpose()?;
     let limit = limit(query)?;
-    let mut versions = front.node.history(name, before, limit + 1)?;
+    let mut versions = front.node.history(name, before, limit + 1).await?;
     let more = versions.len() > limit;
     versions.truncate(limit);
     let versions = versions.into_iter().map(translate::history_entry).collect();
@@ -194,7 +194,7 @@ pub(super) async fn list(
     let pool: PoolName = pool.parse()?;
     let after = query.value("after").map(str::parse::<ObjectKey>).transpose()?;
     let prefix = query.value("prefix").unwrap_or_default();
-    let (entries, more) = front.node.list(&pool, prefix, after.as_ref(), limit(&query)?)?;
+    let (entries, more) = front.node.list(&pool, prefix, after.as_ref(), limit(&query)?).await?;
     let objects = entries
         .into_iter()
         .map(|entry| ObjectEntry {

@@ -50,7 +50,7 @@ pub(crate) async fn serve(node: Node, call: Call) -> Result<Reply, Refusal> {
     let grant = admit::admit(&node, &call)?;
     let site = place::place(&node, &grant)?;
     let limits = run::limits(&node, call.timeout)?;
-    let cut = read::read(&node, &grant, &site)?;
+    let cut = read::read(&node, &grant, &site).await?;
     let asked = receipt::Asked::of(&cut);
     let principal = call.principal;
     let (outcome, residue) = run::run(&node, &grant, cut, call, limits).await?;

@@ -29,9 +29,13 @@ pub(super) struct Cut {
 /// taken anew.
 /// # Errors  [`Refusal::ObjectUnknown`] and its like; [`Refusal::Busy`] when a pool is no longer
 /// what the grant was given for.
-pub(super) fn read(node: &Node, grant: &Grant, _site: &Site) -> Result<Cut, Refusal> {
+pub(super) async fn read(node: &Node, grant: &Grant, _site: &Site) -> Result<Cut, Refusal> {
+    node.latest().await?;
     for _ in 0..PUT_TRIES_MAX {
         if let Some(cut) = read_once(node, grant)? {
+            for handle in grant.handles() {
+                node.safe(&handle.object.pool, cut.version).await?;
+            }
             return Ok(cut);
         }
     }

@@ -149,7 +149,7 @@ impl Node {
 
     async fn recompile(&self, digest: Digest) {
         let stored = module_key(digest, "module")
-            .and_then(|key| self.get(&ObjectName { pool: modules_pool(), key }, At::Latest));
+            .and_then(|key| self.get_here(&ObjectName { pool: modules_pool(), key }, At::Latest));
         let state = match stored {
             Ok(got) => match self.compile(digest, &got.value).await {
                 Ok(_) => Compiling::Ready,

@@ -21,7 +21,7 @@ impl Node {
             TaskRef::Digest(digest) => *digest,
             TaskRef::Name(name) => {
                 let name = name_object(name)?;
-                let got = self.get(&name, At::Latest).map_err(|refusal| match refusal {
+                let got = self.get_here(&name, At::Latest).map_err(|refusal| match refusal {
                     Refusal::ObjectUnknown => Refusal::TaskUnknown,
                     other => other,
                 })?;
@@ -98,7 +98,7 @@ impl Node {
     ) -> Result<(), Refusal> {
         let object = name_object(name)?;
         if condition == Condition::Always
-            && let Ok(got) = self.get(&object, At::Latest)
+            && let Ok(got) = self.get_here(&object, At::Latest)
         {
             // Giving a task the name it has is no change; taking one away needs the version.
             let current = got.place.version;
@@ -112,12 +112,12 @@ impl Node {
     }
 
     pub(super) fn names(&self) -> Vec<(TaskName, Version, Digest)> {
-        let Ok((entries, _)) = self.list(&names_pool(), "", None, TASKS_MAX) else {
+        let Ok((entries, _)) = self.list_here(&names_pool(), "", None, TASKS_MAX) else {
             return Vec::new();
         };
         let read = |entry: ListEntry| {
             let name: TaskName = entry.key.as_str().parse().ok()?;
-            let got = self.get(&name_object(&name).ok()?, At::Latest).ok()?;
+            let got = self.get_here(&name_object(&name).ok()?, At::Latest).ok()?;
             let text = got.value.reveal(|text| String::from_utf8(text.clone()).ok())?;
             Some((name, entry.version, text.parse().ok()?))
         };

@@ -38,7 +38,7 @@ impl Node {
     pub(crate) fn load_tasks(&self) -> Result<(), Refusal> {
         let mut after: Option<ObjectKey> = None;
         loop {
-            let page = self.list(&modules_pool(), "", after.as_ref(), 1000)?;
+            let page = self.list_here(&modules_pool(), "", after.as_ref(), 1000)?;
             let (entries, more) = page;
             for entry in &entries {
                 if let Some(about) = self.load_about(&entry.key) {
@@ -58,7 +58,7 @@ impl Node {
         let digits = key.as_str().strip_suffix("/about")?;
         let digest: Digest = format!("sha256:{digits}").parse().ok()?;
         let name = ObjectName { pool: modules_pool(), key: key.clone() };
-        let got = self.get(&name, At::Latest).ok()?;
+        let got = self.get_here(&name, At::Latest).ok()?;
         let stored: StoredAbout = got.value.reveal(|bytes| postcard::from_bytes(bytes).ok())?;
         Some(TaskAbout {
             digest,
