@@ -1,14 +1,16 @@
 //! Links over TCP, with TLS 1.3 at both ends of which each proves itself: what a cluster uses
 //! unless it is told otherwise, since it needs nothing installed.
 //!
-//! Reading order: `identity` (whom we believe), `wire` (what is said), `session` (TLS), `link` (one
-//! connection), `dial` and `resolve` (until there is one), `wait` (the kernel's side), and here what
-//! ties them together. There is no thread but the owner's: everything happens in [`Tcp::poll`],
-//! save that a host's name is asked for beside it.
+//! Reading order: `config` and `identity` (whom we believe), `wire` (what is said), `session` (TLS),
+//! `link` (one connection), `dial`, `resolve` and `arrivals` (until there is one), `wait` (the
+//! kernel's side), and here what ties them together. There is no thread but the owner's: everything
+//! happens in [`Tcp::poll`], save that a host's name is asked for beside it.
 //!
 //! Source: RFC 8446 (TLS 1.3).
 
+mod arrivals;
 mod buffer;
+mod config;
 mod dial;
 mod identity;
 mod link;
@@ -18,22 +20,20 @@ mod wait;
 mod wire;
 
 use std::collections::BTreeMap;
-use std::io::ErrorKind;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use crate::limits::{
-    CONNECT_MAX, HELLO_BYTES_MAX, LINKS_MAX, REGION_BYTES_MAX, REGION_BYTES_MIN, SCRATCH_BYTES,
-    STRANGERS_MAX,
+    CONNECT_MAX, HELLO_BYTES_MAX, REGION_BYTES_MAX, REGION_BYTES_MIN, SCRATCH_BYTES,
 };
 use crate::{Broken, DialId, Event, Fabric, LinkId, Peer, Refused, Secrecy};
-use dial::{Attempt, Progress, Target};
+pub use config::{TcpConfig, TcpError};
+use dial::Attempt;
 pub use identity::TcpIdentity;
 use identity::Trust;
 use link::{Link, Stage};
 use resolve::Resolver;
-use session::Session;
 use wait::{Found, Poller, Wish};
 use wire::Heard;
 
@@ -41,49 +41,6 @@ use wire::Heard;
 const ALPN: &[u8] = b"notrace-fabric/1";
 /// The listener's number among the sockets'; links begin with one.
 const LISTENER: u64 = 0;
-/// How long nobody is accepted after the system had no socket left.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
-
-/// How a node takes part.
-pub struct TcpConfig {
-    /// Where it listens. With port 0 the system chooses; [`Tcp::local_addr`] tells.
-    pub listen: SocketAddr,
-    /// What it says of itself, up to [`HELLO_BYTES_MAX`] bytes.
-    pub hello: Vec<u8>,
-    /// What it lends to each link, in bytes.
-    pub region_bytes: u32,
-    /// Who it is.
-    pub identity: TcpIdentity,
-}
-
-/// Why a node cannot take part.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum TcpError {
-    /// It cannot listen there.
-    #[error("cannot listen at that address: {0}")]
-    Listen(ErrorKind),
-    /// The system has not what is needed to wait for sockets.
-    #[error("cannot wait for sockets: {0}")]
-    Wait(ErrorKind),
-    /// The group's name is none that a certificate could hold.
-    #[error("the group's name is not one of the domain name system")]
-    Group,
-    /// The first name in the certificate is not `NAME.GROUP`.
-    #[error("the certificate is not one of a member of the group")]
-    Certificate,
-    /// The key is not the certificate's, or of a kind that is not supported.
-    #[error("the key does not go with the certificate")]
-    Key,
-    /// The authority's certificate cannot be used.
-    #[error("the authority's certificate is not one")]
-    Authority,
-    /// The hello is too long.
-    #[error("more is to be said of this node than {HELLO_BYTES_MAX} bytes")]
-    Hello,
-    /// What is to be lent is too little or too much.
-    #[error("the region must have {REGION_BYTES_MIN} to {REGION_BYTES_MAX} bytes")]
-    Region,
-}
 
 /// Links over TCP and TLS 1.3. An address is `HOST:PORT`.
 pub struct Tcp {
@@ -176,10 +133,6 @@ impl Tcp {
         self.numbers
     }
 
-    fn is_full(&self) -> bool {
-        self.links.len() + self.attempts.len() >= LINKS_MAX
-    }
-
     fn note_sending(&mut self, number: u64) {
         if let Some(link) = self.links.get_mut(&number)
             && !link.noted
@@ -214,92 +167,6 @@ impl Tcp {
             }
         }
         self.found.numbers = numbers;
-    }
-
-    fn accept(&mut self, now: Instant) {
-        // Few at a time: who dials much must not keep the others from being heard.
-        for _ in 0..16 {
-            match self.listener.accept() {
-                // Who is too much is hung up on.
-                Ok((socket, _)) => {
-                    self.make_room_for_a_stranger();
-                    if !self.is_full()
-                        && let Ok(session) = Session::accept(&self.trust)
-                    {
-                        let number = self.next();
-                        self.begin(number, socket, session, (now, now));
-                    }
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
-                Err(_) => {
-                    let pause = self.poller.change(&self.listener, LISTENER, Wish::Nothing);
-                    self.paused = pause.is_ok().then(|| now + ACCEPT_PAUSE);
-                    self.due = self.due.min(now + ACCEPT_PAUSE);
-                    return;
-                }
-            }
-        }
-    }
-
-    /// Those who dialled and did not prove themselves yet are few; the first of them goes.
-    fn make_room_for_a_stranger(&mut self) {
-        let strangers = self.links.iter().filter(|(_, link)| {
-            !link.dialled && matches!(link.stage, Stage::Proving | Stage::Greeting)
-        });
-        let first = strangers.clone().next().map(|(number, _)| *number);
-        if strangers.count() >= STRANGERS_MAX
-            && let Some(first) = first
-        {
-            self.links.remove(&first);
-        }
-    }
-
-    fn proceed(&mut self, number: u64, now: Instant) {
-        let Some(attempt) = self.attempts.get_mut(&number) else { return };
-        match attempt.proceed(&self.poller, number) {
-            Progress::Waits => {}
-            Progress::Failed => self.fail(number, Broken::Gone),
-            Progress::Connected(socket) => {
-                let began = attempt.began;
-                self.attempts.remove(&number);
-                match Session::dial(&self.trust) {
-                    Ok(session) => self.begin(number, socket, session, (began, now)),
-                    Err(_) => self.over.push(Over::Failed(number, Broken::Stranger)),
-                }
-            }
-        }
-    }
-
-    fn begin(
-        &mut self,
-        number: u64,
-        socket: TcpStream,
-        session: Session,
-        (began, now): (Instant, Instant),
-    ) {
-        let dialled = session.is_dialled();
-        let watched = match dialled {
-            true => self.poller.change(&socket, number, Wish::Receive),
-            false => socket
-                .set_nonblocking(true)
-                .and_then(|()| self.poller.add(&socket, number, Wish::Receive)),
-        };
-        if watched.and_then(|()| socket.set_nodelay(true)).is_err() {
-            if dialled {
-                self.over.push(Over::Failed(number, Broken::Gone));
-            }
-            return;
-        }
-        self.links.insert(number, Link::new(socket, session, self.lends, (began, now)));
-        self.due = self.due.min(began + CONNECT_MAX);
-        // The one who dialled speaks first, without having been asked.
-        let link = self.links.get_mut(&number).map(Link::begin);
-        match link {
-            Some(Err(why)) => self.fail(number, why),
-            _ => self.note_sending(number),
-        }
     }
 
     fn receive(&mut self, number: u64, now: Instant, events: &mut Vec<Event>) {
@@ -401,21 +268,12 @@ impl Tcp {
 
     fn look_at_times(&mut self, now: Instant) {
         self.due = now + CONNECT_MAX;
-        if let Some(end) = self.paused {
-            self.due = self.due.min(end.max(now));
-            if now >= end && self.poller.change(&self.listener, LISTENER, Wish::Receive).is_ok() {
-                self.paused = None;
-            }
-        }
-        let late: Vec<u64> = self.attempts.iter().map(|(number, it)| (*number, it.began)).fold(
-            Vec::new(),
-            |mut late, (number, began)| {
-                self.due = self.due.min(began + CONNECT_MAX);
-                late.extend((now >= began + CONNECT_MAX).then_some(number));
-                late
-            },
-        );
+        self.listen_again(now);
+        let end = |attempt: &Attempt| attempt.began + CONNECT_MAX;
+        let late = |(number, it): (&u64, &Attempt)| (now >= end(it)).then_some(*number);
+        let late: Vec<u64> = self.attempts.iter().filter_map(late).collect();
         late.into_iter().for_each(|number| self.fail(number, Broken::Silent));
+        self.due = self.attempts.values().map(end).fold(self.due, Instant::min);
         let numbers: Vec<u64> = self.links.keys().copied().collect();
         for number in numbers {
             match self.links.get_mut(&number).map(|link| link.tick(now)) {
@@ -433,20 +291,8 @@ impl Tcp {
 impl Fabric for Tcp {
     fn dial(&mut self, address: &str) -> DialId {
         let number = self.next();
-        let now = clock();
-        let (full, target) = (self.is_full(), Target::parse(address));
-        let attempt = self.attempts.entry(number).or_insert(Attempt::new(now));
-        self.due = self.due.min(now + CONNECT_MAX);
-        let begun = match target {
-            None => Err(Broken::Address),
-            Some(_) if full => Err(Broken::Gone),
-            Some(Target::Known(address)) => Ok(attempt.try_all([address], &self.poller, number)),
-            Some(Target::Named(host, port)) => Ok(self.resolver.ask(number, host, port)),
-        };
-        match begun {
-            Ok(true) => {}
-            Ok(false) => self.fail(number, Broken::Gone),
-            Err(why) => self.fail(number, why),
+        if let Err(why) = self.reach(number, address, clock()) {
+            self.over.push(Over::Failed(number, why));
         }
         DialId(number)
     }

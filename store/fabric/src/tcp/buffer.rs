@@ -45,3 +45,39 @@ impl Buffer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_buffer_hands_out_what_was_put_in() {
+        let (mut buffer, mut model) = (Buffer::default(), Vec::new());
+        let mut state = 7_u64;
+        for round in 0..20_000 {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let count = (state >> 33) as usize % 3000;
+            if state >> 63 == 0 {
+                let bytes = vec![round as u8; count];
+                buffer.space(count)[..count].copy_from_slice(&bytes);
+                buffer.fill(count);
+                model.extend(bytes);
+            } else {
+                buffer.take(count);
+                model.drain(..count.min(model.len()));
+            }
+            assert!(buffer.filled() == model && buffer.len() == model.len());
+        }
+    }
+
+    #[test]
+    fn memory_for_a_great_write_is_given_back() {
+        let mut buffer = Buffer::default();
+        buffer.space(2 * KEPT_BYTES);
+        buffer.fill(2 * KEPT_BYTES);
+        buffer.take(2 * KEPT_BYTES - 1);
+        assert!(buffer.bytes.len() > KEPT_BYTES);
+        buffer.take(1);
+        assert!(buffer.bytes.is_empty());
+    }
+}

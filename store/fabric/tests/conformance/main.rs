@@ -4,11 +4,18 @@
 #[macro_use]
 mod suite;
 
+#[cfg(test)]
 mod letters;
+#[cfg(test)]
 mod rig;
+#[cfg(test)]
 mod rules;
+#[cfg(test)]
 mod sealed;
+#[cfg(test)]
 mod wires;
 
+#[cfg(test)]
 mod loopback;
+#[cfg(test)]
 mod tcp;

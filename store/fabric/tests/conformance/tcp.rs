@@ -112,6 +112,14 @@ impl OverTls {
     }
 }
 
+impl OverTls {
+    /// How many connections the wire between the two ever carried.
+    pub(crate) fn carried(&self, from: &str, to: &str) -> usize {
+        let counts = self.ways(from, to).into_iter().chain(self.ways(to, from));
+        counts.map(wire::Way::count).min().unwrap_or(0)
+    }
+}
+
 impl Wire for OverTls {
     fn hold(&mut self, from: &str, to: &str) {
         self.ways(from, to).into_iter().for_each(wire::Way::hold);

@@ -48,10 +48,11 @@ fn a_wire_that_breaks_early_leaves_nothing_behind() {
     let mut other = Node::new(rig.end("other", b"", 4 << 10));
     let address = rig.address("one", "other");
     // The handshake is about three thousand bytes, and one end may be up before the other.
-    for landing in (0..2500).step_by(83) {
+    for (round, landing) in (1..).zip((0..2500).step_by(83)) {
         rig.hold("one", "other");
         rig.hold("other", "one");
         let dial = one.fabric.dial(&address);
+        until(&mut one, &mut other, |_, _| rig.carried("one", "other") == round);
         rest(&mut one, &mut other);
         rig.sever("one", "other", landing);
         until(&mut one, &mut other, |one, _| one.failures(dial) == 1);

@@ -68,6 +68,11 @@ impl Way {
         self.0.1.notify_all();
     }
 
+    /// How many connections there ever were.
+    pub(crate) fn count(&self) -> usize {
+        self.state().count
+    }
+
     pub(crate) fn hold(&self) {
         self.change(|state| state.held = true);
     }
