@@ -53,10 +53,16 @@ impl<F: Fabric> Node<F> {
         Self { fabric, seen: Vec::new() }
     }
 
-    /// Polls once; what is new.
+    /// Polls once; what is new. Where it rang, there is something to be read, whatever became of
+    /// the link since.
     pub(crate) fn poll(&mut self, wait: Duration) -> Vec<Event> {
         let mut new = Vec::new();
         self.fabric.poll(wait, &mut new);
+        for event in &new {
+            if let Event::Bell { link, .. } = event {
+                assert_eq!(self.fabric.read(*link, 0, &mut [0; 16]), Ok(()));
+            }
+        }
         self.seen.extend(new.iter().cloned());
         new
     }
