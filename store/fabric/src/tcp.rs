@@ -1,10 +1,10 @@
 //! Links over TCP, with TLS 1.3 at both ends of which each proves itself: what a cluster uses
 //! unless it is told otherwise, since it needs nothing installed.
 //!
-//! Reading order: `config` and `identity` (whom we believe), `wire` (what is said), `session` (TLS),
-//! `link` (one connection), `dial`, `resolve` and `arrivals` (until there is one), `wait` (the
-//! kernel's side), and here what ties them together. There is no thread but the owner's: everything
-//! happens in [`Tcp::poll`], save that a host's name is asked for beside it.
+//! Reading order: `config` and `identity` (whom we believe), `wire` (what is said), `session`
+//! (TLS), `link` (one connection), `dial`, `resolve` and `arrivals` (until there is one), `wait`
+//! (the kernel's side), and here what ties them together. There is no thread but the owner's:
+//! everything happens in [`Tcp::poll`], save that a host's name is asked for beside it.
 //!
 //! Source: RFC 8446 (TLS 1.3).
 
