@@ -120,13 +120,14 @@ pub(crate) enum Local {
     FileUnwritable,
     FileExists,
     TooLarge,
+    TokenMalformed,
     NodeNotStarted,
     DemoFailed,
     OutputClosed,
 }
 
 impl Local {
-    pub(crate) const ALL: [Local; 18] = [
+    pub(crate) const ALL: [Local; 19] = [
         Local::CredentialsMissing,
         Local::CredentialsMalformed,
         Local::CertificateChanged,
@@ -143,6 +144,7 @@ impl Local {
         Local::FileUnwritable,
         Local::FileExists,
         Local::TooLarge,
+        Local::TokenMalformed,
         Local::NodeNotStarted,
         Local::DemoFailed,
     ];
@@ -221,6 +223,9 @@ impl Local {
             Local::TooLarge => ("too_large", Limit,
                 "What was to be sent is larger than any node takes.",
                 "Split it into smaller pieces."),
+            Local::TokenMalformed => ("token_malformed", Usage,
+                "There is no join token, or it is not one, or not for that long.",
+                "Pass what `notrace cluster invite` printed, or a file that has it."),
             Local::NodeNotStarted => ("node_not_started", Unavailable,
                 "The node could not be started.",
                 "The cause is in the line above; `notrace serve --help` lists the settings."),
@@ -257,18 +262,22 @@ pub(crate) fn exit_for(code: Code) -> Exit {
         | Code::HistoryTrimmed
         | Code::ReceiptUnknown
         | Code::NotFound => Exit::NotFound,
-        Code::Unauthenticated | Code::NotPermitted | Code::SealedRequired | Code::LabelForbids => {
-            Exit::NotPermitted
-        }
+        Code::Unauthenticated
+        | Code::NotPermitted
+        | Code::InviteUnknown
+        | Code::SealedRequired
+        | Code::LabelForbids => Exit::NotPermitted,
         Code::Conflict
         | Code::PoolExists
         | Code::VersionMismatch
         | Code::PreconditionRequired
-        | Code::IdempotencyMismatch => Exit::Conflict,
+        | Code::IdempotencyMismatch
+        | Code::NotACluster => Exit::Conflict,
         Code::Busy
         | Code::TaskCompiling
         | Code::RequestTimeout
         | Code::Unavailable
+        | Code::NoMajority
         | Code::Internal => Exit::Unavailable,
         Code::ModuleTooLarge
         | Code::ModuleUncompilable

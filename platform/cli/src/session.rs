@@ -9,6 +9,8 @@ use crate::exit::{Failure, Local};
 
 const DEFAULT: &str = "./node/client.toml";
 const VARIABLE: &str = "NOTRACE_CONFIG";
+/// Another node of the same group than the one that the file names.
+const URL: &str = "NOTRACE_URL";
 
 /// A client and where its credentials came from, so that a failure can name the file.
 pub(crate) struct Session {
@@ -56,13 +58,21 @@ impl Session {
 /// The credentials and the file they are in.
 pub(crate) fn find() -> Result<(PathBuf, Credentials), Failure> {
     let path = locate(named())?;
-    let credentials = credentials::read(&path).map_err(|error| told(&path, error))?;
+    let mut credentials = credentials::read(&path).map_err(|error| told(&path, error))?;
+    if let Some(url) = other_url() {
+        credentials.url = url;
+    }
     Ok((path, credentials))
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one variable that clients are told to set")]
 fn named() -> Option<PathBuf> {
     std::env::var_os(VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+#[expect(clippy::disallowed_methods, reason = "the other variable that clients may set")]
+fn other_url() -> Option<String> {
+    std::env::var(URL).ok().filter(|url| !url.is_empty())
 }
 
 fn locate(named: Option<PathBuf>) -> Result<PathBuf, Failure> {

@@ -7,7 +7,7 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use crate::routes::{about, ledger, objects, pools, runs, tasks, transact, watch};
+use crate::routes::{about, cluster, ledger, objects, pools, runs, tasks, transact, watch};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -21,6 +21,10 @@ use crate::routes::{about, ledger, objects, pools, runs, tasks, transact, watch}
         about::node,
         about::promise,
         about::openapi,
+        cluster::status,
+        cluster::invite,
+        cluster::join,
+        cluster::leave,
         ledger::checkpoint,
         ledger::tile,
         tasks::upload,

@@ -2,9 +2,12 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use notrace_platform_node::{Config, ConfigError, Identity, IdentityError, Node, StartError};
 use notrace_policy_promise::digest::{Digest, Domain};
 use rustls::pki_types::CertificateDer;
@@ -12,10 +15,16 @@ use rustls::pki_types::pem::PemObject as _;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_rustls::TlsAcceptor;
+use zeroize::Zeroizing;
 
 use crate::accept::accept_until;
 use crate::credentials::{self, CredentialsError};
 use crate::{routes, tls};
+
+/// How many invitations are read from a folder.
+const INVITES_MAX: usize = 64;
+/// How long they are good.
+const INVITE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What `serve` is told.
 pub struct ServeOptions {
@@ -27,6 +36,13 @@ pub struct ServeOptions {
     pub listen: Option<SocketAddr>,
     /// Refuse to serve when a required fence is missing, whatever the file says.
     pub strict: bool,
+    /// Where to listen for other nodes, over what the file says.
+    pub cluster: Option<SocketAddr>,
+    /// What other nodes are told instead of that.
+    pub advertise: Option<String>,
+    /// A folder of tokens, one in each file, with each of which one node can join the group that
+    /// this node founds.
+    pub invites: Option<PathBuf>,
     /// The program to run workers with: this one.
     pub exe: PathBuf,
 }
@@ -39,6 +55,8 @@ pub struct Banner {
     pub credentials: PathBuf,
     /// Where the ledger's files are.
     pub ledger: PathBuf,
+    /// Where it listens for other nodes, and how many members there are; nothing for a node alone.
+    pub cluster: Option<(String, u32)>,
     /// Where its key lives: 0 is software.
     pub trust_level: u8,
     /// How many mitigations hold.
@@ -81,7 +99,7 @@ pub enum ServeError {
 /// # Errors  [`ServeError`]; nothing was served then.
 /// # Cancel  Dropping the future cuts off what is open; nothing acknowledged is lost.
 pub async fn serve(options: ServeOptions, ready: impl FnOnce(&Banner)) -> Result<(), ServeError> {
-    let config = configure(&options).map_err(ServeError::Config)?;
+    let mut config = configure(&options).map_err(ServeError::Config)?;
     let mut terminate =
         signal(SignalKind::terminate()).map_err(|_| ServeError::Setup("signals"))?;
     let mut interrupt =
@@ -96,6 +114,8 @@ pub async fn serve(options: ServeOptions, ready: impl FnOnce(&Banner)) -> Result
         tls::server_config(identity.authority_pem(), &tls.certificate_pem, &tls.key_pem)
             .map_err(|_| ServeError::Setup("TLS"))?;
     let url = url_of(address);
+    config.url.clone_from(&url);
+    let founds = config.cluster.is_some() && !config.dir.join("store").exists();
     let credentials_path = config.dir.join("client.toml");
     let ledger = config.dir.join("ledger");
     let drain = |node: Node| async move { node.drain().await };
@@ -107,13 +127,19 @@ pub async fn serve(options: ServeOptions, ready: impl FnOnce(&Banner)) -> Result
         drain(node).await;
         return Err(ServeError::Credentials(error));
     }
+    if founds {
+        invite_all(&node, options.invites.as_deref()).await?;
+    }
     ready(&banner(&node, url, credentials_path, ledger));
-    let router = routes::router(node.clone(), fingerprint(&tls.certificate_pem));
+    let fingerprint = fingerprint(&tls.certificate_pem);
+    let digest = certificate_digest(&tls.certificate_pem);
+    let router = routes::router(node.clone(), fingerprint, digest);
     let stopping = node.clone();
     let stop = async move {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
+            () = stopping.drains() => {}
         }
         stopping.stop_taking();
     };
@@ -128,6 +154,13 @@ fn configure(options: &ServeOptions) -> Result<Config, ConfigError> {
         None => Config::new(&options.dir),
     };
     config.listen = options.listen.unwrap_or(config.listen);
+    if let Some(listen) = options.cluster {
+        let advertise = config.cluster.take().and_then(|cluster| cluster.advertise);
+        config.cluster = Some(notrace_platform_node::Cluster { listen, advertise });
+    }
+    if let (Some(cluster), Some(advertise)) = (&mut config.cluster, &options.advertise) {
+        cluster.advertise = Some(advertise.clone());
+    }
     if options.strict {
         config.strictness = notrace_platform_node::Strictness::Refuse;
     }
@@ -148,6 +181,7 @@ fn banner(node: &Node, url: String, credentials: PathBuf, ledger: PathBuf) -> Ba
         url,
         credentials,
         ledger,
+        cluster: node.cluster_address().map(|address| (address, node.members())),
         trust_level: node.trust_level(),
         mitigations_on: posture.iter().filter(|mitigation| mitigation.is_on()).count(),
         mitigations: posture.len(),
@@ -157,6 +191,30 @@ fn banner(node: &Node, url: String, credentials: PathBuf, ledger: PathBuf) -> Ba
             .map(|mitigation| mitigation.name.to_owned())
             .collect(),
     }
+}
+
+/// Registers every token of a folder, for a group that is founded now.
+async fn invite_all(node: &Node, folder: Option<&Path>) -> Result<(), ServeError> {
+    let Some(folder) = folder else { return Ok(()) };
+    let unfit = || ServeError::Setup("its invitations: each file of the folder has one token");
+    let files = std::fs::read_dir(folder).map_err(|_| unfit())?;
+    for file in files.take(INVITES_MAX) {
+        let path = file.map_err(|_| unfit())?.path();
+        if !path.is_file() {
+            continue;
+        }
+        let text = Zeroizing::new(std::fs::read_to_string(&path).map_err(|_| unfit())?);
+        let token = URL_SAFE_NO_PAD.decode(text.trim()).map(Zeroizing::new);
+        let token = token.map_err(|_| unfit())?;
+        let token = token.as_slice().try_into().map_err(|_| unfit())?;
+        node.admit_token(token, INVITE_MAX).await.map_err(|_| unfit())?;
+    }
+    Ok(())
+}
+
+fn certificate_digest(certificate_pem: &str) -> [u8; 32] {
+    let der = CertificateDer::from_pem_slice(certificate_pem.as_bytes());
+    der.map(|der| *Digest::of(Domain::Module, &der).as_bytes()).unwrap_or_default()
 }
 
 fn fingerprint(certificate_pem: &str) -> Arc<str> {

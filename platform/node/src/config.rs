@@ -18,6 +18,10 @@ pub struct Config {
     pub dir: PathBuf,
     /// Where it listens.
     pub listen: SocketAddr,
+    /// Where clients find it; known once it listens.
+    pub url: String,
+    /// How it meets other nodes; none for a node that keeps its store alone.
+    pub cluster: Option<Cluster>,
     /// Whether it refuses to serve when a required fence or mitigation is missing.
     pub strictness: Strictness,
     /// Names besides the listening address that the certificate is for.
@@ -34,6 +38,15 @@ pub struct Config {
     pub epoch: Duration,
     /// How long receipts are kept.
     pub receipt_window: Duration,
+}
+
+/// How a node meets others of its group.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Cluster {
+    /// Where it listens for them.
+    pub listen: SocketAddr,
+    /// What they are told instead, as `HOST:PORT`; a name is looked up at each attempt.
+    pub advertise: Option<String>,
 }
 
 /// What a missing fence means.
@@ -83,6 +96,14 @@ struct File {
     task: Option<FileTask>,
     store: Option<FileStore>,
     ledger: Option<FileLedger>,
+    cluster: Option<FileCluster>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileCluster {
+    listen: SocketAddr,
+    advertise: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -144,6 +165,8 @@ impl Config {
         Self {
             dir: dir.to_owned(),
             listen: SocketAddr::from(([127, 0, 0, 1], 7443)),
+            url: String::new(),
+            cluster: None,
             strictness: Strictness::Tell,
             names: Vec::new(),
             operator: "unnamed operator".to_owned(),
@@ -209,6 +232,8 @@ impl File {
         if let Some(task) = self.task {
             task.change(&mut config.task)?;
         }
+        config.cluster =
+            self.cluster.map(|FileCluster { listen, advertise }| Cluster { listen, advertise });
         if let Some(mib) = self.store.and_then(|store| store.mib_max) {
             config.store_bytes_max = within("store.mib_max", mib, 1, 1 << 20)? << 20;
         }

@@ -9,11 +9,14 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use notrace_policy_promise::digest::{Digest, Domain};
+use notrace_store_fabric::tcp::TcpIdentity;
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose,
 };
 use ring::rand::{SecureRandom, SystemRandom};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use zeroize::Zeroizing;
 
 use crate::files;
@@ -97,6 +100,64 @@ impl Identity {
     /// The authority's certificate: what a client needs to trust this node.
     pub fn authority_pem(&self) -> &str {
         &self.authority_pem
+    }
+
+    /// The authority's key, PKCS#8 in PEM: for a new member of the group, and for nobody else.
+    pub(crate) fn authority_key_pem(&self) -> Zeroizing<String> {
+        Zeroizing::new(self.authority.key().serialize_pem())
+    }
+
+    /// What stands for the owner's token.
+    pub(crate) fn owner_digest(&self) -> Option<Digest> {
+        self.owner_token
+    }
+
+    /// Writes down, below `dir`, the authority and owner of a group that this node joins.
+    /// # Errors  [`IdentityError`]
+    pub(crate) fn adopt(
+        dir: &Path,
+        authority_pem: &str,
+        authority_key_pem: &str,
+        owner: &str,
+    ) -> Result<(), IdentityError> {
+        KeyPair::from_pem(authority_key_pem).map_err(|_| IdentityError::Damaged)?;
+        let owner: Digest = owner.parse().map_err(|_| IdentityError::Damaged)?;
+        let files = [
+            ("authority.key", authority_key_pem.to_owned()),
+            ("authority.pem", authority_pem.to_owned()),
+            ("owner.token", owner.to_string()),
+        ];
+        for (name, text) in files {
+            let text = Zeroizing::new(text);
+            let written = files::write_private(&dir.join(name), text.as_bytes());
+            written.map_err(failed("written"))?;
+        }
+        Ok(())
+    }
+
+    /// What this node shows other nodes of its group: a certificate for its name, and its key,
+    /// which is never written.
+    /// # Errors  [`IdentityError::NoCrypto`]
+    pub(crate) fn fabric(&self, name: &str, group: &str) -> Result<TcpIdentity, IdentityError> {
+        let no_crypto = |_| IdentityError::NoCrypto;
+        let mut params =
+            CertificateParams::new(vec![name.to_owned()]).map_err(|_| IdentityError::NoCrypto)?;
+        params.distinguished_name.push(DnType::CommonName, "notrace member");
+        params.use_authority_key_identifier_extension = true;
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages =
+            vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        let key = KeyPair::generate().map_err(|_| IdentityError::NoCrypto)?;
+        let certificate =
+            params.signed_by(&key, &self.authority).map_err(|_| IdentityError::NoCrypto)?;
+        let authority = CertificateDer::from_pem_slice(self.authority_pem.as_bytes());
+        let key = PrivateKeyDer::try_from(key.serialize_der());
+        Ok(TcpIdentity {
+            certificates: vec![certificate.der().clone()],
+            key: key.map_err(|_| IdentityError::NoCrypto)?,
+            authority: authority.map_err(no_crypto)?,
+            group: group.to_owned(),
+        })
     }
 
     /// The seed of the ledger's signing key.

@@ -161,13 +161,29 @@ impl KeyTable {
     /// Draws the key of a pool's epoch and keeps it, on disk too.
     /// # Errors  [`KeyError`]; the table is as before.
     pub(crate) fn add(&mut self, pool: &PoolName, epoch: Epoch) -> Result<(), KeyError> {
+        let mut drawn = Zeroizing::new([0; 32]);
+        fill(&mut *drawn).map_err(|_| KeyError::NoKey)?;
+        self.keep(pool, epoch, &drawn)
+    }
+
+    /// Which keys there are.
+    pub(crate) fn places(&self) -> Vec<(PoolName, Epoch)> {
+        self.slots.keys().cloned().collect()
+    }
+
+    /// Keeps a key that another member drew, on disk too, in the place of whatever was there.
+    /// # Errors  [`KeyError`]; the table is as before.
+    pub(crate) fn keep(
+        &mut self,
+        pool: &PoolName,
+        epoch: Epoch,
+        key: &[u8; 32],
+    ) -> Result<(), KeyError> {
         if self.slots.len() >= 2 * POOLS_MAX {
             return Err(KeyError::NoKey);
         }
-        let mut drawn = Zeroizing::new([0; 32]);
-        fill(&mut *drawn).map_err(|_| KeyError::NoKey)?;
         let place = (pool.clone(), epoch);
-        let before = self.slots.insert(place.clone(), secret(&drawn)?);
+        let before = self.slots.insert(place.clone(), secret(key)?);
         if let Err(error) = self.write_next() {
             match before {
                 Some(key) => self.slots.insert(place, key),
@@ -178,6 +194,18 @@ impl KeyTable {
         // What could not be wiped has no key that should be gone, or its shred has said so.
         let _ = self.wipe_old();
         Ok(())
+    }
+
+    /// Destroys these keys, in memory and on disk.
+    /// # Errors  As [`KeyTable::keep_only`].
+    pub(crate) fn destroy(&mut self, places: &[(PoolName, Epoch)]) -> Result<(), KeyError> {
+        let before = self.slots.len();
+        self.slots.retain(|place, _| !places.contains(place));
+        self.behind |= self.slots.len() != before;
+        if self.behind {
+            self.write_next()?;
+        }
+        self.wipe_old()
     }
 
     /// Destroys every key that `live` does not name as a pool's current one, in memory and on disk.

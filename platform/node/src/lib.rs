@@ -11,7 +11,7 @@ mod limits;
 
 mod config;
 mod files;
-mod group;
+pub mod group;
 mod identity;
 
 mod node;
@@ -37,7 +37,7 @@ mod stack;
 
 mod refusal;
 
-pub use config::{Config, ConfigError, Strictness, TaskBounds, Workers};
+pub use config::{Cluster, Config, ConfigError, Strictness, TaskBounds, Workers};
 pub use identity::{Identity, IdentityError, OwnerCredentials, TlsIdentity};
 pub use ledger::ReceiptId;
 pub use node::{Node, ReceiptState, StartError};

@@ -23,3 +23,15 @@ pub(crate) const DRAIN_MAX: Duration = Duration::from_secs(20);
 pub(crate) const CODE_CACHE_BYTES_MAX: u64 = 1 << 30;
 /// Tasks known to one node.
 pub(crate) const TASKS_MAX: usize = 10_000;
+/// Nodes of one group that are known by address.
+pub(crate) const NODES_MAX: usize = 64;
+/// Invitations that are good at once.
+pub(crate) const INVITES_MAX: usize = 256;
+/// How long an invitation may be good.
+pub(crate) const INVITE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+/// Destroyed keys that are remembered, so that none of them comes back from a member that slept.
+pub(crate) const REMOVED_KEYS_MAX: usize = 65_536;
+/// How long a member may take to confirm that it keeps or has destroyed a key.
+pub(crate) const KEYS_SETTLE_MAX: Duration = Duration::from_secs(10);
+/// The longest address of a node.
+pub(crate) const ADDRESS_BYTES_MAX: usize = 300;

@@ -14,11 +14,11 @@ use notrace_store_objects::{
 };
 use notrace_store_protocol::ids::Version;
 use notrace_store_protocol::machine::Durability;
-use notrace_store_replica::{Member, ReadError, Replicated, SendError};
+use notrace_store_replica::{ReadError, Replicated, SendError};
 use tokio::sync::watch;
 
 use crate::config::{Config, Strictness};
-use crate::group;
+use crate::group::{self, COPIES, Group};
 use crate::identity::Identity;
 use crate::keys::{Epoch, KeyError, KeyTable, NotItsStore};
 use crate::ledger::{Ledger, Pace};
@@ -33,12 +33,11 @@ use crate::tasks::{self, Tasks};
 #[derive(Clone)]
 pub struct Node(Arc<Inner>);
 
-struct Inner {
+pub(crate) struct Inner {
     config: Config,
     identity: Identity,
     rules: Rules,
-    store: Replicated<Objects>,
-    member: Member,
+    group: Group,
     keys: RwLock<KeyTable>,
     /// Held while pool keys change, so that one change never takes another's new key for a stray.
     key_changes: tokio::sync::Mutex<()>,
@@ -101,6 +100,12 @@ pub enum StartError {
     /// A strict node lacks something it requires.
     #[error("--strict refuses to serve without: {}", .0.join(", "))]
     Missing(Vec<&'static str>),
+    /// It cannot listen for other nodes.
+    #[error("other nodes cannot be listened for: {0}")]
+    Links(notrace_store_fabric::tcp::TcpError),
+    /// It is one of several nodes.
+    #[error("this node is one of a group; start it with --cluster HOST:PORT")]
+    NeedsCluster,
     /// A step of the start that should not fail did.
     #[error("the node could not {0}")]
     Step(&'static str),
@@ -119,7 +124,8 @@ impl Node {
             idle_workers: config.workers.idle,
             running_max: config.workers.running_max,
         });
-        let (store, member) = group::open(&config)?;
+        let group = group::open(&config, &identity)?;
+        let store = &group.objects;
         let mut keys = open_keys(&config)?;
         store
             .read(|objects| {
@@ -153,8 +159,7 @@ impl Node {
             config,
             identity,
             rules,
-            store,
-            member,
+            group,
             keys: RwLock::new(keys),
             key_changes: tokio::sync::Mutex::new(()),
             writes: tokio::sync::RwLock::new(()),
@@ -168,6 +173,7 @@ impl Node {
             draining: watch::Sender::new(false),
             running: Arc::default(),
         }));
+        node.keep_group();
         node.be_member().await?;
         node.settle().await?;
         Ok(node)
@@ -175,7 +181,13 @@ impl Node {
 
     /// Waits until this node is a member of its group, with a majority of the others.
     async fn be_member(&self) -> Result<(), StartError> {
-        let serves = self.0.member.when(notrace_store_replica::Status::serves).await;
+        let ready = |status: &notrace_store_replica::Status| {
+            let objects = usize::from(group::OBJECTS.0);
+            let wanted = status.view.as_ref().is_some_and(|view| view.members.len() <= COPIES);
+            let holds = status.shards.get(objects).is_some_and(|shard| shard.holds);
+            status.serves() && (holds || !wanted)
+        };
+        let serves = self.0.group.member.when(ready).await;
         serves.map(drop).ok_or(StartError::Step("become a member of its group"))
     }
 
@@ -211,7 +223,7 @@ impl Node {
     /// is ordered like everything else.
     async fn configure_store(&self) -> Result<(), Refusal> {
         let wanted = bounds(&self.0.config);
-        if self.0.store.read(|objects| objects.config() == wanted) {
+        if self.0.group.objects.read(|objects| objects.config() == wanted) {
             return Ok(());
         }
         self.order(Command::Configure(wanted), Durability::AllDurable).await.map(drop)
@@ -251,12 +263,25 @@ impl Node {
         let _ = tokio::time::timeout(DRAIN_MAX, self.0.running.write()).await;
         let _ = tokio::time::timeout(DRAIN_MAX, self.0.workers.drain()).await;
         self.0.ledger.close().await;
-        self.0.member.close().await;
+        self.0.group.member.close().await;
     }
 
     /// Whether the node takes requests: it does not drain, and it can log.
     pub fn is_serving(&self) -> bool {
-        !self.is_draining() && self.0.ledger.ready().is_ok()
+        let member = self.0.group.member.status().serves();
+        !self.is_draining() && member && self.0.ledger.ready().is_ok()
+    }
+
+    /// Waits until the node takes nothing new.
+    /// # Cancel  Dropping the future changes nothing.
+    pub async fn drains(&self) {
+        // It ends when the node does, which is no less of an end.
+        let _ = self.0.draining.subscribe().wait_for(|draining| *draining).await;
+    }
+
+    /// Where this node listens for others of its group, if it does.
+    pub fn cluster_address(&self) -> Option<String> {
+        self.0.group.links.as_ref().map(|links| links.address.clone())
     }
 
     /// Whether the node takes nothing new because it is about to end.
@@ -316,7 +341,7 @@ impl Node {
 
     /// The version up to which everything in the store is safe: on the disks of a majority.
     pub fn frontier(&self) -> Version {
-        self.0.store.safe().0
+        self.0.group.objects.safe().0
     }
 
     /// Waits until something after `version` is safe in the store; `false` once the node drains.
@@ -327,7 +352,7 @@ impl Node {
         tokio::select! {
             biased;
             _ = drains => false,
-            advanced = self.0.store.settled_past(version) => advanced,
+            advanced = self.0.group.objects.settled_past(version) => advanced,
         }
     }
 
@@ -339,8 +364,40 @@ impl Node {
         &self.0.facts
     }
 
+    pub(crate) fn group(&self) -> &Group {
+        &self.0.group
+    }
+
+    pub(crate) fn identity(&self) -> &Identity {
+        &self.0.identity
+    }
+
+    pub(crate) fn downgrade(&self) -> std::sync::Weak<Inner> {
+        Arc::downgrade(&self.0)
+    }
+
+    pub(crate) fn upgrade(weak: &std::sync::Weak<Inner>) -> Option<Self> {
+        weak.upgrade().map(Self)
+    }
+
+    /// How many members the node's view has.
+    pub fn members(&self) -> u32 {
+        self.0.group.member.status().view.as_ref().map_or(0, |view| view.members.len() as u32)
+    }
+
+    /// Which keys the table has.
+    pub(crate) fn key_places(&self) -> Vec<(PoolName, Epoch)> {
+        self.0.keys.read().map(|keys| keys.places()).unwrap_or_default()
+    }
+
+    /// Whether the table has this very key in this place.
+    pub(crate) fn has_key(&self, pool: &PoolName, epoch: Epoch, key: &[u8; 32]) -> bool {
+        let held = self.0.keys.read().ok().and_then(|keys| keys.key(pool, epoch));
+        held.is_some_and(|held| held.reveal(|bytes| bytes == key))
+    }
+
     pub(crate) fn store(&self) -> &Replicated<Objects> {
-        &self.0.store
+        &self.0.group.objects
     }
 
     pub(crate) fn workers(&self) -> &Supervisor {
@@ -373,23 +430,25 @@ impl Node {
         command: Command,
         durability: Durability,
     ) -> Result<Reply, Refusal> {
-        let sent = self.0.store.ordered_send(command, durability).await;
+        let sent = self.0.group.objects.ordered_send(command, durability).await;
         sent.map(|delivered| delivered.reply).map_err(|error| match error {
             SendError::Busy => Refusal::Busy { retry_after: Duration::from_secs(1) },
             SendError::OutOfSpace => Refusal::OutOfSpace,
             SendError::TooLarge => Refusal::OutOfSpace,
-            SendError::Stopped
-            | SendError::NoMajority
-            | SendError::NotHere
-            | SendError::Lost
-            | SendError::Unknown => Refusal::Unavailable,
+            SendError::NoMajority => Refusal::NoMajority,
+            SendError::Stopped | SendError::NotHere | SendError::Lost | SendError::Unknown => {
+                Refusal::Unavailable
+            }
         })
     }
 
     /// Waits until a read of this pool sees what it must.
     pub(crate) async fn fresh(&self, pool: &PoolName) -> Result<(), Refusal> {
-        let consistency =
-            self.0.store.read(|objects| objects.pool(pool).map(|pool| pool.spec.consistency));
+        let consistency = self
+            .0
+            .group
+            .objects
+            .read(|objects| objects.pool(pool).map(|pool| pool.spec.consistency));
         match consistency {
             Some(Consistency::Causal | Consistency::Scratch) => Ok(()),
             // A pool that is not known here yet may have been made elsewhere.
@@ -399,23 +458,27 @@ impl Node {
 
     /// Waits until everything is applied here that anybody was told of.
     pub(crate) async fn latest(&self) -> Result<(), Refusal> {
-        self.0.store.latest().await.map_err(|error| match error {
-            ReadError::NotHere | ReadError::NoMajority | ReadError::Stopped => Refusal::Unavailable,
+        self.0.group.objects.latest().await.map_err(|error| match error {
+            ReadError::NoMajority => Refusal::NoMajority,
+            ReadError::NotHere | ReadError::Stopped => Refusal::Unavailable,
         })
     }
 
     /// Waits until what was read at `version` in this pool is as safe as what is acknowledged
     /// there, so that whoever is told of it finds it again after any failure.
     pub(crate) async fn safe(&self, pool: &PoolName, version: Version) -> Result<(), Refusal> {
-        let durability =
-            self.0.store.read(|objects| objects.pool(pool).map(|pool| pool.spec.durability));
+        let durability = self
+            .0
+            .group
+            .objects
+            .read(|objects| objects.pool(pool).map(|pool| pool.spec.durability));
         let durability = match durability {
             Some(Durability::Delivered) | None => Durability::Delivered,
             Some(Durability::MajorityDurable | Durability::AllDurable) => {
                 Durability::MajorityDurable
             }
         };
-        match self.0.store.is_safe(version, durability).await {
+        match self.0.group.objects.is_safe(version, durability).await {
             true => Ok(()),
             false => Err(Refusal::Unavailable),
         }

@@ -8,12 +8,16 @@ use notrace_store_protocol::ids::Version;
 use notrace_store_protocol::machine::{Durability, Place};
 use notrace_store_protocol::time::Hlc;
 
+use crate::group::{KeyOrder as Order, KeyOrdered as Ordered};
 use crate::keys::Epoch;
 use crate::limits::{SHRED_TRIES_AMONG_WRITES, SHRED_TRIES_MAX};
 use crate::node::Node;
 use crate::objects::{SessionKey, missing, refused};
 use crate::refusal::Refusal;
 use crate::values;
+
+/// When a change of keys that another overtook is worth another try.
+const RETRY: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// What a shred did. When this exists, the keys are gone.
 pub struct Shredded {
@@ -45,15 +49,15 @@ impl Node {
         if let Some(existing) = self.store().read(|objects| objects.pool(name)) {
             return if existing.spec == spec { Ok(false) } else { Err(Refusal::PoolExists) };
         }
-        let epoch = 1;
-        self.change_keys(|keys| keys.add(name, epoch))?;
+        let epoch = self.first_epoch(name);
+        self.new_pool_key(name, epoch).await?;
         let command = Command::CreatePool { pool: name.clone(), spec, key_epoch: epoch };
         match self.order(command, Durability::AllDurable).await {
             Ok(Reply::PoolCreated { place }) => {
                 self.keys_follow(place);
                 Ok(true)
             }
-            Err(Refusal::Unavailable) => Err(unknown_until_the_next_start()),
+            Err(Refusal::Unavailable | Refusal::NoMajority) => Err(unknown_until_the_next_start()),
             other => {
                 self.forget_stray_keys()?;
                 Err(other.map_or_else(|refusal| refusal, refused))
@@ -141,7 +145,7 @@ impl Node {
             let rewrapped = if scope == ShredScope::Pool {
                 Vec::new()
             } else {
-                self.change_keys(|keys| keys.add(pool, to_epoch))?;
+                self.new_pool_key(pool, to_epoch).await?;
                 let (old, new) = (self.pool_key(pool, from_epoch)?, self.pool_key(pool, to_epoch)?);
                 rewrap_all(&old, &new, survivors)?
             };
@@ -156,13 +160,15 @@ impl Node {
                 Ok(Reply::Shredded { place, versions }) => {
                     self.keys_follow(place);
                     drop(alone);
-                    let forgotten = self.forget_stray_keys();
+                    let forgotten = self.destroy_pool_key(pool, from_epoch).await;
                     forgotten.map_err(|_| Refusal::Internal("wiping a key from its disk"))?;
                     let digest = shred_digest(pool, place.version);
                     return Ok(Shredded { place, versions, digest });
                 }
                 Ok(Reply::Moved) => self.forget_stray_keys()?,
-                Err(Refusal::Unavailable) => return Err(unknown_until_the_next_start()),
+                Err(Refusal::Unavailable | Refusal::NoMajority) => {
+                    return Err(unknown_until_the_next_start());
+                }
                 other => {
                     self.forget_stray_keys()?;
                     return Err(other.map_or_else(|refusal| refusal, refused));
@@ -181,12 +187,65 @@ impl Node {
         });
     }
 
-    /// Destroys every key that the store does not name as a pool's current one.
-    pub(crate) fn forget_stray_keys(&self) -> Result<(), Refusal> {
-        let live: std::collections::BTreeMap<PoolName, Epoch> = self.store().read(|objects| {
+    /// The current key of each pool, as the store names it.
+    pub(crate) fn live_keys(&self) -> std::collections::BTreeMap<PoolName, Epoch> {
+        self.store().read(|objects| {
             objects.pools().into_iter().map(|pool| (pool.name, pool.key_epoch)).collect()
+        })
+    }
+
+    /// Destroys every key that the store does not name as a pool's current one. Where there are
+    /// other members, a key that all of them were given may be one that another is about to make a
+    /// pool's, so it is left until it is destroyed by order.
+    pub(crate) fn forget_stray_keys(&self) -> Result<(), Refusal> {
+        let live = self.live_keys();
+        if self.group().links.is_none() {
+            return self.change_keys(|keys| keys.keep_only(|pool| live.get(pool).copied()));
+        }
+        let ordered = self.group().keyring.read(|ring| ring.keys().clone());
+        let stray = self.key_places().into_iter().filter(|(pool, epoch)| {
+            let given = ordered.contains_key(&(pool.as_str().to_owned(), *epoch));
+            !given && live.get(pool) != Some(epoch)
         });
-        self.change_keys(|keys| keys.keep_only(|pool| live.get(pool).copied()))
+        let stray: Vec<_> = stray.collect();
+        self.change_keys(|keys| keys.destroy(&stray))
+    }
+
+    /// The number of a new pool's first key: none that an earlier pool of this name had.
+    fn first_epoch(&self, pool: &PoolName) -> Epoch {
+        if self.group().links.is_none() {
+            return 1;
+        }
+        let used = self.group().keyring.read(|ring| ring.last_epoch(pool));
+        used.saturating_add(1)
+    }
+
+    /// Draws a pool's next key. When this returns, every member keeps it, on its disk too.
+    async fn new_pool_key(&self, pool: &PoolName, epoch: Epoch) -> Result<(), Refusal> {
+        let Some(links) = &self.group().links else {
+            return self.change_keys(|keys| keys.add(pool, epoch));
+        };
+        let mut drawn = zeroize::Zeroizing::new([0; 32]);
+        crate::identity::fill(&mut *drawn).map_err(|_| Refusal::Internal("drawing a key"))?;
+        let wrapped = links.wrap(pool.as_str(), epoch, &drawn)?;
+        let place = (pool.as_str().to_owned(), epoch);
+        let (version, reply) = self.order_key(Order::Add { place, wrapped }).await?;
+        match reply {
+            Ordered::Done | Ordered::There => self.keys_settled(version).await,
+            Ordered::Removed => Err(Refusal::Busy { retry_after: RETRY }),
+            Ordered::Full => Err(Refusal::PoolsFull),
+        }
+    }
+
+    /// Destroys a pool's former key. When this returns, no member has it any more.
+    async fn destroy_pool_key(&self, pool: &PoolName, epoch: Epoch) -> Result<(), Refusal> {
+        if self.group().links.is_none() {
+            return self.forget_stray_keys();
+        }
+        let place = (pool.as_str().to_owned(), epoch);
+        let (version, _) = self.order_key(Order::Remove { place }).await?;
+        self.keys_settled(version).await?;
+        self.forget_stray_keys()
     }
 }
 

@@ -117,6 +117,17 @@ pub enum Refusal {
     /// The node drains, or cannot log and therefore does not serve.
     #[error("the node is not serving; try again later or elsewhere")]
     Unavailable,
+    /// Too few members are left.
+    #[error(
+        "too few of the group's members are left; bring nodes back until more than half are there"
+    )]
+    NoMajority,
+    /// A join token that is none.
+    #[error("the join token is not one of this group, or was used, or has expired")]
+    InviteUnknown,
+    /// The node is alone by configuration.
+    #[error("this node keeps its store alone; start it with --cluster HOST:PORT")]
+    NotACluster,
     /// What should not happen. The sentence names our own part, never data.
     #[error("the node failed in {0}")]
     Internal(&'static str),

@@ -171,7 +171,7 @@ impl Client {
             };
             let again = match &error {
                 Error::Refused(problem) => {
-                    matches!(problem.code, Code::Busy | Code::Unavailable)
+                    matches!(problem.code, Code::Busy | Code::Unavailable | Code::NoMajority)
                 }
                 Error::Unreachable => true,
                 Error::CutOff | Error::TimedOut => call.repeat == Repeat::Always,
@@ -229,6 +229,11 @@ pub(crate) fn transport_error(error: &reqwest::Error) -> Error {
     } else {
         Error::CutOff
     }
+}
+
+/// The response, if it is one of success.
+pub(crate) async fn refused_or(response: Response) -> Result<Response, Error> {
+    if response.status().is_success() { Ok(response) } else { Err(refusal(response).await.0) }
 }
 
 /// The error that a reply other than success stands for, and how long to wait if it says so.

@@ -33,6 +33,7 @@ pub mod receipt;
 pub mod run;
 pub mod task;
 
+pub mod cluster;
 pub mod node;
 
 pub mod verify;

@@ -31,6 +31,13 @@ impl Fingerprint {
     }
 }
 
+impl Fingerprint {
+    /// Its bytes.
+    pub(crate) fn bytes(&self) -> [u8; 32] {
+        self.0
+    }
+}
+
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("sha256:")?;

@@ -5,13 +5,17 @@
 //! a sealing is *for* goes in as associated data, so that a ciphertext moved elsewhere does not
 //! open.
 //!
-//! Reading order: `key`, `sealed`, `wrap`.
+//! Reading order: `key`, `sealed`, `wrap`; `invite` is how a node that joins a group proves its
+//! token.
 #![forbid(unsafe_code)]
 
 mod key;
 mod sealed;
 mod wrap;
 
+mod invite;
+
+pub use invite::{INVITE_ID_BYTES, InviteKey, TOKEN_BYTES, same_proof};
 pub use key::{DataKey, WrappingKey};
 pub use sealed::{NotAuthentic, OVERHEAD_BYTES, open, open_in_place, seal};
 pub use wrap::{WRAPPED_KEY_BYTES, unwrap_key, wrap_key};

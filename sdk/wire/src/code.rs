@@ -185,6 +185,15 @@ codes! {
     Unavailable = "unavailable", 503,
         "The node cannot serve this now.",
         "Try again after the time in `Retry-After`; `notrace status` says more.";
+    NoMajority = "no_majority", 503,
+        "Too few of the group's members are left to change anything or to know what is latest.",
+        "Bring back nodes until more than half are there; `notrace cluster status` names them.";
+    InviteUnknown = "invite_unknown", 403,
+        "The join token is not one of this group, has been used, or has expired.",
+        "Ask for a new one: `notrace cluster invite`.";
+    NotACluster = "not_a_cluster", 409,
+        "This node keeps its store alone and listens to no other.",
+        "Start it again with `--cluster HOST:PORT`.";
     Internal = "internal", 500,
         "The node failed at something that is its own duty.",
         "Try again; if it persists, tell the node's operator the code and the time.";

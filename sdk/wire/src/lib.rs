@@ -7,7 +7,7 @@
 //!
 //! Reading order: [`text`] spells a type as its text; [`version`] and [`time`] say when; [`code`]
 //! and [`problem`] say no; [`pool`], [`object`], [`transact`], [`watch`] are the store; [`task`]
-//! and [`run`] the work; [`node`] what a node says of itself; [`header`] and [`path`] where it all
+//! and [`run`] the work; [`node`] what a node says of itself and [`cluster`] of its group; [`header`] and [`path`] where it all
 //! goes; [`credentials`] is the file that lets a client in.
 #![forbid(unsafe_code)]
 
@@ -27,6 +27,7 @@ pub mod watch;
 pub mod run;
 pub mod task;
 
+pub mod cluster;
 pub mod node;
 
 pub mod header;

@@ -8,6 +8,8 @@ use notrace_policy_promise::name::{ObjectKey, PoolName};
 pub const HEALTH: &str = "/v1/health";
 /// Evidence, keys, posture.
 pub const NODE: &str = "/v1/node";
+/// The group; `invites`, `join` or `leave` follows.
+pub const CLUSTER: &str = "/v1/cluster";
 /// The signed promise.
 pub const PROMISE: &str = "/v1/promise";
 /// The ledger's latest checkpoint.

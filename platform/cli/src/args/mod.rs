@@ -1,8 +1,10 @@
 //! The command line, as types. Every command has its example beside it.
 
+mod cluster;
 mod object;
 mod task;
 
+pub(crate) use cluster::{ClusterCommand, ClusterInvite};
 pub(crate) use object::{Get, History, Ls, Named, Put, Shred, Watch};
 pub(crate) use task::{
     AuditCommand, AuditLog, AuditVerify, Check, Language, New, PromiseCommand, Push, Run,
@@ -25,7 +27,8 @@ use notrace_sdk_client::wire::pool::{Consistency, Durability, Retain, Transport}
     max_term_width = 100,
     after_help = "Example:\n  \
         notrace demo                       the whole story, on this machine, in seconds\n\n\
-        Client commands read the file that $NOTRACE_CONFIG names, or ./node/client.toml.\n\
+        Client commands read the file that $NOTRACE_CONFIG names, or ./node/client.toml;\n\
+        $NOTRACE_URL names another node of the same group.\n\
         Exit codes: 0 done, 1 the task itself failed, 2 wrong usage, 3 not found,\n\
         4 not permitted, 5 conflict, 6 not trusted, 7 unavailable, 8 a limit was reached."
 )]
@@ -81,6 +84,9 @@ pub(crate) enum Command {
     /// Verify a receipt offline, or read the ledger
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Look at the group of nodes, invite one, or leave
+    #[command(subcommand)]
+    Cluster(ClusterCommand),
     /// Say what an error code means and what to do about it
     Explain(Explain),
     /// Print a completion script for a shell
@@ -88,7 +94,13 @@ pub(crate) enum Command {
 }
 
 #[derive(Args)]
-#[command(after_help = "Example:\n  notrace serve --dir ./node")]
+#[command(after_help = "Examples:\n  \
+        notrace serve --dir ./node\n  \
+        notrace serve --dir ./one --cluster 127.0.0.1:7543\n  \
+        notrace serve --dir ./two --listen 127.0.0.1:7444 --cluster 127.0.0.1:7544 \\\n      \
+        --join 127.0.0.1:7443 --token TOKEN\n\n\
+        A node whose folder is in a group already ignores --join and its token, so the same\n\
+        command starts it again.")]
 pub(crate) struct Serve {
     /// The folder that holds all the node keeps; made at the first start
     #[arg(long, default_value = "./node", value_name = "FOLDER")]
@@ -102,6 +114,24 @@ pub(crate) struct Serve {
     /// Refuse to serve when a required fence is missing on this host
     #[arg(long)]
     pub(crate) strict: bool,
+    /// Listen here for other nodes, to keep the store together with them
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) cluster: Option<SocketAddr>,
+    /// Tell other nodes this HOST:PORT instead; a name is looked up at each attempt
+    #[arg(long, value_name = "HOST:PORT", requires = "cluster")]
+    pub(crate) advertise: Option<String>,
+    /// Join the group of the node that clients find here
+    #[arg(long, value_name = "HOST:PORT", requires = "cluster")]
+    pub(crate) join: Option<String>,
+    /// The one-time token that `notrace cluster invite` printed
+    #[arg(long, value_name = "TOKEN", requires = "join", conflicts_with = "token_file")]
+    pub(crate) token: Option<String>,
+    /// A file with the token
+    #[arg(long, value_name = "FILE", requires = "join")]
+    pub(crate) token_file: Option<PathBuf>,
+    /// When founding a group: a folder of tokens, one in each file, that are good for a day
+    #[arg(long, value_name = "FOLDER", requires = "cluster", conflicts_with = "join")]
+    pub(crate) invites: Option<PathBuf>,
 }
 
 #[derive(Subcommand)]

@@ -7,6 +7,7 @@ pub(crate) mod explain;
 pub(crate) mod new;
 pub(crate) mod serve;
 
+mod cluster;
 mod demo;
 mod node;
 mod object;
@@ -30,6 +31,7 @@ pub(crate) async fn talk(command: Command, json: bool) -> Done {
     match command {
         Command::Posture => node::posture(session, json).await,
         Command::Status => node::status(session, json).await,
+        Command::Cluster(command) => cluster::cluster(session, command, json).await,
         Command::Pool(PoolCommand::Create(create)) => pool::create(session, create, json).await,
         Command::Pool(PoolCommand::List) => pool::list(session, json).await,
         Command::Pool(PoolCommand::Show(named)) => pool::show(session, &named, json).await,

@@ -2,7 +2,12 @@
 
 use std::io::IsTerminal as _;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use notrace_platform_front::{Banner, ServeError, ServeOptions};
+use notrace_platform_node::{Config, group};
+use notrace_sdk_client::cluster::Joiner;
+use zeroize::Zeroizing;
 
 use crate::args::Serve;
 use crate::command::node::trust_level;
@@ -14,8 +19,9 @@ pub(crate) async fn serve(serve: Serve) -> Done {
         let cause = format!("this program's own file cannot be found: {}", error.kind());
         Failure::local(Local::NodeNotStarted, cause)
     })?;
-    let Serve { dir, listen, config, strict } = serve;
-    let options = ServeOptions { dir, config, listen, strict, exe };
+    join_if_told(&serve).await?;
+    let Serve { dir, listen, config, strict, cluster, advertise, invites, .. } = serve;
+    let options = ServeOptions { dir, config, listen, strict, cluster, advertise, invites, exe };
     let starting = std::io::stdout().is_terminal().then(|| progress::waiting("starting"));
     let ready = move |banner: &Banner| {
         drop(starting);
@@ -31,13 +37,58 @@ pub(crate) async fn serve(serve: Serve) -> Done {
     })
 }
 
+/// Joins the group that the command names, unless the folder is in one already.
+async fn join_if_told(serve: &Serve) -> Done {
+    let (Some(at), Some(cluster)) = (&serve.join, serve.cluster) else { return Ok(()) };
+    let failed = |cause: &dyn std::fmt::Display| Failure::local(Local::NodeNotStarted, cause);
+    let belongs = group::belongs_to_a_group(&serve.dir).map_err(|error| failed(&error))?;
+    if belongs {
+        return Ok(());
+    }
+    let token = token_of(serve)?;
+    let listen = serve.listen.unwrap_or_else(|| Config::new(&serve.dir).listen);
+    let joiner = Joiner {
+        address: serve.advertise.clone().unwrap_or_else(|| cluster.to_string()),
+        url: format!("https://{listen}"),
+    };
+    let welcome = notrace_sdk_client::cluster::join(at, &token, &joiner).await;
+    let welcome = welcome.map_err(Failure::from)?;
+    let members = welcome.members.into_iter();
+    let welcomed = group::Welcomed {
+        node: welcome.node,
+        group: welcome.group,
+        authority_pem: welcome.authority_pem,
+        authority_key_pem: welcome.authority_key_pem.into(),
+        owner: welcome.owner,
+        group_key: welcome.group_key.into(),
+        members: members.map(|member| (member.node, member.address)).collect(),
+    };
+    group::settle_in(&serve.dir, &welcomed).map_err(|error| failed(&error))
+}
+
+fn token_of(serve: &Serve) -> Result<Zeroizing<[u8; 32]>, Failure> {
+    let usage = |cause: &str| Failure::local(Local::TokenMalformed, cause);
+    let text = match (&serve.token, &serve.token_file) {
+        (Some(token), _) => Zeroizing::new(token.clone()),
+        (None, Some(path)) => {
+            let read = std::fs::read_to_string(path).map(Zeroizing::new);
+            read.map_err(|_| usage("the file with the token cannot be read"))?
+        }
+        (None, None) => return Err(usage("--join needs --token or --token-file")),
+    };
+    let bytes = URL_SAFE_NO_PAD.decode(text.trim()).map(Zeroizing::new);
+    let bytes = bytes.ok().and_then(|bytes| <[u8; 32]>::try_from(bytes.as_slice()).ok());
+    bytes.map(Zeroizing::new).ok_or_else(|| usage("a token is 43 letters, digits, `-` and `_`"))
+}
+
 /// What a node says when it accepts connections; after that it says nothing about requests.
 fn lines(banner: &Banner) -> String {
     let mut lines = format!(
-        "notrace {} · one node, embedded store · trust level {} ({})\n  \
+        "notrace {} · {} · trust level {} ({})\n  \
          {}   credentials {}   ledger {}\n  \
          posture: {} of {} mitigations on; `notrace posture` lists the rest\n",
         env!("CARGO_PKG_VERSION"),
+        store(banner),
         banner.trust_level,
         trust_level(banner.trust_level),
         banner.url,
@@ -55,6 +106,14 @@ fn lines(banner: &Banner) -> String {
     lines
 }
 
+fn store(banner: &Banner) -> String {
+    match &banner.cluster {
+        None => "one node, embedded store".to_owned(),
+        Some((address, 1)) => format!("one node of a group at {address}"),
+        Some((address, members)) => format!("one of {members} nodes, at {address}"),
+    }
+}
+
 #[cfg(test)]
 mod the_first_lines {
     use super::*;
@@ -64,6 +123,7 @@ mod the_first_lines {
             url: "https://127.0.0.1:7443".to_owned(),
             credentials: "./node/client.toml".into(),
             ledger: "./node/ledger".into(),
+            cluster: None,
             trust_level: 0,
             mitigations_on: 9,
             mitigations: 14,

@@ -58,7 +58,7 @@ pub(super) async fn node(State(front): State<Front>, request: Request) -> Answer
     let node = &front.node;
     let description = NodeDescription {
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        members: 1,
+        members: node.members(),
         trust_level: node.trust_level(),
         promise: node.promise().digest(),
         certificate_sha256: front.certificate_sha256.to_string(),

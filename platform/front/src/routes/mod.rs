@@ -17,6 +17,7 @@ use crate::query::nearest_of;
 use crate::translate;
 
 pub(crate) mod about;
+pub(crate) mod cluster;
 pub(crate) mod ledger;
 pub(crate) mod objects;
 pub(crate) mod pools;
@@ -33,6 +34,8 @@ pub(crate) struct Front {
     pub(crate) watches: Arc<Semaphore>,
     /// The SHA-256 of the certificate that TLS shows, in hexadecimal.
     pub(crate) certificate_sha256: Arc<str>,
+    /// The same as bytes.
+    pub(crate) certificate_digest: [u8; 32],
 }
 
 /// The digest of the task that a path names. A name that is unknown is answered with the nearest
@@ -51,16 +54,25 @@ fn resolve(node: &Node, text: &str) -> Answer<Digest> {
 }
 
 /// All paths, served from `node`.
-pub(crate) fn router(node: Node, certificate_sha256: Arc<str>) -> Router {
+pub(crate) fn router(
+    node: Node,
+    certificate_sha256: Arc<str>,
+    certificate_digest: [u8; 32],
+) -> Router {
     let front = Front {
         node,
         room: BodyRoom::new(),
         watches: Arc::new(Semaphore::new(WATCHES_MAX)),
         certificate_sha256,
+        certificate_digest,
     };
     Router::new()
         .route("/v1/health", get(about::health).fallback(about::get_only))
         .route("/v1/node", get(about::node).fallback(about::get_only))
+        .route("/v1/cluster", get(cluster::status).fallback(about::get_only))
+        .route("/v1/cluster/invites", post(cluster::invite).fallback(cluster::post_only))
+        .route("/v1/cluster/join", post(cluster::join).fallback(cluster::post_only))
+        .route("/v1/cluster/leave", post(cluster::leave).fallback(cluster::post_only))
         .route("/v1/promise", get(about::promise).fallback(about::get_only))
         .route("/v1/openapi.json", get(about::openapi).fallback(about::get_only))
         .route("/v1/ledger/checkpoint", get(ledger::checkpoint).fallback(about::get_only))

@@ -1,0 +1,30 @@
+//! The arguments of `notrace cluster`.
+
+use clap::{Args, Subcommand};
+
+#[derive(Subcommand)]
+pub(crate) enum ClusterCommand {
+    /// Show the view, its members, and how far each shard is
+    Status(ClusterStatus),
+    /// Print a one-time token with which a node can join
+    Invite(ClusterInvite),
+    /// Let the node leave its group for good, once others hold what it held
+    #[command(after_help = "Example:\n  notrace cluster leave")]
+    Leave,
+}
+
+#[derive(Args)]
+#[command(after_help = "Example:\n  notrace cluster status --watch")]
+pub(crate) struct ClusterStatus {
+    /// Show it again each second, until interrupted
+    #[arg(long)]
+    pub(crate) watch: bool,
+}
+
+#[derive(Args)]
+#[command(after_help = "Example:\n  notrace cluster invite --for 10m")]
+pub(crate) struct ClusterInvite {
+    /// How long the token is good: 90s, 10m, 12h; a day at most
+    #[arg(long = "for", value_name = "TIME", default_value = "10m")]
+    pub(crate) good_for: notrace_sdk_client::wire::pool::Retain,
+}

@@ -1,0 +1,205 @@
+//! The task that follows the registry and the keyring: it tells the member where others are found,
+//! keeps this node's key table as the keyring says, and answers those who ask whether it has.
+
+use std::sync::Weak;
+use std::time::Duration;
+
+use notrace_policy_promise::name::PoolName;
+use notrace_store_protocol::ids::{NodeId, Version};
+use notrace_store_protocol::machine::Durability;
+use notrace_store_protocol::view::Fate;
+use zeroize::Zeroizing;
+
+use super::keyring::{self, KeyPlace};
+use super::registry;
+use super::{Called, KEYS, Links};
+use crate::keys::Epoch;
+use crate::limits::KEYS_SETTLE_MAX;
+use crate::node::{Inner, Node};
+use crate::refusal::Refusal;
+
+/// Asked of another member: whether its key table is as the keyring says up to a version.
+const SETTLED: u8 = 1;
+
+impl Node {
+    /// Begins to follow the group, where there are others.
+    pub(crate) fn keep_group(&self) {
+        let Some(calls) = self.group().calls.lock().ok().and_then(|mut calls| calls.take()) else {
+            return;
+        };
+        if self.group().links.is_none() {
+            return;
+        }
+        tokio::spawn(answer(self.downgrade(), calls));
+        tokio::spawn(follow(self.downgrade()));
+    }
+
+    /// Tells everybody where this node is found.
+    pub(crate) async fn announce(&self) -> Result<(), Refusal> {
+        let Some(links) = &self.group().links else { return Ok(()) };
+        let entry =
+            registry::Entry { address: links.address.clone(), url: self.config().url.clone() };
+        let node = links.node.number();
+        let known =
+            self.group().registry.read(|registry| registry.nodes().get(&node) == Some(&entry));
+        if known {
+            return Ok(());
+        }
+        let command = registry::Command::Announce { node, entry };
+        let sent = self.group().registry.ordered_send(command, Durability::MajorityDurable).await;
+        sent.map(drop).map_err(|_| Refusal::Unavailable)
+    }
+
+    /// Where the others are, as the registry says.
+    fn follow_registry(&self, links: &Links) {
+        let nodes = self.group().registry.read(|registry| registry.nodes().clone());
+        let member = &self.group().member;
+        let mut others = Vec::new();
+        for (number, entry) in &nodes {
+            let Some(node) = NodeId::new(*number).filter(|node| *node != links.node) else {
+                continue;
+            };
+            member.know(node, &entry.address);
+            others.push((*number, entry.address.clone()));
+        }
+        links.note(&self.config().dir, others);
+    }
+
+    /// Makes the key table what the keyring says: keys that came are kept, keys that were removed
+    /// are destroyed. Keys that the keyring does not know, after all members were down, are given
+    /// to it.
+    async fn follow_keyring(&self, links: &Links) -> Result<(), Refusal> {
+        let (keys, removed) = self.group().keyring.read(|ring| {
+            let mine = self.key_places();
+            let removed = mine.iter().filter(|(pool, epoch)| ring.is_removed(pool, *epoch));
+            (ring.keys().clone(), removed.cloned().collect::<Vec<_>>())
+        });
+        for ((pool, epoch), wrapped) in &keys {
+            let Ok(name) = PoolName::from_stored(pool) else { continue };
+            let Some(key) = links.unwrap(pool, *epoch, wrapped) else { continue };
+            let bytes = key.reveal(|bytes| Zeroizing::new(*bytes));
+            if !self.has_key(&name, *epoch, &bytes) {
+                self.change_keys(|table| table.keep(&name, *epoch, &bytes))?;
+            }
+        }
+        if !removed.is_empty() {
+            self.change_keys(|table| table.destroy(&removed))?;
+        }
+        let live = self.live_keys();
+        for (pool, epoch) in self.key_places() {
+            let place: KeyPlace = (pool.as_str().to_owned(), epoch);
+            if live.get(&pool) == Some(&epoch) && !keys.contains_key(&place) {
+                self.give_key(links, &pool, epoch).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn give_key(&self, links: &Links, pool: &PoolName, epoch: Epoch) -> Result<(), Refusal> {
+        let key = self.pool_key(pool, epoch)?;
+        let wrapped = key.reveal(|bytes| links.wrap(pool.as_str(), epoch, bytes))?;
+        let place = (pool.as_str().to_owned(), epoch);
+        self.order_key(keyring::Command::Add { place, wrapped }).await.map(drop)
+    }
+
+    pub(crate) async fn order_key(
+        &self,
+        command: keyring::Command,
+    ) -> Result<(Version, keyring::Reply), Refusal> {
+        let sent = self.group().keyring.ordered_send(command, Durability::Delivered).await;
+        let delivered = sent.map_err(|_| Refusal::NoMajority)?;
+        Ok((delivered.place.version, delivered.reply))
+    }
+
+    /// Waits until this node's table, and those of all other members, are as the keyring says at
+    /// this version.
+    pub(crate) async fn keys_settled(&self, version: Version) -> Result<(), Refusal> {
+        let Some(links) = &self.group().links else { return Ok(()) };
+        self.follow_keyring(links).await?;
+        let Some(view) = self.group().member.status().view.clone() else {
+            return Err(Refusal::NoMajority);
+        };
+        for member in view.members.iter().filter(|member| member.node != links.node) {
+            self.settled_at(member.node, version).await?;
+        }
+        Ok(())
+    }
+
+    async fn settled_at(&self, node: NodeId, version: Version) -> Result<(), Refusal> {
+        let mut ask = vec![SETTLED];
+        ask.extend_from_slice(&version.to_wire().to_be_bytes());
+        let asked = async {
+            loop {
+                let answer = self.group().member.p2p_send(node, ask.clone()).await;
+                if answer.is_ok_and(|answer| answer.first() == Some(&1)) {
+                    return;
+                }
+                // A member that is gone need not confirm: it learns when it comes back.
+                let view = self.group().member.status().view.clone();
+                if view.is_none_or(|view| view.rank_of(node).is_none()) {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        let settled = tokio::time::timeout(KEYS_SETTLE_MAX, asked).await;
+        settled.map_err(|_| Refusal::Internal("settling keys with another member"))
+    }
+
+    /// Founds the keyring anew after all members were down: nobody has it any more, and each gives
+    /// it what its own table holds.
+    fn refound_keyring(&self, links: &Links) {
+        let status = self.group().member.status();
+        let Some(view) = status.view.as_ref().filter(|_| status.serves()) else { return };
+        let lost = view.shard(KEYS).is_some_and(|shard| shard.fate == Fate::Lost);
+        let first = view.members.first().is_some_and(|member| member.node == links.node);
+        if lost && first {
+            self.group().member.refound(KEYS);
+        }
+    }
+}
+
+/// Follows until the node ends.
+async fn follow(node: Weak<Inner>) {
+    let (mut registry_seen, mut keys_seen) = (Version::ZERO, Version::ZERO);
+    loop {
+        let Some(node) = Node::upgrade(&node) else { return };
+        let Some(links) = &node.group().links else { return };
+        node.refound_keyring(links);
+        node.follow_registry(links);
+        // What could not be done now is tried again below.
+        let followed = node.announce().await.is_ok() & node.follow_keyring(links).await.is_ok();
+        let group = node.group();
+        let pause = if followed { Duration::from_secs(1) } else { Duration::from_millis(100) };
+        tokio::select! {
+            more = group.registry.advanced_past(registry_seen) => if !more { return },
+            more = group.keyring.advanced_past(keys_seen) => if !more { return },
+            () = tokio::time::sleep(pause) => {}
+        }
+        registry_seen = group.registry.frontier();
+        keys_seen = group.keyring.frontier();
+    }
+}
+
+/// Answers other members until the node ends.
+async fn answer(node: Weak<Inner>, mut calls: tokio::sync::mpsc::UnboundedReceiver<Called>) {
+    while let Some(call) = calls.recv().await {
+        let Some(node) = Node::upgrade(&node) else { return };
+        tokio::spawn(async move {
+            let settled = settle(&node, &call).await.is_some();
+            call.answerer.answer(vec![u8::from(settled)]);
+        });
+    }
+}
+
+/// Whether the table is as the keyring says at the version that the call names.
+async fn settle(node: &Node, call: &Called) -> Option<()> {
+    let (kind, version) = call.bytes.split_first()?;
+    let version = Version::from_wire(u64::from_be_bytes(*version.first_chunk()?));
+    let links = node.group().links.as_ref()?;
+    // Calls come over links, and links are only with nodes of this group.
+    if *kind != SETTLED || call.from == links.node || node.group().keyring.frontier() < version {
+        return None;
+    }
+    node.follow_keyring(links).await.ok()
+}

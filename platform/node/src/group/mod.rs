@@ -1,0 +1,215 @@
+//! The group that keeps the store: which shards there are, how this node comes to it, who else is
+//! there, and how keys travel.
+//!
+//! Reading order: `place` is what a node remembers outside the store; `registry` and `keyring` are
+//! machines beside the objects; `open` begins; `door` lets nodes in; `keeper` is the task that
+//! follows both machines; `status` is what a member tells of all this.
+
+mod door;
+mod keeper;
+mod keyring;
+mod place;
+mod registry;
+mod status;
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use notrace_sdk_seal::{DataKey, WrappingKey, unwrap_key, wrap_key};
+use notrace_store_fabric::loopback::Network;
+use notrace_store_fabric::tcp::{Tcp, TcpConfig};
+use notrace_store_objects::{Objects, ObjectsConfig};
+use notrace_store_protocol::ids::{NodeId, ShardId};
+use notrace_store_protocol::layout::{Mode, Senders, ShardSpec};
+use notrace_store_replica::{
+    Entry, FileStorage, Member, OnCall, Replica, ReplicaConfig, Replicated, SystemClock,
+    fabric_name,
+};
+
+use crate::config::{Cluster, Config};
+use crate::identity::{Identity, fill};
+use crate::keys::Epoch;
+use crate::limits::NODES_MAX;
+use crate::node::StartError;
+use crate::refusal::Refusal;
+use keyring::Keyring;
+use place::{Place, unhex};
+use registry::Registry;
+
+pub use door::{Welcomed, belongs_to_a_group, settle_in};
+pub(crate) use keyring::{Command as KeyOrder, Reply as KeyOrdered};
+pub use status::{GroupStatus, MemberInfo, ShardInfo};
+
+/// How many copies of the objects there are, where there are as many nodes.
+pub(crate) const COPIES: usize = 5;
+
+/// The shards, in the order of their numbers: the same at every node for ever.
+pub(crate) const OBJECTS: ShardId = ShardId(0);
+pub(crate) const REGISTRY: ShardId = ShardId(1);
+pub(crate) const KEYS: ShardId = ShardId(2);
+
+/// A node's group.
+pub(crate) struct Group {
+    pub(crate) objects: Replicated<Objects>,
+    pub(crate) registry: Replicated<Registry>,
+    pub(crate) keyring: Replicated<Keyring>,
+    pub(crate) member: Member,
+    /// None for a node that listens to no other.
+    pub(crate) links: Option<Links>,
+    pub(crate) calls: Mutex<Option<tokio::sync::mpsc::UnboundedReceiver<Called>>>,
+}
+
+/// What a node that other nodes reach knows of itself.
+pub(crate) struct Links {
+    pub(crate) node: NodeId,
+    pub(crate) address: String,
+    place: Mutex<Place>,
+    key: WrappingKey,
+}
+
+/// A call of another member.
+pub(crate) struct Called {
+    pub(crate) from: NodeId,
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) answerer: notrace_store_replica::Answerer,
+}
+
+/// Opens what this node has of the store, and begins as a member of its group.
+/// # Errors  [`StartError`]
+pub(crate) fn open(config: &Config, identity: &Identity) -> Result<Group, StartError> {
+    let place = place_of(config)?;
+    let number = place.as_ref().map_or(1, |place| place.node);
+    let node = NodeId::new(number).ok_or(StartError::Step("find its number in its group"))?;
+    let mut settings = ReplicaConfig::new(node);
+    if config.cluster.is_none() {
+        // Nobody waits for the heart of a node that is alone.
+        settings.limits.heartbeat = 200_000;
+    }
+    let storage = FileStorage::below(config.dir.join("store"));
+    let mut replica = Replica::on(storage, settings.clone());
+    let spec = |max, mode| ShardSpec { min: 1, max, senders: Senders::All, mode };
+    // The same at every node for ever; bounds that a configuration names are ordered.
+    let first = || Objects::new(ObjectsConfig::default());
+    let failed = StartError::Store;
+    let objects = replica.shard(spec(COPIES as u16, Mode::Durable), first).map_err(failed)?;
+    let everywhere = NODES_MAX as u16;
+    let durable = spec(everywhere, Mode::Durable);
+    let registry = replica.shard(durable, Registry::default).map_err(failed)?;
+    let volatile = spec(everywhere, Mode::Volatile);
+    let keyring = replica.shard(volatile, Keyring::default).map_err(failed)?;
+    let (calls, heard) = tokio::sync::mpsc::unbounded_channel();
+    let on_call: OnCall = Box::new(move |from, bytes, answerer| {
+        // Nobody listens any more once the node drains.
+        let _ = calls.send(Called { from, bytes: bytes.to_vec(), answerer });
+    });
+    let region = settings.region_bytes;
+    let (member, links) = match (&config.cluster, place) {
+        (Some(cluster), Some(place)) => {
+            let (fabric, address) = listen(cluster, &place, identity, region)?;
+            let others = contacts(&place);
+            let entry = if others.is_empty() { Entry::Found } else { Entry::Join(others) };
+            let member = replica.start(fabric, SystemClock, entry, on_call).map_err(failed)?;
+            (member, Some(Links::new(node, address, place)?))
+        }
+        _ => {
+            let fabric = Network::default().endpoint(&fabric_name(node), &[], region);
+            let member = replica.start(fabric, SystemClock, Entry::Found, on_call);
+            (member.map_err(failed)?, None)
+        }
+    };
+    Ok(Group { objects, registry, keyring, member, links, calls: Mutex::new(Some(heard)) })
+}
+
+/// The node's place, made if it founds a group now.
+fn place_of(config: &Config) -> Result<Option<Place>, StartError> {
+    let failed = |_| StartError::Step("read its place in its group");
+    let place = Place::read(&config.dir).map_err(failed)?;
+    match (&config.cluster, place) {
+        (None, Some(place)) if !place.others.is_empty() => Err(StartError::NeedsCluster),
+        (Some(_), None) => {
+            let place = Place::founder().map_err(|_| StartError::Step("name its group"))?;
+            place.write(&config.dir).map_err(|_| StartError::Step("write its place down"))?;
+            Ok(Some(place))
+        }
+        (_, place) => Ok(place),
+    }
+}
+
+fn contacts(place: &Place) -> Vec<(NodeId, String)> {
+    let others = place.others.iter().filter(|(number, _)| *number != place.node);
+    others.filter_map(|(number, address)| Some((NodeId::new(*number)?, address.clone()))).collect()
+}
+
+fn listen(
+    cluster: &Cluster,
+    place: &Place,
+    identity: &Identity,
+    region_bytes: u32,
+) -> Result<(Tcp, String), StartError> {
+    let name = format!("{}.{}", fabric_name_of(place.node), place.group);
+    let no_certificate = |_| StartError::Step("make its certificate for other nodes");
+    let identity = identity.fabric(&name, &place.group).map_err(no_certificate)?;
+    let config = TcpConfig { listen: cluster.listen, hello: Vec::new(), region_bytes, identity };
+    let fabric = Tcp::open(config).map_err(StartError::Links)?;
+    let address: SocketAddr = fabric.local_addr();
+    let address = cluster.advertise.clone().unwrap_or_else(|| address.to_string());
+    Ok((fabric, address))
+}
+
+fn fabric_name_of(node: u32) -> String {
+    NodeId::new(node).map(fabric_name).unwrap_or_default()
+}
+
+impl Links {
+    fn new(node: NodeId, address: String, place: Place) -> Result<Self, StartError> {
+        let key = unhex::<32>(&place.key).ok_or(StartError::Step("read its group's key"))?;
+        let key = WrappingKey::from_bytes(&key);
+        Ok(Self { node, address, place: Mutex::new(place), key })
+    }
+
+    /// The group's name.
+    pub(crate) fn group(&self) -> String {
+        self.place.lock().unwrap_or_else(PoisonError::into_inner).group.clone()
+    }
+
+    fn key_text(&self) -> String {
+        self.place.lock().unwrap_or_else(PoisonError::into_inner).key.clone()
+    }
+
+    /// Notes where the others are found, if that is news.
+    fn note(&self, dir: &Path, others: Vec<(u32, String)>) {
+        let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
+        if place.others != others {
+            place.others = others;
+            // What could not be written now is written at the next change.
+            let _ = place.write(dir);
+        }
+    }
+
+    /// A pool's key as it travels.
+    pub(crate) fn wrap(
+        &self,
+        pool: &str,
+        epoch: Epoch,
+        key: &[u8; 32],
+    ) -> Result<Vec<u8>, Refusal> {
+        let mut nonce = [0; 12];
+        fill(&mut nonce).map_err(|_| Refusal::Internal("drawing a nonce"))?;
+        let key = DataKey::from_bytes(key);
+        let wrapped = wrap_key(&self.key, nonce, &purpose(pool, epoch), &key);
+        wrapped.map(Vec::from).map_err(|_| Refusal::Internal("wrapping a key"))
+    }
+
+    /// A pool's key as it came, if it is one of this group.
+    pub(crate) fn unwrap(&self, pool: &str, epoch: Epoch, wrapped: &[u8]) -> Option<DataKey> {
+        unwrap_key(&self.key, &purpose(pool, epoch), wrapped).ok()
+    }
+}
+
+fn purpose(pool: &str, epoch: Epoch) -> Vec<u8> {
+    let mut ad = b"notrace pool key v1\0".to_vec();
+    ad.extend_from_slice(&epoch.to_be_bytes());
+    ad.extend_from_slice(pool.as_bytes());
+    ad
+}

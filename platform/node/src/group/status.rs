@@ -1,0 +1,115 @@
+//! What a member tells of its group.
+
+use notrace_store_protocol::effect::Stopped;
+use notrace_store_protocol::group::Stage;
+use notrace_store_protocol::ids::Version;
+use notrace_store_protocol::view::{Duty, Fate};
+
+use super::{KEYS, OBJECTS, REGISTRY};
+use crate::node::Node;
+
+/// The group as one member knows it.
+pub struct GroupStatus {
+    /// Its number.
+    pub node: u32,
+    /// Which of its lives this is.
+    pub life: u32,
+    /// What it is at the moment.
+    pub stage: &'static str,
+    /// The number of its view.
+    pub view: Option<u32>,
+    /// The members of that view.
+    pub members: Vec<MemberInfo>,
+    /// The shards.
+    pub shards: Vec<ShardInfo>,
+}
+
+/// One member.
+pub struct MemberInfo {
+    /// Its number.
+    pub node: u32,
+    /// In which of its lives it is a member.
+    pub life: u32,
+    /// Whether it votes and holds nothing.
+    pub is_witness: bool,
+    /// Where other members find it.
+    pub address: Option<String>,
+    /// Where clients find it.
+    pub url: Option<String>,
+    /// Whether it is held to have failed.
+    pub suspected: bool,
+}
+
+/// One shard.
+pub struct ShardInfo {
+    /// Its number.
+    pub shard: u16,
+    /// What it keeps.
+    pub kind: &'static str,
+    /// The view since which these members hold it.
+    pub since: u32,
+    /// Who holds it.
+    pub members: Vec<u32>,
+    /// The last version applied here.
+    pub version: Version,
+    /// The last version on the disks of a majority.
+    pub durable: Version,
+    /// Whether nobody has it any more.
+    pub lost: bool,
+}
+
+impl Node {
+    /// The group as this node knows it.
+    #[must_use]
+    pub fn group_status(&self) -> GroupStatus {
+        let status = self.group().member.status();
+        let nodes = self.group().registry.read(|registry| registry.nodes().clone());
+        let view = status.view.as_deref();
+        let members = view.into_iter().flat_map(|view| &view.members).map(|member| {
+            let entry = nodes.get(&member.node.number());
+            MemberInfo {
+                node: member.node.number(),
+                life: member.life.0,
+                is_witness: member.duty == Duty::Witness,
+                address: entry.map(|entry| entry.address.clone()),
+                url: entry.map(|entry| entry.url.clone()),
+                suspected: status.suspected.contains(&member.node),
+            }
+        });
+        let shards = view.into_iter().flat_map(|view| view.shards()).zip(&status.shards);
+        let shards = shards.map(|((shard, held), here)| ShardInfo {
+            shard: shard.0,
+            kind: match shard {
+                OBJECTS => "objects",
+                REGISTRY => "registry",
+                KEYS => "keys",
+                _ => "unknown",
+            },
+            since: held.since.number(),
+            members: held.members.iter().map(|node| node.number()).collect(),
+            version: here.applied,
+            durable: here.majority,
+            lost: held.fate == Fate::Lost,
+        });
+        GroupStatus {
+            node: status.node.number(),
+            life: status.life.0,
+            stage: stage(status.stage),
+            view: view.map(|view| view.id.number()),
+            members: members.collect(),
+            shards: shards.collect(),
+        }
+    }
+}
+
+fn stage(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Joining => "joining",
+        Stage::Serving => "serving",
+        Stage::Stopped(Stopped::Minority) => "stopped: too few members can be reached",
+        Stage::Stopped(Stopped::Suspected) => "stopped: the others hold it to have failed",
+        Stage::Stopped(Stopped::Restarted) => "stopped: waiting for more members to come back",
+        Stage::Stopped(Stopped::Departed) => "leaving",
+        Stage::Gone => "gone",
+    }
+}
