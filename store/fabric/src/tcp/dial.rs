@@ -96,3 +96,42 @@ fn begin(address: SocketAddr) -> io::Result<OwnedFd> {
         Err(error) => Err(error.into()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::tcp::wait::Found;
+
+    /// Tries these addresses, to the end of it.
+    #[expect(clippy::disallowed_methods, reason = "an attempt knows when it began")]
+    fn tried(addresses: Vec<SocketAddr>) -> Option<TcpStream> {
+        let poller = Poller::new().unwrap();
+        let mut attempt = Attempt::new(Instant::now());
+        let mut found = Found { numbers: Vec::new(), woken: false };
+        let mut going = attempt.try_all(addresses, &poller, 7);
+        while going {
+            poller.wait(Duration::from_secs(10), &mut found);
+            assert_eq!(found.numbers, [7]);
+            match attempt.proceed(&poller, 7) {
+                Progress::Waits => {}
+                Progress::Connected(socket) => return Some(socket),
+                Progress::Failed => going = false,
+            }
+        }
+        None
+    }
+
+    #[test]
+    fn all_addresses_of_a_host_are_tried() {
+        let open = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let closed = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap();
+        let open = open.local_addr().map(|address| (address, open)).unwrap();
+        let socket = tried(vec![closed, closed, open.0]).unwrap();
+        assert_eq!(socket.peer_addr().unwrap(), open.0);
+        assert!(tried(vec![closed, closed]).is_none());
+        assert!(tried(vec![]).is_none());
+    }
+}

@@ -1,8 +1,13 @@
 //! Addresses, names, and connections that break before they are links.
 
-use notrace_store_fabric::{Broken, Event, Fabric};
+use std::net::TcpListener;
+use std::time::Duration;
 
-use super::OverTls;
+use notrace_store_fabric::limits::LINKS_MAX;
+use notrace_store_fabric::{Broken, Event, Fabric};
+use rustix::time::{ClockId, clock_gettime};
+
+use super::{HERE, OverTls};
 use crate::rig::{Node, Rig, SHORT, Wire, deadline, now, rest, until};
 
 fn failed(node: &mut Node<impl Fabric>, address: &str) -> Broken {
@@ -62,4 +67,33 @@ fn a_wire_that_breaks_early_leaves_nothing_behind() {
     }
     one.fabric.dial(&address);
     until(&mut one, &mut other, |one, other| one.ups().len() + other.ups().len() == 2);
+}
+
+#[test]
+fn attempts_are_bounded() {
+    let mut one = Node::new(OverTls::new().end("one", b"", 4 << 10));
+    // It accepts and says nothing.
+    let mute = TcpListener::bind(HERE).unwrap();
+    let address = mute.local_addr().unwrap().to_string();
+    for _ in 0..LINKS_MAX {
+        one.fabric.dial(&address);
+    }
+    let last = one.fabric.dial(&address);
+    assert_eq!(one.poll(Duration::ZERO), [Event::Failed { dial: last, why: Broken::Gone }]);
+}
+
+fn busy() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+#[test]
+fn a_short_wait_sleeps() {
+    let mut one = Node::new(OverTls::new().end("one", b"", 4 << 10));
+    one.poll(SHORT);
+    let (begun, wait, count) = (busy(), Duration::from_micros(900), 50);
+    for _ in 0..count {
+        assert_eq!(one.poll(wait), []);
+    }
+    assert!(busy() - begun < wait * count / 3, "it turns in place");
 }

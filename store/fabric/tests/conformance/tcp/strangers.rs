@@ -211,7 +211,7 @@ fn many_of_them_do_not_keep_a_member_out() {
     let mut rig = OverTls::new();
     let mut one = Node::new(rig.end("one", b"", 4 << 10));
     let mut other = Node::new(rig.end("other", b"", 4 << 10));
-    let address = one.fabric.local_addr();
+    let (address, begun) = (one.fabric.local_addr(), now());
     let mut silent = Vec::new();
     for _ in 0..2 * STRANGERS_MAX {
         silent.push(TcpStream::connect(address).unwrap());
@@ -220,6 +220,7 @@ fn many_of_them_do_not_keep_a_member_out() {
     // The first of them made room for the last.
     silent[0].set_nonblocking(true).unwrap();
     read_to_end(&mut one, &mut silent[0]);
+    assert!(now() - begun < CONNECT_MAX, "it went when its time was over");
     connect(&mut rig, (&mut other, "other"), (&mut one, "one"));
     drop(silent);
 }
