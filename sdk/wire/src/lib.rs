@@ -7,8 +7,8 @@
 //!
 //! Reading order: [`text`] spells a type as its text; [`version`] and [`time`] say when; [`code`]
 //! and [`problem`] say no; [`pool`], [`object`], [`transact`], [`watch`] are the store; [`task`]
-//! and [`run`] the work; [`node`] what a node says of itself and [`cluster`] of its group; [`header`] and [`path`] where it all
-//! goes; [`credentials`] is the file that lets a client in.
+//! and [`run`] the work; [`node`] what a node says of itself and [`cluster`] of its group;
+//! [`header`] and [`path`] where it all goes; [`credentials`] is the file that lets a client in.
 #![forbid(unsafe_code)]
 
 pub mod text;

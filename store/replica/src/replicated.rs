@@ -116,8 +116,8 @@ impl<M: Machine> Replicated<M> {
         self.shared.applied.advanced_past(version).await
     }
 
-    /// Waits until something after `version` is on the disks of a majority; `false` once the replica
-    /// has ended and there will be nothing.
+    /// Waits until something after `version` is on the disks of a majority; `false` once the
+    /// replica has ended and there will be nothing.
     /// # Cancel  Dropping the future changes nothing.
     pub async fn settled_past(&self, version: Version) -> bool {
         self.shared.majority.advanced_past(version).await

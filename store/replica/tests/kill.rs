@@ -4,14 +4,17 @@
 #![cfg(test)]
 
 mod common;
+#[path = "common/solo.rs"]
+mod solo;
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use common::{Lines, Told, node, open_with, wait};
+use common::{Lines, Told, node, wait};
 use notrace_store_protocol::machine::Durability::{AllDurable, MajorityDurable};
 use notrace_store_replica::{FileStorage, Member, ReplicaConfig, Replicated, SystemClock};
+use solo::open_with;
 
 const SENDERS: u64 = 4;
 /// The folder that a load is to use; and how many kills a run of the test makes.

@@ -2,9 +2,13 @@
 #![cfg(test)]
 
 mod common;
+#[path = "common/folders.rs"]
+mod folders;
 
-use common::{Folders, Lines, Told, node, spec, wait};
+use common::{Lines, Told, node, spec, wait};
+use folders::Folders;
 use notrace_store_fabric::loopback::Network;
+use notrace_store_log::disk::Survives;
 use notrace_store_protocol::layout::Mode;
 use notrace_store_protocol::limits::Limits;
 use notrace_store_protocol::machine::Durability::{self, AllDurable, Delivered, MajorityDurable};
@@ -189,13 +193,16 @@ fn two_go_on_when_the_third_dies_and_it_comes_back_with_everything() {
 }
 
 #[test]
-fn all_come_back_from_their_disks() {
+fn all_come_back_after_a_loss_of_power() {
     let (network, mut nodes) = group(3);
     for count in 0..90 {
         send(nodes[(count % 3) as usize].lines(), count, MajorityDurable).unwrap();
     }
-    for node in &mut nodes {
+    let crashed: Vec<Folders> =
+        nodes.iter().map(|node| node.folders.after_crash(Survives::Nothing)).collect();
+    for (node, crashed) in nodes.iter_mut().zip(crashed) {
         node.stop();
+        node.folders = crashed;
     }
     for at in [2, 0, 1] {
         let others: Vec<u32> = (1..=3).filter(|number| *number != at as u32 + 1).collect();

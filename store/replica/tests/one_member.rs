@@ -2,14 +2,19 @@
 #![cfg(test)]
 
 mod common;
+#[path = "common/folders.rs"]
+mod folders;
+#[path = "common/solo.rs"]
+mod solo;
 
 use std::future::Future;
 use std::pin::pin;
 use std::sync::mpsc;
 use std::task::{Context, Poll, Waker};
 
-use common::{Folders, Lines, Told, node, open_with, wait};
-use notrace_store_log::disk::{Disk, Survives};
+use common::{Lines, Told, node, wait};
+use folders::Folders;
+use notrace_store_log::disk::{Disk, FaultyDisk, Survives};
 use notrace_store_protocol::ids::Version;
 use notrace_store_protocol::machine::Durability::{self, AllDurable, Delivered, MajorityDurable};
 use notrace_store_protocol::time::Hlc;
@@ -17,6 +22,7 @@ use notrace_store_replica::{
     FileStorage, ManualClock, Member, OpenError, ReplicaConfig, Replicated, SendError, Storage,
     SystemClock,
 };
+use solo::open_with;
 
 fn config() -> ReplicaConfig {
     ReplicaConfig { segment_bytes: 400, ..ReplicaConfig::new(node(1)) }
@@ -45,6 +51,11 @@ impl Group {
 fn try_open<S: Storage>(storage: S, config: ReplicaConfig) -> Result<Group, OpenError> {
     let (lines, member) = open_with(storage, config, SystemClock)?;
     Ok(Group { lines, member })
+}
+
+/// The disk of the objects' log.
+fn log(folders: &Folders) -> FaultyDisk {
+    folders.folder("shard-0").unwrap()
 }
 
 fn open(folders: &Folders) -> Group {
@@ -140,7 +151,7 @@ mod opening_again {
     fn goes_on_from_what_was_written_down_first() {
         let disk = Folders::default();
         wait(open(&disk).close());
-        let names = disk.log().list().unwrap();
+        let names = log(&disk).list().unwrap();
         assert!(names.contains(&"checkpoint-0000000000000000".to_owned()), "{names:?}");
         assert_eq!(counts(&open(&disk)), []);
     }
@@ -164,7 +175,7 @@ mod opening_again {
         let group = open(&disk);
         send(&group, 1, AllDurable).unwrap();
         wait(group.close());
-        disk.log().remove("checkpoint-0000000000000000").unwrap();
+        log(&disk).remove("checkpoint-0000000000000000").unwrap();
         let opened = try_open(disk, config());
         assert_eq!(opened.err(), Some(OpenError::NoCheckpoint));
     }
@@ -181,7 +192,7 @@ mod a_checkpoint {
             send(&group, count, Delivered).unwrap();
         }
         let segments =
-            || disk.log().list().unwrap().iter().filter(|n| n.starts_with("seg")).count();
+            || log(&disk).list().unwrap().iter().filter(|n| n.starts_with("seg")).count();
         assert!(segments() > 5);
         wait(group.checkpoint()).unwrap();
         assert_eq!(segments(), 1);
@@ -199,7 +210,7 @@ mod a_checkpoint {
             send(&group, count, Delivered).unwrap();
         }
         wait(group.close());
-        let names = disk.log().list().unwrap();
+        let names = log(&disk).list().unwrap();
         assert!(!names.contains(&"checkpoint-0000000000000000".to_owned()), "{names:?}");
         assert!(counts(&open(&disk)).into_iter().eq(0..300));
     }
@@ -213,7 +224,7 @@ mod a_full_disk {
         let disk = Folders::default();
         let group = open(&disk);
         send(&group, 1, AllDurable).unwrap();
-        disk.log().hold_at_most(Some(disk.log().used() + 100));
+        log(&disk).hold_at_most(Some(log(&disk).used() + 100));
         let large = Told { sender: 0, count: 2, length: 200 };
         for durability in [Delivered, AllDurable] {
             let sent = wait(group.ordered_send(large, durability));
@@ -221,7 +232,7 @@ mod a_full_disk {
             assert_eq!(counts(&group), [1]);
         }
         send(&group, 3, AllDurable).unwrap();
-        disk.log().hold_at_most(None);
+        log(&disk).hold_at_most(None);
         wait(group.ordered_send(large, AllDurable)).unwrap();
         assert_eq!(counts(&group), [1, 3, 2]);
         let again = open(&disk.after_crash(Survives::Nothing));
@@ -233,10 +244,10 @@ mod a_full_disk {
         let disk = Folders::default();
         let group = open(&disk);
         (0..9).for_each(|count| drop(send(&group, count, AllDurable).unwrap()));
-        disk.log().hold_at_most(Some(disk.log().used() + 150));
+        log(&disk).hold_at_most(Some(log(&disk).used() + 150));
         assert!(wait(group.checkpoint()).is_err());
         send(&group, 9, AllDurable).unwrap();
-        disk.log().hold_at_most(None);
+        log(&disk).hold_at_most(None);
         wait(group.checkpoint()).unwrap();
         assert!(counts(&open(&disk.after_crash(Survives::Nothing))).into_iter().eq(0..10));
     }
@@ -250,9 +261,9 @@ mod a_disk_that_fails {
         let disk = Folders::default();
         let group = open(&disk);
         send(&group, 1, AllDurable).unwrap();
-        disk.log().fail_syncs(true);
+        log(&disk).fail_syncs(true);
         assert_eq!(send(&group, 2, AllDurable), Err(SendError::Stopped));
-        disk.log().fail_syncs(false);
+        log(&disk).fail_syncs(false);
         // It can be seen, but nobody is told that what he saw is safe.
         assert_eq!(counts(&group), [1, 2]);
         assert!(!wait(group.is_safe(group.frontier(), MajorityDurable)));
@@ -267,7 +278,7 @@ mod a_disk_that_fails {
     fn to_write_stops_the_group() {
         let disk = Folders::default();
         let group = open(&disk);
-        disk.log().fail_writes(true);
+        log(&disk).fail_writes(true);
         assert_eq!(send(&group, 1, Delivered), Err(SendError::Stopped));
     }
 }

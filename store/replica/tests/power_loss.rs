@@ -2,14 +2,20 @@
 #![cfg(test)]
 
 mod common;
+#[path = "common/folders.rs"]
+mod folders;
+#[path = "common/solo.rs"]
+mod solo;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use common::{Folders, Line, Told, node, open_with, wait};
+use common::{Line, Told, node, wait};
+use folders::Folders;
 use notrace_store_log::disk::Survives;
 use notrace_store_protocol::machine::Durability::{AllDurable, Delivered};
 use notrace_store_replica::{ReplicaConfig, SystemClock};
+use solo::open_with;
 
 /// Of this sender nothing is promised; of the others everything.
 const CARELESS: u64 = 3;

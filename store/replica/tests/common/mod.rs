@@ -1,24 +1,15 @@
-//! A machine that remembers what it was told, folders in memory, and what a test needs to wait for
-//! a future.
+//! A machine that remembers what it was told, and what a test needs to wait for a future.
 
-#![allow(dead_code, reason = "each suite uses a part of it")]
-
-use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::pin;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 
-use notrace_store_fabric::loopback::Network;
-use notrace_store_log::disk::{FaultyDisk, Survives};
 use notrace_store_protocol::ids::{NodeId, Version};
 use notrace_store_protocol::layout::{Mode, Senders, ShardSpec};
 use notrace_store_protocol::machine::{Machine, Malformed, Place};
 use notrace_store_protocol::time::Hlc;
-use notrace_store_replica::{
-    Clock, Entry, Member, OpenError, Replica, ReplicaConfig, Replicated, Storage, fabric_name,
-};
 
 /// One update as it was applied: where, who sent it, and which of the sender's it was.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -112,49 +103,10 @@ pub(crate) fn wait<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
-/// Folders in memory. Clones are the same ones.
-#[derive(Clone, Default)]
-pub(crate) struct Folders(Arc<Mutex<BTreeMap<String, FaultyDisk>>>);
-
-impl Folders {
-    /// The disk of the first shard's log.
-    pub(crate) fn log(&self) -> FaultyDisk {
-        self.folder("shard-0").unwrap()
-    }
-
-    /// What is left of all of them when the power goes.
-    pub(crate) fn after_crash(&self, survives: Survives) -> Self {
-        let folders = self.0.lock().unwrap();
-        let crashed = folders.iter().map(|(name, disk)| (name.clone(), disk.after_crash(survives)));
-        Self(Arc::new(Mutex::new(crashed.collect())))
-    }
-}
-
-impl Storage for Folders {
-    type Disk = FaultyDisk;
-
-    fn folder(&self, name: &str) -> Result<FaultyDisk, OpenError> {
-        Ok(self.0.lock().unwrap().entry(name.to_owned()).or_default().clone())
-    }
-}
-
 pub(crate) fn node(number: u32) -> NodeId {
     NodeId::new(number).unwrap()
 }
 
 pub(crate) fn spec(mode: Mode) -> ShardSpec {
     ShardSpec { min: 1, max: 3, senders: Senders::All, mode }
-}
-
-/// One member with one durable shard of [`Lines`], on a network of its own.
-pub(crate) fn open_with<S: Storage>(
-    storage: S,
-    config: ReplicaConfig,
-    clock: impl Clock,
-) -> Result<(Replicated<Lines>, Member), OpenError> {
-    let mut replica = Replica::on(storage, config);
-    let lines = replica.shard(spec(Mode::Durable), Lines::default)?;
-    let fabric = Network::default().endpoint(&fabric_name(node(1)), &[], 1 << 16);
-    let member = replica.start(fabric, clock, Entry::Found, Box::new(|_, _, _| {}))?;
-    Ok((lines, member))
 }
