@@ -8,7 +8,7 @@ mod folders;
 mod solo;
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use common::{Line, Told, node, wait};
 use folders::Folders;
@@ -40,12 +40,19 @@ fn at_any_moment_takes_nothing_that_was_acknowledged_or_seen() {
     let (group, member) = open_with(disk.clone(), config(), SystemClock).unwrap();
     let acknowledged = Mutex::new(Vec::<Line>::new());
     let done = AtomicBool::new(false);
+    // How far senders go before the next loss, so that the log stays short enough to be looked at.
+    let allowed = AtomicU64::new(0);
     std::thread::scope(|scope| {
         for sender in 0..=CARELESS {
             let (group, acknowledged, done) = (&group, &acknowledged, &done);
+            let allowed = &allowed;
             scope.spawn(move || {
                 let durability = if sender == CARELESS { Delivered } else { AllDurable };
                 for count in 0.. {
+                    while count >= allowed.load(Ordering::Relaxed) && !done.load(Ordering::Relaxed)
+                    {
+                        std::thread::yield_now();
+                    }
                     if done.load(Ordering::Relaxed) {
                         break;
                     }
@@ -58,6 +65,7 @@ fn at_any_moment_takes_nothing_that_was_acknowledged_or_seen() {
         }
         let _ends = Ends(&done);
         for seed in 0..60 {
+            allowed.fetch_add(15, Ordering::Relaxed);
             // Wait for the group to move, so that every loss hits another state.
             wait(group.advanced_past(group.frontier()));
             let mut promised = acknowledged.lock().unwrap().clone();
