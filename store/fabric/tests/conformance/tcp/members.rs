@@ -132,6 +132,18 @@ fn nobody_is_let_in_without_a_certificate() {
 }
 
 #[test]
+fn nobody_is_let_in_from_another_group() {
+    let mut story = Story::new();
+    for name in ["other.elsewhere.internal", "demo.internal", "a.b.demo.internal"] {
+        let (certificate, key) = story.authority.issue(&[name, "other.demo.internal"]);
+        let certificates = vec![certificate];
+        let identity = TcpIdentity { certificates, key, ..story.authority.identity("other") };
+        story.say(Some(identity), &[ALPN], vec![greeting(1, ROOM, b"hi")]);
+    }
+    assert_eq!(story.node.seen, []);
+}
+
+#[test]
 fn nobody_is_let_in_who_speaks_something_else() {
     let mut story = Story::new();
     let other = story.authority.identity("other");
