@@ -114,7 +114,7 @@ pub async fn serve(options: ServeOptions, ready: impl FnOnce(&Banner)) -> Result
         tls::server_config(identity.authority_pem(), &tls.certificate_pem, &tls.key_pem)
             .map_err(|_| ServeError::Setup("TLS"))?;
     let url = url_of(address);
-    config.url.clone_from(&url);
+    config.url = url_for_others(&config, address).unwrap_or_else(|| url.clone());
     let founds = config.cluster.is_some() && !config.dir.join("store").exists();
     let credentials_path = config.dir.join("client.toml");
     let ledger = config.dir.join("ledger");
@@ -127,10 +127,6 @@ pub async fn serve(options: ServeOptions, ready: impl FnOnce(&Banner)) -> Result
         drain(node).await;
         return Err(ServeError::Credentials(error));
     }
-    if founds {
-        invite_all(&node, options.invites.as_deref()).await?;
-    }
-    ready(&banner(&node, url, credentials_path, ledger));
     let fingerprint = fingerprint(&tls.certificate_pem);
     let digest = certificate_digest(&tls.certificate_pem);
     let router = routes::router(node.clone(), fingerprint, digest);
@@ -143,9 +139,30 @@ pub async fn serve(options: ServeOptions, ready: impl FnOnce(&Banner)) -> Result
         }
         stopping.stop_taking();
     };
-    accept_until(listener, TlsAcceptor::from(Arc::new(tls_config)), router, stop).await;
+    let tls = TlsAcceptor::from(Arc::new(tls_config));
+    let mut serving = std::pin::pin!(accept_until(listener, tls, router, stop));
+    // Connections are accepted at once, so that a node that waits for others of its group says so.
+    let begin = async {
+        node.become_ready().await.map_err(ServeError::Start)?;
+        if founds {
+            invite_all(&node, options.invites.as_deref()).await?;
+        }
+        ready(&banner(&node, url, credentials_path, ledger));
+        Ok(())
+    };
+    let begun = tokio::select! {
+        begun = begin => begun,
+        () = &mut serving => {
+            drain(node).await;
+            return Ok(());
+        }
+    };
+    if begun.is_err() {
+        node.stop_taking();
+    }
+    serving.await;
     drain(node).await;
-    Ok(())
+    begun
 }
 
 fn configure(options: &ServeOptions) -> Result<Config, ConfigError> {
@@ -173,6 +190,14 @@ fn url_of(address: SocketAddr) -> String {
         true => format!("https://localhost:{}", address.port()),
         false => format!("https://{address}"),
     }
+}
+
+/// The address as clients elsewhere reach it, where the node listens on all of the host's and other
+/// nodes are told its name.
+fn url_for_others(config: &Config, address: SocketAddr) -> Option<String> {
+    let advertised = config.cluster.as_ref()?.advertise.as_ref()?;
+    let (host, _) = advertised.rsplit_once(':')?;
+    address.ip().is_unspecified().then(|| format!("https://{host}:{}", address.port()))
 }
 
 fn banner(node: &Node, url: String, credentials: PathBuf, ledger: PathBuf) -> Banner {

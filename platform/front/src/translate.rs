@@ -183,7 +183,7 @@ pub(crate) fn shred_receipt(
         version: version(shredded.place.version),
         time: time(shredded.place.time),
         versions_destroyed: shredded.versions,
-        replicas: 1,
+        replicas: shredded.replicas,
         digest: shredded.digest,
         receipt: None,
     }

@@ -51,6 +51,8 @@ pub(crate) struct Inner {
     promise: SignedPromise,
     facts: Facts,
     draining: watch::Sender<bool>,
+    /// It has become what its store says.
+    settled: std::sync::atomic::AtomicBool,
     /// Held for reading by each run until its receipt is on its way.
     running: Arc<tokio::sync::RwLock<()>>,
 }
@@ -112,7 +114,8 @@ pub enum StartError {
 }
 
 impl Node {
-    /// Starts a node on what `config.dir` holds.
+    /// Starts a node on what `config.dir` holds. It serves once it is ready, see
+    /// [`Node::become_ready`].
     /// # Errors  [`StartError`]
     pub async fn start(
         config: Config,
@@ -171,12 +174,22 @@ impl Node {
             promise,
             facts,
             draining: watch::Sender::new(false),
+            settled: std::sync::atomic::AtomicBool::new(false),
             running: Arc::default(),
         }));
         node.keep_group();
-        node.be_member().await?;
-        node.settle().await?;
         Ok(node)
+    }
+
+    /// Becomes a member of its group, as soon as more than half of the others are there, and then
+    /// what its store says. Until it is, the node serves nobody and says so.
+    /// # Errors  [`StartError`]
+    /// # Cancel  Dropping the future leaves the node as it is; asking again goes on.
+    pub async fn become_ready(&self) -> Result<(), StartError> {
+        self.be_member().await?;
+        self.settle().await?;
+        self.0.settled.store(true, std::sync::atomic::Ordering::Release);
+        Ok(())
     }
 
     /// Waits until this node is a member of its group, with a majority of the others.
@@ -269,7 +282,8 @@ impl Node {
     /// Whether the node takes requests: it does not drain, and it can log.
     pub fn is_serving(&self) -> bool {
         let member = self.0.group.member.status().serves();
-        !self.is_draining() && member && self.0.ledger.ready().is_ok()
+        let settled = self.0.settled.load(std::sync::atomic::Ordering::Acquire);
+        !self.is_draining() && settled && member && self.0.ledger.ready().is_ok()
     }
 
     /// Waits until the node takes nothing new.

@@ -27,6 +27,8 @@ pub struct Shredded {
     pub versions: u64,
     /// What stands for this shred.
     pub digest: Digest,
+    /// How many members have destroyed the keys.
+    pub replicas: u32,
 }
 
 impl Node {
@@ -163,7 +165,8 @@ impl Node {
                     let forgotten = self.destroy_pool_key(pool, from_epoch).await;
                     forgotten.map_err(|_| Refusal::Internal("wiping a key from its disk"))?;
                     let digest = shred_digest(pool, place.version);
-                    return Ok(Shredded { place, versions, digest });
+                    let replicas = self.members();
+                    return Ok(Shredded { place, versions, digest, replicas });
                 }
                 Ok(Reply::Moved) => self.forget_stray_keys()?,
                 Err(Refusal::Unavailable | Refusal::NoMajority) => {

@@ -43,6 +43,8 @@ pub(crate) const SNAPSHOT_KEPT: Duration = Duration::from_secs(30);
 /// How long to wait before a peer is dialled again: at first, and at most.
 pub(crate) const DIAL_PAUSE: (Duration, Duration) =
     (Duration::from_millis(50), Duration::from_millis(500));
+/// How long a node waits for a peer with a higher number before it dials that one itself.
+pub(crate) const DIAL_PATIENCE: Duration = Duration::from_secs(1);
 /// Members' addresses that are remembered.
 pub(crate) const ADDRESSES_MAX: usize = 1024;
 /// How long a peer may take to say who it is.

@@ -66,7 +66,7 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
     }
 
     fn lost(&mut self, link: Link, arrived: &mut Vec<Event>) {
-        let Some(peer) = self.links.down(link, self.now) else { return };
+        let Some(peer) = self.links.down(self.config.node, link, self.now) else { return };
         arrived.push(Event::LinkDown { peer });
         for (_, call) in self.calls.extract_if(.., |_, call| call.to == peer.node) {
             let _ = call.answer.send(Err(CallError::NoAnswer));
@@ -109,7 +109,7 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
     }
 
     fn greeted(&mut self, link: Link, peer: Peer, arrived: &mut Vec<Event>) {
-        match self.links.greeted(link, peer) {
+        match self.links.greeted(self.config.node, link, peer) {
             None => {
                 self.mail.close(link);
                 self.fabric.cut(link);
@@ -173,7 +173,7 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
             // Too slow to be of use: its end of the link will find out.
             self.mail.close(link);
             self.fabric.cut(link);
-            if let Some(peer) = self.links.down(link, self.now) {
+            if let Some(peer) = self.links.down(self.config.node, link, self.now) {
                 self.follows.push_back(Event::LinkDown { peer });
             }
         }

@@ -44,8 +44,8 @@ pub(crate) struct Cli {
 #[derive(Subcommand)]
 pub(crate) enum Command {
     /// Tell the whole story on this machine: store, run, verify, shred, and show that it is gone
-    #[command(after_help = "Example:\n  notrace demo")]
-    Demo,
+    #[command(after_help = "Examples:\n  notrace demo\n  notrace demo --cluster")]
+    Demo(Demo),
     /// Run a node with an embedded store
     Serve(Serve),
     /// List the host's mitigations, with how to turn on what is off
@@ -94,6 +94,13 @@ pub(crate) enum Command {
 }
 
 #[derive(Args)]
+pub(crate) struct Demo {
+    /// Tell another story: three nodes, of which one is killed
+    #[arg(long)]
+    pub(crate) cluster: bool,
+}
+
+#[derive(Args)]
 #[command(after_help = "Examples:\n  \
         notrace serve --dir ./node\n  \
         notrace serve --dir ./one --cluster 127.0.0.1:7543\n  \
@@ -124,7 +131,14 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "HOST:PORT", requires = "cluster")]
     pub(crate) join: Option<String>,
     /// The one-time token that `notrace cluster invite` printed
-    #[arg(long, value_name = "TOKEN", requires = "join", conflicts_with = "token_file")]
+    #[arg(
+        long,
+        value_name = "TOKEN",
+        requires = "join",
+        conflicts_with = "token_file",
+        // A token may begin with any of its letters.
+        allow_hyphen_values = true
+    )]
     pub(crate) token: Option<String>,
     /// A file with the token
     #[arg(long, value_name = "FILE", requires = "join")]

@@ -23,8 +23,8 @@ use crate::session::Session;
 
 /// The commands that talk to a node.
 pub(crate) async fn talk(command: Command, json: bool) -> Done {
-    if matches!(command, Command::Demo) {
-        return demo::tell().await;
+    if let Command::Demo(demo) = &command {
+        return demo::tell(demo.cluster).await;
     }
     let session = Session::open()?;
     let session = &session;
@@ -53,7 +53,7 @@ pub(crate) async fn talk(command: Command, json: bool) -> Done {
         Command::Promise(PromiseCommand::Verify) => promise::verify(session, json).await,
         Command::Audit(AuditCommand::Log(log)) => audit::log(session, &log, json).await,
         // These need no node and were answered before.
-        Command::Demo
+        Command::Demo(_)
         | Command::Serve(_)
         | Command::Explain(_)
         | Command::Completions(_)

@@ -40,8 +40,8 @@ pub(crate) struct Front {
 
 /// The digest of the task that a path names. A name that is unknown is answered with the nearest
 /// that is.
-fn resolve(node: &Node, text: &str) -> Answer<Digest> {
-    node.resolve(&translate::task_ref(text)?).map_err(|refusal| {
+async fn resolve(node: &Node, text: &str) -> Answer<Digest> {
+    node.resolve(&translate::task_ref(text)?).await.map_err(|refusal| {
         let is_unknown = matches!(refusal, Refusal::TaskUnknown);
         let mut refused = Box::<Refused>::from(refusal);
         let names = if is_unknown { node.task_names() } else { Vec::new() };

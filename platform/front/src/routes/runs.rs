@@ -66,7 +66,7 @@ pub(super) async fn run(
         let detail = "this node does not open sealed requests; send the input as it is";
         return Err(refuse(Code::MediaTypeUnknown, detail));
     }
-    let task = super::resolve(&front.node, &task)?;
+    let task = super::resolve(&front.node, &task).await?;
     let objects = headers::objects(&parts.headers)?;
     let args = headers::arguments(&parts.headers)?;
     let timeout = headers::timeout(&parts.headers)?;

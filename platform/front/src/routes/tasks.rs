@@ -130,7 +130,7 @@ pub(super) async fn show(
     let (parts, _) = request.into_parts();
     auth::permit(&front.node, &parts, Action::ManageTasks)?;
     Query::parse(parts.uri.query(), &[])?;
-    let digest = super::resolve(&front.node, &task)?;
+    let digest = super::resolve(&front.node, &task).await?;
     Ok(Json(translate::task(front.node.task(digest)?)).into_response())
 }
 
@@ -185,7 +185,7 @@ pub(super) async fn events(
     let (parts, _) = request.into_parts();
     auth::permit(&front.node, &parts, Action::ManageTasks)?;
     Query::parse(parts.uri.query(), &[])?;
-    let digest = super::resolve(&front.node, &task)?;
+    let digest = super::resolve(&front.node, &task).await?;
     let progress = front.node.progress(digest)?;
     let states = stream::unfold(Some(progress), |progress| async move {
         let mut progress = progress?;

@@ -16,7 +16,18 @@ use crate::tasks::{Compiling, TaskRef, TaskState, module_key, modules_pool, name
 impl Node {
     /// The digest that a client's name for a task stands for.
     /// # Errors  [`Refusal::TaskUnknown`]
-    pub fn resolve(&self, task: &TaskRef) -> Result<Digest, Refusal> {
+    pub async fn resolve(&self, task: &TaskRef) -> Result<Digest, Refusal> {
+        match self.resolve_here(task) {
+            // Another member may have taken it in, and this one not have heard of it yet.
+            Err(Refusal::TaskUnknown) if self.group().links.is_some() => {
+                self.latest().await?;
+                self.resolve_here(task)
+            }
+            resolved => resolved,
+        }
+    }
+
+    fn resolve_here(&self, task: &TaskRef) -> Result<Digest, Refusal> {
         let digest = match task {
             TaskRef::Digest(digest) => *digest,
             TaskRef::Name(name) => {
@@ -30,6 +41,9 @@ impl Node {
                     .ok_or(Refusal::Internal("reading a name"))?
             }
         };
+        if self.group().links.is_some() {
+            self.learn_of_task(digest);
+        }
         let known = self.tasks_table().with(|tasks| tasks.contains_key(&digest));
         if known { Ok(digest) } else { Err(Refusal::TaskUnknown) }
     }
@@ -48,7 +62,7 @@ impl Node {
             TaskRef::Digest(digest) => *digest,
         };
         let _registering = self.tasks_table().registering().await;
-        self.resolve(task)?;
+        self.resolve(task).await?;
         for (name, _, target) in self.names() {
             if target == digest {
                 self.delete(&name_object(&name)?, Condition::Always, None).await?;

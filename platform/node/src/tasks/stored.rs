@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use crate::node::Node;
 use crate::refusal::Refusal;
 use crate::tasks::compiling::Facts;
-use crate::tasks::{Compiling, Entry, TaskAbout, modules_pool};
+use crate::tasks::{Compiling, Entry, TaskAbout, module_key, modules_pool};
 
 /// The stored form of what is known of a task.
 #[derive(Serialize, Deserialize)]
@@ -51,6 +51,26 @@ impl Node {
             if !more {
                 return Ok(());
             }
+        }
+    }
+
+    /// Learns what other members have done to a task: that it is there, or not any more.
+    pub(super) fn learn_of_task(&self, digest: Digest) {
+        let Ok(key) = module_key(digest, "about") else { return };
+        match self.load_about(&key) {
+            Some(about) => self.tasks_table().with(|tasks| {
+                tasks.entry(digest).or_insert_with(|| {
+                    let (states, _) = watch::channel(Compiling::Ready);
+                    Entry { states, about }
+                });
+            }),
+            // What is being compiled here is not stored yet.
+            None => self.tasks_table().with(|tasks| {
+                let ready = |entry: &Entry| matches!(*entry.states.borrow(), Compiling::Ready);
+                if tasks.get(&digest).is_some_and(ready) {
+                    tasks.remove(&digest);
+                }
+            }),
         }
     }
 

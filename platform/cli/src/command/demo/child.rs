@@ -17,12 +17,13 @@ pub(super) struct Child(Option<process::Child>);
 
 impl Child {
     /// Starts `notrace serve` in `dir` on a port of the system's choice and waits until it accepts.
-    pub(super) async fn start(dir: &Path) -> Result<Self, Failure> {
+    pub(super) async fn start(dir: &Path, args: &[&str]) -> Result<Self, Failure> {
         let failed = |cause: &str| Failure::local(Local::NodeNotStarted, cause);
         let exe = std::env::current_exe().map_err(|_| failed("this program has no file"))?;
         let child = Command::new(exe)
             .args(["serve", "--listen", "127.0.0.1:0", "--dir"])
             .arg(dir)
+            .args(args)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn();
@@ -37,6 +38,14 @@ impl Child {
             Ok(Ok(true)) => Ok(this),
             Ok(_) => Err(failed("the demo's node ended before it accepted connections")),
             Err(_) => Err(failed("the demo's node did not accept connections in time")),
+        }
+    }
+
+    /// Kills the node, as a loss of power would.
+    pub(super) fn kill(&mut self) {
+        if let Some(child) = &mut self.0 {
+            let _ = child.kill();
+            let _ = child.wait();
         }
     }
 
@@ -60,9 +69,6 @@ impl Child {
 
 impl Drop for Child {
     fn drop(&mut self) {
-        if let Some(child) = &mut self.0 {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
+        self.kill();
     }
 }

@@ -1,6 +1,7 @@
 //! `notrace demo`: the whole story on one machine, on a folder that is gone afterwards.
 
 mod child;
+mod cluster;
 mod props;
 mod search;
 
@@ -29,9 +30,10 @@ const COLUMNS: usize = 88;
 const ANSWER_BYTES_MAX: usize = 4 << 20;
 
 /// Tells the story, and cleans up however it ends: node and folder go when they are dropped.
-pub(super) async fn tell() -> Done {
+pub(super) async fn tell(with_cluster: bool) -> Done {
+    let story = async { if with_cluster { cluster::story().await } else { story().await } };
     tokio::select! {
-        told = story() => told,
+        told = story => told,
         _ = tokio::signal::ctrl_c() => {
             Err(Failure::local(Local::DemoFailed, "the demo was interrupted; its folder is gone")
                 .help("Start it again with `notrace demo`."))
@@ -45,7 +47,7 @@ async fn story() -> Done {
     let folder = folder.map_err(|error| failed("a folder for the demo", error.kind()))?;
     let dir = folder.path().join("node");
     let shown = progress::waiting("starting a node");
-    let child = Child::start(&dir).await?;
+    let child = Child::start(&dir, &[]).await?;
     drop(shown);
     let session = Session::at(&dir.join("client.toml"))?;
     step("A node started on this machine, with keys and a certificate of its own.")?;
