@@ -5,10 +5,10 @@ set -eu
 cd "$(dirname "$0")"
 functions='inline_fi_.*|fi_getinfo|fi_freeinfo|fi_fabric|fi_version'
 constants='FI_(MSG|RMA|READ|WRITE|SEND|RECV|TRANSMIT|REMOTE_WRITE|SOURCE|DELIVERY_COMPLETE|ORDER_(SAS|SAW|WAW)|'
-constants="$constants"'MR_(LOCAL|ALLOCATED|PROV_KEY|VIRT_ADDR)|GETWAIT|EAGAIN|EAVAIL|ENOENT)'
+constants="$constants"'MR_(LOCAL|ALLOCATED|PROV_KEY|VIRT_ADDR)|GETWAIT|EAGAIN|EAVAIL|ENODATA)'
 bindgen inline.h --output src/bindings.rs \
     --rust-edition 2024 --rust-target 1.85 --use-core --no-doc-comments --with-derive-default \
-    --default-enum-style moduleconsts --no-prepend-enum-name \
+    --default-enum-style consts --no-prepend-enum-name \
     --allowlist-function "$functions" --allowlist-var "$constants" \
     --allowlist-type 'fi_cq_msg_entry' \
     --opaque-type 'fi_ops.*|fid_(fabric|domain|av|cq|ep|mr|nic)|fi_mr_attr|fi_wait_set' \

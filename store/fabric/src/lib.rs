@@ -21,6 +21,8 @@
 //! Source: the requirements that Derecho's shared state table has of a network (Jha et al., TOCS
 //! 2019, §3.1): reliable, in order, with failure notice, and write order that the reader can see.
 
+#[cfg(feature = "libfabric")]
+pub mod libfabric;
 pub mod limits;
 pub mod loopback;
 pub mod mail;

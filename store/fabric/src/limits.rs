@@ -52,3 +52,31 @@ pub const RESOLVERS_MAX: usize = 8;
 pub const ADDRESSES_MAX: usize = 8;
 /// The longest name of a host.
 pub const HOST_BYTES_MAX: usize = 253;
+
+/// What `libfabric` copies writes into; a longer one is several.
+pub const CHUNK_BYTES: usize = 256 << 10;
+/// Chunks that are kept while nobody uses them.
+pub const SPARE_CHUNKS: usize = 32;
+/// Writes of a link that are given to libfabric before the first of them has arrived.
+pub const UNDER_WAY_MAX: usize = 64;
+/// Bytes of those. One is taken however long it is.
+pub const UNDER_WAY_BYTES_MAX: usize = 4 << 20;
+/// Writes and rings of a link that may wait: after that, the peer counts as one that does not
+/// answer.
+pub const STEPS_MAX: usize = 1 << 20;
+/// Until when a region stays lent after its link's end, unless the peer says that it writes no more.
+pub const PARTING_MAX: Duration = Duration::from_secs(10);
+/// Links that have ended of which the region is still lent. One more ends the first.
+pub const PARTED_MAX: usize = 64;
+/// What a provider did not take is offered again after so long.
+pub const RETRY: Duration = Duration::from_millis(1);
+/// Where there is nothing to wait for, `libfabric` looks all the time for so long after something
+/// happened,
+pub const SPIN: Duration = Duration::from_micros(50);
+/// then in steps that get longer, from this
+pub const NAP_MIN: Duration = Duration::from_micros(50);
+/// to this.
+pub const NAP_MAX: Duration = Duration::from_millis(1);
+/// How often `libfabric` looks at how long things take, and how often it asks the connections of
+/// its links while there is enough else to do.
+pub const TICK: Duration = Duration::from_millis(250);

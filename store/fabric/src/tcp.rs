@@ -114,7 +114,7 @@ impl Tcp {
             numbers: LISTENER,
             sending: Vec::new(),
             over: Vec::new(),
-            found: Found { numbers: Vec::new(), woken: false },
+            found: Found { numbers: Vec::new(), woken: false, other: false },
             heard: Vec::new(),
             scratch: vec![0; SCRATCH_BYTES],
             turn: 0,
@@ -126,6 +126,12 @@ impl Tcp {
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Has polls end as well when this has something to say.
+    #[cfg(feature = "libfabric")]
+    pub(crate) fn watch(&self, other: impl std::os::fd::AsFd) -> std::io::Result<()> {
+        self.poller.add_other(other)
     }
 
     fn next(&mut self) -> u64 {
@@ -286,6 +292,32 @@ impl Tcp {
             }
         }
     }
+
+    /// A poll that tells whether the waker was used.
+    pub(crate) fn attend(&mut self, wait: Duration, events: &mut Vec<Event>) -> bool {
+        let before = events.len();
+        self.turn += 1;
+        let mut now = clock();
+        let end = now + wait.min(Duration::from_secs(3600));
+        self.flush(events);
+        self.hand_out(events);
+        loop {
+            let idle = events.len() == before;
+            let until = if idle { end.min(self.due) } else { now };
+            self.poller.wait(until.saturating_duration_since(now), &mut self.found);
+            now = clock();
+            self.react(now, events);
+            if now >= self.due {
+                self.look_at_times(now);
+            }
+            self.flush(events);
+            self.hand_out(events);
+            let Found { woken, other, .. } = self.found;
+            if woken || other || events.len() > before || now >= end {
+                return woken;
+            }
+        }
+    }
 }
 
 impl Fabric for Tcp {
@@ -323,27 +355,7 @@ impl Fabric for Tcp {
     }
 
     fn poll(&mut self, wait: Duration, events: &mut Vec<Event>) {
-        let before = events.len();
-        self.turn += 1;
-        let mut now = clock();
-        let end = now + wait.min(Duration::from_secs(3600));
-        self.flush(events);
-        self.hand_out(events);
-        loop {
-            let idle = events.len() == before;
-            let until = if idle { end.min(self.due) } else { now };
-            self.poller.wait(until.saturating_duration_since(now), &mut self.found);
-            now = clock();
-            self.react(now, events);
-            if now >= self.due {
-                self.look_at_times(now);
-            }
-            self.flush(events);
-            self.hand_out(events);
-            if self.found.woken || events.len() > before || now >= end {
-                return;
-            }
-        }
+        self.attend(wait, events);
     }
 
     fn waker(&self) -> Waker {

@@ -14,6 +14,8 @@ use crate::limits::LINKS_MAX;
 
 /// The alarm's number among the sockets'.
 const ALARM: u64 = u64::MAX;
+/// The number of what is waited for and is none of ours.
+const OTHER: u64 = u64::MAX - 1;
 
 /// Sockets by number.
 pub(super) struct Poller {
@@ -47,10 +49,11 @@ impl Wake for Alarm {
     }
 }
 
-/// Whom a wait found ready, and whether the waker ended it.
+/// Whom a wait found ready, and whether the waker ended it, or what is none of ours.
 pub(super) struct Found {
     pub(super) numbers: Vec<u64>,
     pub(super) woken: bool,
+    pub(super) other: bool,
 }
 
 impl Poller {
@@ -70,6 +73,12 @@ impl Poller {
         Ok(epoll::add(&self.epoll, socket, epoll::EventData::new_u64(number), wish.flags())?)
     }
 
+    /// Waits for something else as well.
+    #[cfg(feature = "libfabric")]
+    pub(super) fn add_other(&self, other: impl AsFd) -> io::Result<()> {
+        self.add(other, OTHER, Wish::Receive)
+    }
+
     pub(super) fn change(&self, socket: impl AsFd, number: u64, wish: Wish) -> io::Result<()> {
         Ok(epoll::modify(&self.epoll, socket, epoll::EventData::new_u64(number), wish.flags())?)
     }
@@ -77,7 +86,7 @@ impl Poller {
     /// Waits for up to `wait`. A socket that is closed leaves by itself.
     pub(super) fn wait(&self, wait: Duration, found: &mut Found) {
         found.numbers.clear();
-        found.woken = false;
+        (found.woken, found.other) = (false, false);
         let wait = wait.min(Duration::from_secs(3600));
         // Below a millisecond, and only there, the kernel's finer wait is worth a second call: this
         // one rounds.
@@ -87,7 +96,7 @@ impl Poller {
             return;
         }
         self.gather(Duration::ZERO, found);
-        if found.numbers.is_empty() && !found.woken {
+        if found.numbers.is_empty() && !found.woken && !found.other {
             let wait = timespec(wait);
             // Whatever it says, the sockets are asked.
             let _ = poll(&mut [PollFd::new(&self.epoll, PollFlags::IN)], Some(&wait));
@@ -96,16 +105,16 @@ impl Poller {
     }
 
     fn gather(&self, wait: Duration, found: &mut Found) {
-        // The alarm and the listener besides.
-        let mut ready = [const { MaybeUninit::<epoll::Event>::uninit() }; LINKS_MAX + 2];
+        // The alarm, the listener and the other besides.
+        let mut ready = [const { MaybeUninit::<epoll::Event>::uninit() }; LINKS_MAX + 3];
         // Interrupted: whoever waits looks at the time and waits again.
         let waited = epoll::wait(&self.epoll, &mut ready, Some(&timespec(wait)));
         for event in waited.map(|(ready, _)| ready).unwrap_or_default() {
             let number = event.data.u64();
-            if number == ALARM {
-                found.woken = self.quiet();
-            } else {
-                found.numbers.push(number);
+            match number {
+                ALARM => found.woken = self.quiet(),
+                OTHER => found.other = true,
+                number => found.numbers.push(number),
             }
         }
     }

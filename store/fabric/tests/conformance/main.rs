@@ -15,6 +15,8 @@ mod sealed;
 #[cfg(test)]
 mod wires;
 
+#[cfg(all(test, feature = "libfabric"))]
+mod libfabric;
 #[cfg(test)]
 mod loopback;
 #[cfg(test)]
