@@ -8,13 +8,14 @@ use crate::Breach;
 use crate::crates::{Member, Need};
 
 /// Crate, then what it may import besides `policy/promise`, which all may.
-const ARROWS: [(&str, &[&str]); 20] = [
+const ARROWS: [(&str, &[&str]); 21] = [
     ("policy/promise", &[]),
     ("policy/rules", &[]),
     ("store/protocol", &[]),
     ("store/objects", &["store/protocol"]),
     ("store/log", &["store/protocol"]),
-    ("store/fabric", &[]),
+    ("store/fabric", &["store/fabric/libfabric-sys"]),
+    ("store/fabric/libfabric-sys", &[]),
     ("store/replica", &["store/protocol", "store/log", "store/fabric"]),
     ("runtime/jail", &[]),
     ("runtime/sandbox", &[]),

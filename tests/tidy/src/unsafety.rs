@@ -36,7 +36,10 @@ pub fn root_breaches(repository: &Repository, members: &[Member]) -> Vec<Breach>
         // The crate of the one excepted file cannot forbid; the workspace denies, and the file
         // itself expects.
         let crate_folder = root.split("/src/").next().unwrap_or_default();
-        let excepted = MAY.iter().any(|place| place.starts_with(&format!("{crate_folder}/")));
+        let crate_folder = format!("{crate_folder}/");
+        let excepted = MAY
+            .iter()
+            .any(|place| place.starts_with(&crate_folder) || crate_folder.starts_with(place));
         let forbids = repository
             .text(root)
             .and_then(|text| Source::parse(root, &text).ok())
