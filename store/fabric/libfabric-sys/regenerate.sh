@@ -4,8 +4,9 @@
 set -eu
 cd "$(dirname "$0")"
 functions='inline_fi_.*|fi_getinfo|fi_freeinfo|fi_fabric|fi_version'
-constants='FI_(MSG|RMA|READ|WRITE|SEND|RECV|TRANSMIT|REMOTE_WRITE|SOURCE|DELIVERY_COMPLETE|ORDER_(SAS|SAW|WAW)|'
-constants="$constants"'MR_(LOCAL|ALLOCATED|PROV_KEY|VIRT_ADDR)|GETWAIT|EAGAIN|EAVAIL|ENODATA)'
+constants='MSG|RMA|WRITE|RECV|TRANSMIT|REMOTE_WRITE|SOURCE|DELIVERY_COMPLETE|GETWAIT'
+constants="$constants|ORDER_(SAS|SAW|WAW)|MR_(LOCAL|ALLOCATED|PROV_KEY|VIRT_ADDR)"
+constants="FI_($constants|EAGAIN|EAVAIL|ENODATA)"
 bindgen inline.h --output src/bindings.rs \
     --rust-edition 2024 --rust-target 1.85 --use-core --no-doc-comments --with-derive-default \
     --default-enum-style consts --no-prepend-enum-name \

@@ -64,7 +64,7 @@ pub const UNDER_WAY_BYTES_MAX: usize = 4 << 20;
 /// Writes and rings of a link that may wait: after that, the peer counts as one that does not
 /// answer.
 pub const STEPS_MAX: usize = 1 << 20;
-/// Until when a region stays lent after its link's end, unless the peer says that it writes no more.
+/// How long a region stays lent after its link's end, unless the peer says that it is done.
 pub const PARTING_MAX: Duration = Duration::from_secs(10);
 /// Links that have ended of which the region is still lent. One more ends the first.
 pub const PARTED_MAX: usize = 64;

@@ -168,3 +168,30 @@ pub(crate) fn an_outbox_is_bounded<R: Rig>() {
     exchange(&mut one, &mut other, (count, 0));
     assert!(other.mail.post(other.link, letter(1)).is_ok());
 }
+
+pub(crate) fn ends_on_threads_of_their_own_lose_nothing<R: Rig>() {
+    const COUNT: usize = 3000;
+    let size = |which: usize| which * 7919 % 9000;
+    let (one, other) = offices::<R>(64 << 10);
+    let exchange = move |mut office: Office<R::End>, first: usize| {
+        let end = deadline();
+        for which in 0..COUNT {
+            office.post(&[], &pattern(first + which, size(which)));
+            office.go_on(Duration::ZERO);
+        }
+        while office.letters.len() < COUNT || office.mail.waiting(office.link) > 0 {
+            assert!(now() < end && office.broken.is_none(), "letters never arrive");
+            // Whoever sleeps through something would sleep for long.
+            office.go_on(Duration::from_secs(5));
+        }
+        // What was rung last is still to leave.
+        office.go_on(Duration::ZERO);
+        office
+    };
+    let thread = std::thread::spawn(move || exchange(other, COUNT));
+    let (one, other) = (exchange(one, 0), thread.join().unwrap());
+    for which in 0..COUNT {
+        assert!(one.letters[which] == pattern(COUNT + which, size(which)));
+        assert!(other.letters[which] == pattern(which, size(which)));
+    }
+}

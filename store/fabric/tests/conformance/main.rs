@@ -15,7 +15,8 @@ mod sealed;
 #[cfg(test)]
 mod wires;
 
-#[cfg(all(test, feature = "libfabric"))]
+#[cfg(test)]
+#[cfg(feature = "libfabric")]
 mod libfabric;
 #[cfg(test)]
 mod loopback;

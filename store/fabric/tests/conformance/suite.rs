@@ -31,6 +31,7 @@ macro_rules! keeps_the_rules {
             thousands_arrive_in_order_both_ways,
             letters_pass_a_ring_much_smaller_than_they_are,
             an_outbox_is_bounded,
+            ends_on_threads_of_their_own_lose_nothing,
         }
         list! { $rig, sealed:
             sealed_letters_of_all_sizes_arrive_whole,
