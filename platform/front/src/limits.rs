@@ -38,3 +38,5 @@ pub(crate) const WATCH_HEARTBEAT: Duration = Duration::from_secs(15);
 pub(crate) const WATCH_BATCH_MAX: usize = 256;
 /// How many watches may be open at once.
 pub(crate) const WATCHES_MAX: usize = 256;
+/// How long a request waits for a node that has only just started.
+pub(crate) const READY_WAIT: Duration = Duration::from_secs(1);

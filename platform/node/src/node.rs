@@ -52,7 +52,7 @@ pub(crate) struct Inner {
     facts: Facts,
     draining: watch::Sender<bool>,
     /// It has become what its store says.
-    settled: std::sync::atomic::AtomicBool,
+    settled: watch::Sender<bool>,
     /// Held for reading by each run until its receipt is on its way.
     running: Arc<tokio::sync::RwLock<()>>,
 }
@@ -178,7 +178,7 @@ impl Node {
             promise,
             facts,
             draining: watch::Sender::new(false),
-            settled: std::sync::atomic::AtomicBool::new(false),
+            settled: watch::Sender::new(false),
             running: Arc::default(),
         }));
         node.keep_group();
@@ -192,7 +192,7 @@ impl Node {
     pub async fn become_ready(&self) -> Result<(), StartError> {
         self.be_member().await?;
         self.settle().await?;
-        self.0.settled.store(true, std::sync::atomic::Ordering::Release);
+        self.0.settled.send_replace(true);
         Ok(())
     }
 
@@ -283,11 +283,21 @@ impl Node {
         self.0.group.member.close().await;
     }
 
+    /// Whether the node has become what its store says, now or within `wait`.
+    /// # Cancel  Dropping the future changes nothing.
+    pub async fn is_ready_within(&self, wait: Duration) -> bool {
+        let mut settled = self.0.settled.subscribe();
+        if *settled.borrow_and_update() {
+            return true;
+        }
+        let ready = settled.wait_for(|settled| *settled);
+        matches!(tokio::time::timeout(wait, ready).await, Ok(Ok(_)))
+    }
+
     /// Whether the node takes requests: it does not drain, and it can log.
     pub fn is_serving(&self) -> bool {
         let member = self.0.group.member.status().serves();
-        let settled = self.0.settled.load(std::sync::atomic::Ordering::Acquire);
-        !self.is_draining() && settled && member && self.0.ledger.ready().is_ok()
+        !self.is_draining() && *self.0.settled.borrow() && member && self.0.ledger.ready().is_ok()
     }
 
     /// Waits until the node takes nothing new.

@@ -3,6 +3,9 @@
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::{Request, State};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, get, post, put};
 use notrace_platform_node::{Node, Refusal};
 use notrace_policy_promise::digest::Digest;
@@ -11,7 +14,7 @@ use notrace_sdk_wire::Code;
 use tokio::sync::Semaphore;
 
 use crate::body::BodyRoom;
-use crate::limits::WATCHES_MAX;
+use crate::limits::{READY_WAIT, WATCHES_MAX};
 use crate::problem::{Answer, Refused, refuse};
 use crate::query::nearest_of;
 use crate::translate;
@@ -99,5 +102,25 @@ pub(crate) fn router(
         .fallback(any(|| async {
             refuse(Code::NotFound, "there is nothing at this path; see /v1/openapi.json")
         }))
+        .layer(middleware::from_fn_with_state(front.clone(), once_ready))
         .with_state(front)
 }
+
+/// Lets a request wait for a node that has only just started. One that still waits for others of
+/// its group serves nobody but those who ask how it is.
+async fn once_ready(State(front): State<Front>, request: Request, next: Next) -> Response {
+    let ready = front.node.is_ready_within(READY_WAIT).await;
+    let path = request.uri().path();
+    let is_below = |open: &str| {
+        path.strip_prefix(open).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    if ready || ANSWERED_BEFORE.iter().any(|open| is_below(open)) {
+        return next.run(request).await;
+    }
+    let detail = "the node waits for others of its group; bring them back or try again later";
+    refuse(Code::Unavailable, detail).into_response()
+}
+
+/// What a node answers that is no member of a group that works.
+const ANSWERED_BEFORE: [&str; 6] =
+    ["/v1/health", "/v1/node", "/v1/promise", "/v1/ledger", "/v1/openapi.json", "/v1/cluster"];
