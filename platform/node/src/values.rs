@@ -27,10 +27,12 @@ impl SealedValue {
     /// Seals `value` for the object `name` under a fresh data key, and wipes it.
     /// # Errors  [`Refusal::Internal`] without randomness.
     pub(crate) fn seal(name: &ObjectName, mut value: Private<Vec<u8>>) -> Result<Self, Refusal> {
+        // All chance that it takes at once: each drawing is a system call.
+        let mut drawn = Zeroizing::new([0; 60]);
+        fill(&mut *drawn).map_err(|_| Refusal::Internal("drawing a key"))?;
         let (mut bytes, mut id, mut nonce) = (Zeroizing::new([0; 32]), [0; 16], [0; 12]);
-        for part in [&mut bytes[..], &mut id, &mut nonce] {
-            fill(part).map_err(|_| Refusal::Internal("drawing a key"))?;
-        }
+        let places = bytes.iter_mut().chain(&mut id).chain(&mut nonce);
+        places.zip(drawn.iter()).for_each(|(place, byte)| *place = *byte);
         let key = DataKey::from_bytes(&bytes);
         let plaintext = value.reveal_mut(std::mem::take);
         let plain_len = plaintext.len();

@@ -72,6 +72,8 @@ struct Queue {
     jobs: VecDeque<Job>,
     bytes: u64,
     closed: bool,
+    /// The thread waits, and has to be woken.
+    waits: bool,
 }
 
 impl Lane {
@@ -85,7 +87,12 @@ impl Lane {
             queue.bytes += bytes.len() as u64;
         }
         queue.jobs.push_back(job);
-        self.filled.notify_one();
+        let waits = std::mem::take(&mut queue.waits);
+        drop(queue);
+        // A thread that is at work looks again by itself, and to wake it costs a system call.
+        if waits {
+            self.filled.notify_one();
+        }
     }
 
     /// How many bytes wait.
@@ -107,7 +114,10 @@ impl Lane {
     }
 
     fn take(&self) -> VecDeque<Job> {
-        let idle = |queue: &mut Queue| queue.jobs.is_empty() && !queue.closed;
+        let idle = |queue: &mut Queue| {
+            queue.waits = queue.jobs.is_empty() && !queue.closed;
+            queue.waits
+        };
         let queue = self.filled.wait_while(self.queue(), idle);
         let mut queue = queue.unwrap_or_else(PoisonError::into_inner);
         if queue.closed && queue.jobs.is_empty() {

@@ -28,6 +28,8 @@ pub(crate) const LANE_BYTES_MAX: u64 = 256 << 20;
 pub(crate) const FULL_DISK_PAUSE: Duration = Duration::from_millis(200);
 /// What must stay free on the disk for an update to be taken, besides what is on its way there.
 pub(crate) const ROOM_MIN: u64 = 64;
+/// How long it counts what the disk had room for, if that was ample.
+pub(crate) const ROOM_KEPT: Duration = Duration::from_millis(100);
 /// Bytes of the latest updates of a shard that are kept for those who catch up.
 pub(crate) const RECENT_BYTES_MAX: usize = 16 << 20;
 /// How many those are at most.

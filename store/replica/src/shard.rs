@@ -13,7 +13,9 @@ use notrace_store_protocol::message::{Resume, Start};
 
 use crate::host::Host;
 use crate::lane::{Job, Lane};
-use crate::limits::{CHUNK_BYTES, RECENT_BYTES_MAX, RECENT_MAX, SNAPSHOT_BYTES_MAX};
+use crate::limits::{
+    CHUNK_BYTES, LANE_BYTES_MAX, RECENT_BYTES_MAX, RECENT_MAX, ROOM_KEPT, SNAPSHOT_BYTES_MAX,
+};
 
 /// A shard of this node.
 pub(crate) struct Shard {
@@ -28,6 +30,8 @@ pub(crate) struct Shard {
     pub(crate) snapshot: Option<Snapshot>,
     pub(crate) partial: Option<Partial>,
     pub(crate) checkpoint: Checkpoint,
+    /// What the disk had room for, and when it was asked.
+    room: (u64, Duration),
 }
 
 /// When the next checkpoint is due.
@@ -74,7 +78,20 @@ impl Shard {
     ) -> Self {
         let recent = Recent::after(last.version);
         let checkpoint = Checkpoint::default();
-        Self { id, spec, host, lane, last, recent, snapshot: None, partial: None, checkpoint }
+        let (snapshot, partial, room) = (None, None, (0, Duration::ZERO));
+        Self { id, spec, host, lane, last, recent, snapshot, partial, checkpoint, room }
+    }
+
+    /// How many more bytes the disk can take. It is asked again after a while, and at once when it
+    /// was nearly full.
+    pub(crate) fn room(&mut self, now: Duration) -> u64 {
+        let Some(lane) = &self.lane else { return u64::MAX };
+        let (room, asked) = self.room;
+        let is_ample = room > 2 * LANE_BYTES_MAX && now.saturating_sub(asked) < ROOM_KEPT;
+        if !is_ample {
+            self.room = (lane.room(), now);
+        }
+        self.room.0
     }
 
     pub(crate) fn is_durable(&self) -> bool {

@@ -231,10 +231,11 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
     }
 
     fn send_of(&mut self, number: usize) {
+        let now = self.now;
         loop {
             let Some(shard) = self.shards.get_mut(number) else { return };
             let (mut events, mut bytes) = (Vec::new(), 0);
-            let room = shard.lane.as_ref().map_or(u64::MAX, |lane| lane.room());
+            let room = shard.room(now);
             while let Some((length, level)) = shard.host.next() {
                 if events.len() >= BATCH_MAX || bytes > BATCH_BYTES_MAX {
                     break;
