@@ -38,12 +38,12 @@ impl Rings {
         }
     }
 
-    /// Keeps a peer's message. Whether it counts is for the protocol to say; a window of messages
-    /// is all that can.
+    /// Keeps a peer's message. Whether it counts is for the protocol to say; no more than a window
+    /// of updates can. Their numbers may lie far apart, for nulls have numbers too.
     pub(crate) fn land(&mut self, from: NodeId, slot: &Slot, bytes: Bytes) {
         let ring = self.rings.entry((slot.shard, slot.since, from)).or_default();
-        let window = ring.passed..ring.passed.saturating_add(u64::from(WINDOW_MESSAGES_MAX));
-        if window.contains(&slot.index) {
+        let room = ring.held.len() < WINDOW_MESSAGES_MAX as usize;
+        if slot.index >= ring.passed && (room || ring.held.contains_key(&slot.index)) {
             ring.held.insert(slot.index, (slot.offset, bytes));
         }
     }
@@ -75,5 +75,42 @@ impl Rings {
     /// Forgets everything.
     pub(crate) fn clear(&mut self) {
         self.rings.clear();
+    }
+}
+
+#[cfg(test)]
+mod a_ring {
+    use notrace_store_protocol::ids::{NodeId, ShardId, ViewId};
+
+    use super::*;
+
+    fn slot(index: u64) -> Slot {
+        Slot { shard: ShardId(0), since: ViewId::FIRST, index, offset: 0, bytes: 1 }
+    }
+
+    fn bytes() -> Bytes {
+        Bytes::from_static(b"x")
+    }
+
+    #[test]
+    fn of_a_sender_that_said_nothing_for_long_takes_what_it_says_then() {
+        let (me, peer) = (NodeId::new(1).unwrap(), NodeId::new(2).unwrap());
+        let mut rings = Rings::default();
+        let late = slot(100 * u64::from(WINDOW_MESSAGES_MAX));
+        rings.land(peer, &late, bytes());
+        assert_eq!(rings.deliver(me, peer, &late), Some(bytes()));
+        rings.land(peer, &slot(7), bytes());
+        assert_eq!(rings.get(peer, &slot(7)), None, "what was passed is not kept again");
+    }
+
+    #[test]
+    fn is_bounded_by_a_window_of_messages() {
+        let peer = NodeId::new(2).unwrap();
+        let mut rings = Rings::default();
+        for index in 0..2 * u64::from(WINDOW_MESSAGES_MAX) {
+            rings.land(peer, &slot(3 * index), bytes());
+        }
+        let ring = rings.rings.values().next().unwrap();
+        assert_eq!(ring.held.len(), WINDOW_MESSAGES_MAX as usize);
     }
 }

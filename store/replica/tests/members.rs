@@ -158,6 +158,21 @@ fn a_read_sees_what_was_acknowledged_elsewhere() {
 }
 
 #[test]
+fn one_that_was_silent_for_long_is_heard() {
+    let (_network, nodes) = group(3);
+    for count in 0..6000 {
+        send(nodes[0].volatile(), count, Delivered).unwrap();
+    }
+    for node in &nodes {
+        send(node.volatile(), 1, Delivered).unwrap();
+    }
+    for node in &nodes {
+        wait(node.volatile().latest()).unwrap();
+        assert_eq!(counts(node.volatile()).len(), 6003);
+    }
+}
+
+#[test]
 fn direct_calls_are_answered() {
     let (_network, nodes) = group(2);
     let answer = wait(nodes[0].member().p2p_send(node(2), b"abc".to_vec())).unwrap();
