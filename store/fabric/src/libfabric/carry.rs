@@ -51,10 +51,10 @@ impl Libfabric {
 
     fn lose(&mut self, number: u64, now: Instant) {
         if let Some(parted) = self.parted.get_mut(&number) {
-            parted.lane.written(&mut self.device, 0, now);
+            parted.lane.lose(&mut self.device, now);
         } else {
             if let Some(lane) = self.links.get_mut(&number).and_then(|link| link.lane.as_mut()) {
-                lane.written(&mut self.device, 0, now);
+                lane.lose(&mut self.device, now);
             }
             self.fail(number, Broken::Gone, true);
         }

@@ -34,6 +34,7 @@ pub(super) struct Lane {
     /// When something was last seen to go on, while there is something to.
     moved: Option<Instant>,
     broken: Option<Broken>,
+    lost: bool,
 }
 
 /// Whether all was begun that could be.
@@ -60,6 +61,7 @@ impl Lane {
             rings: 0,
             moved: None,
             broken: None,
+            lost: false,
         }
     }
 
@@ -160,8 +162,9 @@ impl Lane {
                     }
                 }
                 Step::Say(kind) => {
-                    // A message may overtake what was written, so it waits until that is there.
-                    if !idle && !device.is_ordered() {
+                    // A message may overtake what was written, so it waits until that is there. The
+                    // last one always does: after it there is nothing on its way.
+                    if !idle && (kind == Kind::Farewell || !device.is_ordered()) {
                         self.queue.push_front(Step::Say(kind));
                         return Ok(Flow::On);
                     }
@@ -230,7 +233,14 @@ impl Lane {
         Some(unsent)
     }
 
-    /// Drops what was not begun. With a farewell, that is the last that is said.
+    /// A write has not arrived, and may yet.
+    pub(super) fn lose(&mut self, device: &mut Device, now: Instant) {
+        self.lost = true;
+        self.written(device, 0, now);
+    }
+
+    /// Drops what was not begun. With a farewell, that is the last that is said: that nothing comes
+    /// after it, so that it is left out where a write was lost.
     pub(super) fn end(&mut self, device: &mut Device, farewell: bool) {
         for step in self.queue.drain(..) {
             if let Step::Write { piece, .. } = step {
@@ -239,7 +249,7 @@ impl Lane {
         }
         self.let_go(device);
         self.broken = None;
-        if farewell {
+        if farewell && !self.lost {
             self.queue.push_back(Step::Say(Kind::Farewell));
         }
     }

@@ -47,6 +47,9 @@ impl Libfabric {
         name: String,
         now: Instant,
     ) -> Result<(), Broken> {
+        if self.device.is_littered() {
+            return Err(Broken::Gone);
+        }
         // Who does not know the key and the token cannot write or ring, from wherever he sends.
         let (key, token) = (self.number()?, self.number()?);
         let mut secret = [0; 32];

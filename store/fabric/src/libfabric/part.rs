@@ -1,9 +1,9 @@
 //! The end of a link, and what has to stay a little longer.
 //!
-//! What a peer has begun to write may still be on its way when a link ends. So its region stays
-//! lent for a while, and no other link ever has it: until the peer has said farewell, which it does
-//! behind all that it wrote, or until that has taken too long. An end that says farewell is
-//! answered with another one.
+//! What a peer has begun to write may still be on its way when a link ends. So its region is freed
+//! only once the peer has said farewell, which it does when all that it wrote has arrived. Who does
+//! not say so in time may still write, to a place that nobody ever uses again: see
+//! [`super::raw::Device::leave`]. An end that says farewell is answered with another one.
 
 use std::time::Instant;
 
@@ -74,9 +74,6 @@ impl Libfabric {
         }
         let address = link.address.map(|(name, _)| name).unwrap_or_default();
         let (region, token, left) = (link.region, link.card.token, link.left);
-        if left {
-            self.device.release(region);
-        }
         let (said, until) = (link.said, None);
         self.parted.insert(number, Parted { lane, region, token, address, left, said, until });
         self.note_sending(number);
@@ -93,9 +90,6 @@ impl Libfabric {
             link.left = true;
             self.fail(number, Broken::Gone, true);
         } else if let Some(parted) = self.parted.get_mut(&number) {
-            if !parted.left {
-                self.device.release(parted.region);
-            }
             if !parted.said {
                 parted.lane.end(&mut self.device, true);
             }
@@ -119,7 +113,12 @@ impl Libfabric {
     fn forget(&mut self, number: u64) {
         let Some(mut parted) = self.parted.remove(&number) else { return };
         parted.lane.end(&mut self.device, false);
-        self.device.release(parted.region);
+        if parted.left {
+            self.device.release(parted.region);
+        } else {
+            self.device.leave(parted.region);
+        }
+        self.device.give_up(number);
         self.tokens.remove(&parted.token);
         self.unknow(&parted.address);
     }

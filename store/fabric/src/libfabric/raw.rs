@@ -12,6 +12,8 @@ mod handle;
 mod memory;
 mod open;
 mod pages;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::ffi::c_void;
@@ -22,7 +24,7 @@ use std::ptr::{from_mut, null_mut, without_provenance_mut};
 use libfabric_sys as sys;
 
 use super::config::Provider;
-use crate::limits::CHUNK_BYTES;
+use crate::limits::{CHUNK_BYTES, LEFT_MAX};
 pub(super) use handle::Code;
 use handle::{Handle, check};
 use memory::Memories;
@@ -105,6 +107,8 @@ pub(super) struct Device {
     idle: Vec<usize>,
     ops: BTreeMap<usize, Op>,
     numbers: usize,
+    /// How often memory was left to who may still write.
+    left: usize,
 }
 
 // SAFETY: libfabric's objects are of no thread, as long as one at a time uses those of a domain
@@ -140,6 +144,7 @@ impl Device {
             idle: (1..=RECEIVES).collect(),
             ops: BTreeMap::new(),
             numbers: RECEIVES,
+            left: 0,
         };
         device.receive();
         if device.idle.len() == RECEIVES { Err(Code(0)) } else { Ok(device) }
@@ -223,6 +228,31 @@ impl Device {
     /// Ends its use: it is unregistered and freed as soon as no [`Piece`] of it is left.
     pub(super) fn release(&mut self, memory: MemoryId) {
         self.memories.release(memory);
+    }
+
+    /// Ends the use of memory that was lent while somebody may still be writing to it, which cannot
+    /// be stopped: what comes half over a connection goes to where it began to go, and what comes
+    /// whole and without a key that is valid makes `tcp` close the connection, and `shm` deaf. So
+    /// the memory is given back and everything else stays, for what may come late. Cards do stop.
+    pub(super) fn leave(&mut self, memory: MemoryId) {
+        if self.traits.hardware {
+            self.memories.release(memory);
+        } else {
+            self.memories.abandon(memory);
+            self.left += 1;
+        }
+    }
+
+    /// So much was left that no more should be lent.
+    pub(super) fn is_littered(&self) -> bool {
+        self.left >= LEFT_MAX
+    }
+
+    /// Nobody will take what is under way on a link; completions may never come.
+    pub(super) fn give_up(&mut self, link: u64) {
+        for op in self.ops.values().filter(|op| op.link == link) {
+            self.memories.abandon(op.memory);
+        }
     }
 
     /// Copies bytes into a chunk.

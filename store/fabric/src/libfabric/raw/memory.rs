@@ -95,6 +95,13 @@ impl Memories {
         }
     }
 
+    /// Frees what is in it, and keeps the rest: its place is never used again.
+    pub(super) fn abandon(&mut self, id: MemoryId) {
+        if let Some(pages) = self.pages(id) {
+            pages.empty();
+        }
+    }
+
     fn free_unused(&mut self, id: MemoryId) {
         let Some(memory) = self.all.get_mut(&id).filter(|it| it.released && it.uses == 0) else {
             return;

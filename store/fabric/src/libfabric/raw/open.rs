@@ -25,6 +25,8 @@ pub(super) struct Traits {
     pub(super) virtual_address: bool,
     /// Writes and messages to one peer take effect there in the order in which they are made.
     pub(super) ordered: bool,
+    /// Cards write into memory, and not processors.
+    pub(super) hardware: bool,
 }
 
 impl Found {
@@ -103,6 +105,7 @@ impl Found {
             local: mode & sys::FI_MR_LOCAL as i32 != 0,
             virtual_address: mode & sys::FI_MR_VIRT_ADDR as i32 != 0,
             ordered: provider.places_in_order() && order & both == both,
+            hardware: provider.is_hardware(),
         }
     }
 

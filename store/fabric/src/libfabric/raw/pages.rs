@@ -1,15 +1,15 @@
 //! Memory that others than this program read and write: network cards, the kernel, other processes.
 //! There is never a reference to it, only copies into it and out of it.
 
-use std::alloc::{Layout, alloc_zeroed, dealloc};
-use std::ptr::NonNull;
+use std::ffi::c_void;
+use std::ptr::{NonNull, null_mut};
 use std::sync::atomic::{Ordering, fence};
 
-const PAGE_BYTES: usize = 4096;
+use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous, munmap};
 
 pub(super) struct Pages {
     begin: NonNull<u8>,
-    layout: Layout,
+    bytes: usize,
 }
 
 // SAFETY: the memory belongs to this value alone as far as this program goes.
@@ -18,14 +18,25 @@ unsafe impl Send for Pages {}
 impl Pages {
     /// So many bytes, all of them zero. `None` for none, or where there is no memory.
     pub(super) fn new(bytes: usize) -> Option<Self> {
-        let layout = Layout::from_size_align(bytes, PAGE_BYTES).ok().filter(|_| bytes > 0)?;
-        // SAFETY: the layout has a size other than zero.
-        let begin = unsafe { alloc_zeroed(layout) };
-        Some(Self { begin: NonNull::new(begin)?, layout })
+        let (may, kind) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE);
+        // SAFETY: the kernel chooses where, so that nothing else is there.
+        let begin = unsafe { mmap_anonymous(null_mut(), bytes, may, kind) };
+        Some(Self { begin: NonNull::new(begin.ok()?.cast())?, bytes })
+    }
+
+    fn begin(&self) -> *mut c_void {
+        self.begin.as_ptr().cast()
+    }
+
+    /// Gives the memory back and keeps the place: who writes there still writes to nobody.
+    pub(super) fn empty(&mut self) {
+        // SAFETY: it was mapped so, and no reference leads there. Where it fails, what was in the
+        // memory stays there, and the same holds.
+        let _ = unsafe { madvise(self.begin(), self.bytes, Advice::LinuxDontNeed) };
     }
 
     pub(super) fn len(&self) -> usize {
-        self.layout.size()
+        self.bytes
     }
 
     /// Where the byte `at` is, if it and the `count - 1` after it are within.
@@ -55,8 +66,8 @@ impl Pages {
 
 impl Drop for Pages {
     fn drop(&mut self) {
-        // SAFETY: they were allocated with this layout, and nothing can name them after this.
-        unsafe { dealloc(self.begin.as_ptr(), self.layout) };
+        // SAFETY: it was mapped so, and nothing can name it after this.
+        let _ = unsafe { munmap(self.begin(), self.bytes) };
     }
 }
 
@@ -73,6 +84,16 @@ mod tests {
         assert!(pages.put(9_997, b"abc") && pages.get(9_996, &mut out));
         assert_eq!(&out, b"\0abc");
         assert!(pages.put(10_000, b"") && pages.get(10_000, &mut []));
+    }
+
+    #[test]
+    fn what_was_emptied_is_zero_again() {
+        let mut pages = Pages::new(10_000).unwrap();
+        assert!(pages.put(9_000, b"abc"));
+        pages.empty();
+        let mut out = [1; 3];
+        assert!(pages.get(9_000, &mut out));
+        assert_eq!(out, [0; 3]);
     }
 
     #[test]
