@@ -1,12 +1,17 @@
 //! Libfabric, with the providers that every machine has.
 
+mod partings;
+mod processes;
+
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::net::SocketAddr;
 
 use notrace_store_fabric::libfabric::{Libfabric, LibfabricConfig, Provider};
+use notrace_store_fabric::tcp::TcpIdentity;
 
-use crate::rig::Rig;
+use crate::rig::{Node, Pair, Rig, connect};
+use crate::tcp::wire::Cable;
 use crate::tcp::{Authority, HERE};
 
 /// A provider as a type.
@@ -25,10 +30,25 @@ impl Carrier for ByShm {
     const PROVIDER: Provider = Provider::Shm;
 }
 
+/// Libfabric over a provider, and where one asks for it, a wire for each control connection.
 pub(crate) struct Over<C> {
     pub(crate) authority: Authority,
     ends: BTreeMap<String, SocketAddr>,
+    cables: Option<BTreeMap<(String, String), Cable>>,
     carrier: PhantomData<C>,
+}
+
+impl<C> Over<C> {
+    pub(crate) fn with(authority: Authority) -> Self {
+        Self { authority, ends: BTreeMap::new(), cables: None, carrier: PhantomData }
+    }
+}
+
+pub(crate) fn open<C: Carrier>(identity: TcpIdentity, hello: &[u8], room: u32) -> Libfabric {
+    let (provider, hello) = (C::PROVIDER, hello.to_vec());
+    let (listen, card, region_bytes) = (HERE, None, room);
+    let config = LibfabricConfig { provider, listen, card, hello, region_bytes, identity };
+    Libfabric::open(config).unwrap()
 }
 
 impl<C: Carrier> Rig for Over<C> {
@@ -37,30 +57,50 @@ impl<C: Carrier> Rig for Over<C> {
     const FILLS: bool = true;
 
     fn new() -> Self {
-        Self { authority: Authority::new(), ends: BTreeMap::new(), carrier: PhantomData }
+        Self::with(Authority::new())
     }
 
     fn end(&mut self, name: &str, hello: &[u8], room: u32) -> Libfabric {
-        let config = LibfabricConfig {
-            provider: C::PROVIDER,
-            listen: HERE,
-            card: None,
-            hello: hello.to_vec(),
-            region_bytes: room,
-            identity: self.authority.identity(name),
-        };
-        let end = Libfabric::open(config).unwrap();
+        let end = open::<C>(self.authority.identity(name), hello, room);
         self.ends.insert(name.to_owned(), end.local_addr());
         end
     }
 
-    fn address(&mut self, _from: &str, to: &str) -> String {
-        self.ends[to].to_string()
+    fn address(&mut self, from: &str, to: &str) -> String {
+        let target = self.ends[to];
+        let Some(cables) = &mut self.cables else { return target.to_string() };
+        let way = (from.to_owned(), to.to_owned());
+        cables.entry(way).or_insert_with(|| Cable::to(target)).address().to_string()
     }
 
     fn nobody(&self) -> String {
         let listener = std::net::TcpListener::bind(HERE).unwrap();
         listener.local_addr().unwrap().to_string()
+    }
+}
+
+impl<C: Carrier> Pair<Over<C>> {
+    /// With a wire between the two that can be severed.
+    fn with_cables(room: u32) -> Self {
+        let mut rig = Over::<C>::new();
+        rig.cables = Some(BTreeMap::new());
+        let mut one = Node::new(rig.end("one", b"first", room));
+        let mut other = Node::new(rig.end("other", b"second", room));
+        let (here, there) = connect(&mut rig, (&mut one, "one"), (&mut other, "other"));
+        Self { rig, one, other, here, there }
+    }
+}
+
+impl<C> Over<C> {
+    /// Breaks every control connection between the two.
+    fn sever(&self, one: &str, other: &str) {
+        for (from, to) in [(one, other), (other, one)] {
+            let way = (from.to_owned(), to.to_owned());
+            if let Some(cable) = self.cables.as_ref().and_then(|cables| cables.get(&way)) {
+                cable.forth.sever_after(0);
+                cable.back.sever_after(0);
+            }
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 mod dials;
 mod members;
 mod strangers;
-mod wire;
+pub(crate) mod wire;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
