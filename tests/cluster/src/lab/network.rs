@@ -11,7 +11,7 @@ use anyhow::{Result, ensure};
 
 use super::Slow;
 use super::ability::{Abilities, Ability};
-use super::command::words;
+use super::command::{run, words};
 
 /// How long packets are held where the kernel can hold them.
 const DELAY: &str = "netem delay 60ms 30ms";
@@ -100,9 +100,12 @@ impl Network {
         }
         // It may stand there already; the filter is replaced whole, so that no cut opens meanwhile.
         let _ = tc("qdisc add dev eth0 clsact");
-        let code = program(&rules);
         let filter = "filter replace dev eth0 egress prio 1 handle 1 protocol ip bpf bytecode";
-        tc(&format!("{filter} {code} da")).map(drop)
+        let mut arguments = vec!["-n", &space];
+        arguments.extend(filter.split_whitespace());
+        let code = program(&rules);
+        arguments.extend([code.as_str(), "da"]);
+        run("tc", &arguments).map(drop)
     }
 
     /// Makes what a host sends slow, or not.
