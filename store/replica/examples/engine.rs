@@ -228,8 +228,8 @@ fn main() -> Result<(), Fault> {
                 let (p50, p99) = (at(50), at(99));
                 writeln!(
                     out,
-                    "| {fabric} | {senders} | {bytes} | {under_way} | {rate:.0} | {mega:.0} | {p50} \
-                     | {p99} |"
+                    "| {fabric} | {senders} | {bytes} | {under_way} | {rate:.0} | {mega:.0} \
+                     | {p50} | {p99} |"
                 )?;
             }
         }

@@ -189,7 +189,7 @@ mod a_checkpoint {
         let disk = Folders::default();
         let group = open(&disk);
         for count in 0..50 {
-            send(&group, count, Delivered).unwrap();
+            send(&group, count, AllDurable).unwrap();
         }
         let segments =
             || log(&disk).list().unwrap().iter().filter(|n| n.starts_with("seg")).count();
