@@ -28,6 +28,20 @@ const CONFIG: &str = "[workers]\nidle = 1\nrunning_max = 1\n";
 /// The letters of a token: 32 bytes in base64url without padding.
 const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
+/// How a node ends, and what it says, when it cannot start.
+const UNAVAILABLE: i32 = 7;
+const NOT_STARTED: &str = "error[node_not_started]";
+
+/// A node that ended though nobody ended it.
+pub struct Fallen {
+    /// Where.
+    pub host: usize,
+    /// Whether it never began: it said why it cannot start, and ended in order.
+    pub refused: bool,
+    /// How it ended, and what it said last.
+    pub said: String,
+}
+
 /// A node's process, as it should be.
 struct Node {
     child: Option<Child>,
@@ -139,15 +153,18 @@ impl Cluster {
         Ok(kill_process(pid, signal)?)
     }
 
-    /// Nodes that ended though nobody ended them, with what they said; they count as killed then.
+    /// Nodes that ended though nobody ended them; they count as killed then.
     /// # Errors  The system does not tell.
-    pub fn fallen(&mut self) -> Result<Vec<(usize, String)>> {
+    pub fn fallen(&mut self) -> Result<Vec<Fallen>> {
         let mut fallen = Vec::new();
         for host in 0..self.nodes.len() {
             let Some(child) = &mut self.node(host)?.child else { continue };
             if let Some(status) = child.try_wait()? {
                 self.node(host)?.child = None;
-                fallen.push((host, format!("{status}{}", self.said(host))));
+                let said = self.said(host);
+                let refused = status.code() == Some(UNAVAILABLE) && said.contains(NOT_STARTED);
+                let said = format!("node {host} ended by itself, {status}{said}");
+                fallen.push(Fallen { host, refused, said });
             }
         }
         Ok(fallen)
@@ -159,8 +176,8 @@ impl Cluster {
         let log = self.nodes.get(host).map(|node| fs::read_to_string(&node.log));
         let log = log.and_then(Result::ok).unwrap_or_default();
         let lines: Vec<&str> = log.lines().collect();
-        let last = lines.get(lines.len().saturating_sub(8)..).unwrap_or_default();
-        format!("; node {host} said last:\n    {}", last.join("\n    "))
+        let last = lines.get(lines.len().saturating_sub(4)..).unwrap_or_default();
+        format!("; it said last:\n    {}", last.join("\n    "))
     }
 
     /// The way into each node.
@@ -185,8 +202,8 @@ impl Cluster {
                 let asked = timeout(ATTEMPT_MAX, is_whole(&door, self.nodes.len())).await;
                 let state = asked.context("it does not answer").flatten();
                 let Err(error) = state else { break };
-                if let Some((fallen, said)) = self.fallen()?.into_iter().next() {
-                    bail!("node {fallen} ended by itself: {said}");
+                if let Some(fallen) = self.fallen()?.into_iter().next() {
+                    bail!(fallen.said);
                 }
                 if clock.elapsed() > WHOLE_MAX {
                     let said = self.said(host);

@@ -70,8 +70,7 @@ impl Contents {
         }
         // The newest first: there is a bound.
         older.sort_by(|one, other| other.cmp(one));
-        let is_current =
-            |(version, key): &(Version, Key)| self.listed.get(key) == Some(version);
+        let is_current = |(version, key): &(Version, Key)| self.listed.get(key) == Some(version);
         let falls = |at: usize| at.checked_rem(many).unwrap_or(0) == which;
         let share = older.into_iter().enumerate();
         let share = share.filter(|(at, place)| falls(*at) || is_current(place));
@@ -114,7 +113,8 @@ fn entry(of: &HistoryEntry) -> Entry {
 
 async fn list(line: &mut Line, pool: u8) -> Result<Vec<(Key, Version)>> {
     let name = POOLS.get(usize::from(pool)).map_or("", |(name, _)| name);
-    let list: ObjectList = serde_json::from_slice(&line.read(&format!("/v1/objects/{name}")).await?)?;
+    let list: ObjectList =
+        serde_json::from_slice(&line.read(&format!("/v1/objects/{name}")).await?)?;
     let listed = list.objects.iter().map(|object| {
         let key = Key::named(pool, object.key.as_str()).context("an object that nobody made")?;
         Ok((key, object.version))

@@ -1,7 +1,7 @@
 //! Runs from seeds, or one of them again.
 //!
 //! ```text
-//! [--runs N] [--seed FIRST] [--seconds S] [--hosts H] [--fail-fast]    many runs, one after another
+//! [--runs N] [--seed FIRST] [--seconds S] [--hosts H] [--fail-fast]    runs, one after another
 //! --replay SEED [--seconds S] [--hosts H]                              one run, with its plan
 //! ```
 
@@ -63,12 +63,13 @@ fn wish(words: &[String]) -> Result<Wish> {
 fn all(wish: &Wish) -> Result<bool> {
     // One thread: a node ends with the thread that started it, so that must be one that lasts.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (mut failed, began) = (Vec::new(), Clock::start());
+    let (mut failed, mut remarks, began) = (Vec::new(), String::new(), Clock::start());
     for seed in wish.first..wish.first + wish.runs {
         let outcome = runtime.block_on(run(seed, wish.hosts, wish.length));
         let outcome = outcome.with_context(|| format!("seed {seed} could not be run"))?;
-        if seed == wish.first {
+        if outcome.remarks != remarks {
             say(outcome.remarks.trim_end());
+            remarks.clone_from(&outcome.remarks);
         }
         tell(wish, &outcome);
         if !outcome.violations.is_empty() {

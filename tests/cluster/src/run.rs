@@ -19,6 +19,7 @@ use crate::lab::Lab;
 use crate::limits::{ANSWER_MAX, CLIENTS};
 use crate::load::auditor::Auditor;
 use crate::load::client::{Client, Seen};
+use crate::load::shredder::{self, Shredder};
 use crate::load::watcher::Watcher;
 use crate::moment::Clock;
 use crate::plan::Plan;
@@ -52,6 +53,12 @@ pub struct Figures {
     pub told: (usize, u64),
     /// Leaves that were added to the public log, and heads that were seen.
     pub leaves: (u64, usize),
+    /// Objects that were shredded, and shreddings that were not acknowledged.
+    pub shredded: (usize, u64),
+    /// Starts that were refused while a disk was full.
+    pub refused: u64,
+    /// The view in the end; each change of members begins one.
+    pub view: u32,
     /// Logs that the members keep; one is meant.
     pub logs: usize,
     /// How long the group took to be founded, and to be whole after the last fault.
@@ -64,18 +71,20 @@ pub struct Figures {
 
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { calls, failures, told, leaves, logs, .. } = self;
+        let Self { calls, failures, told, leaves, logs, shredded, view, .. } = self;
         write!(
             f,
             "{} calls answered, {} never, {failures} attempts failed; watchers were told of {} \
-             changes over {} connections; {} leaves and {} heads in {logs} logs; founded in \
-             {:.1} s, whole {:.1} s after the last fault, checked in {:.1} s",
+             changes over {} connections; {} leaves and {} heads in {logs} logs; {} objects \
+             shredded, {} perhaps; view {view} in the end; founded in {:.1} s, whole {:.1} s after the last fault, checked in {:.1} s",
             calls.0,
             calls.1,
             told.0,
             told.1,
             leaves.0,
             leaves.1,
+            shredded.0,
+            shredded.1,
             self.founded.as_secs_f64(),
             self.healed.as_secs_f64(),
             self.checked.as_secs_f64(),
@@ -88,6 +97,7 @@ struct Witnesses {
     seen: Vec<Seen>,
     watchers: Vec<Watcher>,
     auditor: Auditor,
+    shredder: Shredder,
 }
 
 /// Does one run of `length` on so many hosts.
@@ -107,10 +117,13 @@ pub async fn run(seed: u64, hosts: usize, length: Duration) -> Result<Outcome> {
     let clock = Clock::start();
     let mut load = begin(&doors, &chance, clock, length);
     let audit = tokio::spawn(auditor.audit(clock, length));
+    let shredder = Shredder::new(doors.clone(), chance.part(4));
+    let shred = tokio::spawn(shredder.shred(clock, length));
     let storm = storm::perform(&mut cluster, &plan, &clock).await?;
     let whole = Clock::start();
     let mut violations: Vec<Violation> =
         storm.fallen.into_iter().map(|text| Violation::new("life", text)).collect();
+    figures.refused = storm.refused;
     if let Err(error) = cluster.whole().await {
         violations.push(Violation::new("healing", format!("{error:#}")));
         return Ok(Outcome { plan, remarks, violations, figures });
@@ -130,16 +143,24 @@ pub async fn run(seed: u64, hosts: usize, length: Duration) -> Result<Outcome> {
     }
     let newest = members.first().cloned().unwrap_or_default();
     load.point(&newest);
+    figures.view = (0..)
+        .zip(POOLS)
+        .filter_map(|(pool, _)| newest.newest(pool, ""))
+        .max()
+        .map_or(0, |version| version.view);
     let watchers = join(&mut load.watchers).await?;
     let mut auditor = audit.await?;
     if let Err(error) = auditor.close().await {
         violations.push(Violation::new("ledger", format!("{error:#}")));
     }
-    for (host, said) in cluster.fallen()? {
-        violations.push(Violation::new("life", format!("node {host} ended by itself: {said}")));
+    let mut shredder = shred.await?;
+    if let Err(error) = shredder.look_again().await {
+        violations.push(Violation::new("forgetting", format!("{error:#}")));
     }
+    let fallen = cluster.fallen()?.into_iter();
+    violations.extend(fallen.map(|fallen| Violation::new("life", fallen.said)));
     let checking = Clock::start();
-    let witnesses = Witnesses { seen, watchers, auditor };
+    let witnesses = Witnesses { seen, watchers, auditor, shredder };
     violations.extend(judge(&witnesses, members)?);
     count(&mut figures, &witnesses);
     figures.checked = checking.elapsed();
@@ -148,7 +169,7 @@ pub async fn run(seed: u64, hosts: usize, length: Duration) -> Result<Outcome> {
 
 async fn make_pools(doors: &[Door]) -> Result<()> {
     let mut line = doors.first().context("no member")?.open().await?;
-    for (name, durability) in POOLS {
+    for (name, durability) in POOLS.into_iter().chain([shredder::POOL]) {
         let spec = format!("{{\"retain\":\"forever\",\"durability\":\"{durability}\"}}");
         let headers = [("content-type", "application/json")];
         let path = format!("/v1/pools/{name}");
@@ -204,10 +225,12 @@ async fn join<T: 'static>(set: &mut JoinSet<T>) -> Result<Vec<T>> {
 }
 
 fn judge(witnesses: &Witnesses, members: Vec<Contents>) -> Result<Vec<Violation>> {
-    let Witnesses { seen, watchers, auditor } = witnesses;
+    let Witnesses { seen, watchers, auditor, shredder } = witnesses;
     let mut violations = Vec::new();
     let oddities = seen.iter().flat_map(|seen| &seen.oddities);
     violations.extend(oddities.map(|text| Violation::new("answer", text.clone())));
+    let again = shredder.seen_again.iter();
+    violations.extend(again.map(|text| Violation::new("forgetting", text.clone())));
     let calls: Vec<Call> = seen.iter().flat_map(|seen| seen.calls.iter().copied()).collect();
     let merged = merge(&members);
     violations.extend(equal::check(&members));
@@ -241,7 +264,7 @@ fn merge(members: &[Contents]) -> Contents {
 }
 
 fn count(figures: &mut Figures, witnesses: &Witnesses) {
-    let Witnesses { seen, watchers, auditor } = witnesses;
+    let Witnesses { seen, watchers, auditor, shredder } = witnesses;
     let calls = || seen.iter().flat_map(|seen| &seen.calls);
     let answered = calls().filter(|call| call.answered.is_some()).count();
     figures.calls = (answered, calls().count() - answered);
@@ -251,6 +274,7 @@ fn count(figures: &mut Figures, witnesses: &Witnesses) {
     figures.told = (watchers.iter().map(|watcher| watcher.told.len()).sum(), connections);
     let heads = auditor.logs.iter().map(|log| log.heads.len()).sum();
     figures.leaves = (auditor.runs, heads);
+    figures.shredded = (shredder.shredded.len(), shredder.failures);
     let keys: std::collections::BTreeSet<&str> =
         auditor.logs.iter().map(|log| log.key.as_str()).collect();
     figures.logs = keys.len();

@@ -1,5 +1,8 @@
 //! Performs a plan, fault by fault, at its moments.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
 use anyhow::{Context as _, Result};
 use rustix::process::Signal;
 
@@ -8,11 +11,20 @@ use crate::lab::Slow;
 use crate::moment::Clock;
 use crate::plan::{Fault, Plan};
 
+/// How long after its disk was cleared it may still be noticed that a node did not start.
+const GRACE: Duration = Duration::from_secs(2);
+
 /// What came of a plan.
 #[derive(Default)]
 pub struct Storm {
     /// Nodes that ended though nobody killed them, and what they said.
     pub fallen: Vec<String>,
+    /// Starts that were refused for want of space, while a disk was full.
+    pub refused: u64,
+    /// Until when a node may refuse to start because its disk is or was just full.
+    full: BTreeMap<usize, Duration>,
+    /// Those who did.
+    waiting: BTreeSet<usize>,
 }
 
 /// A fault begins, or is healed.
@@ -32,7 +44,7 @@ pub async fn perform(cluster: &mut Cluster, plan: &Plan, clock: &Clock) -> Resul
     turns.sort_by_key(|(at, ..)| *at);
     for (number, (at, turn, step)) in turns.iter().enumerate() {
         clock.reach(*at).await;
-        storm.look(cluster)?;
+        storm.look(cluster, clock)?;
         // A fault of the same kind at the same place that goes on keeps what this one would heal.
         let goes_on = turns.iter().skip(number + 1).any(|(_, later, other)| {
             *later == Turn::Heal
@@ -45,10 +57,17 @@ pub async fn perform(cluster: &mut Cluster, plan: &Plan, clock: &Clock) -> Resul
             Turn::Heal if goes_on => Ok(()),
             Turn::Heal => heal(cluster, &step.fault),
         };
+        if let Fault::FullDisk(host) = step.fault {
+            let until = storm.full.entry(host).or_default();
+            *until = step.until.max(*until) + GRACE;
+            if *turn == Turn::Heal && storm.waiting.remove(&host) {
+                cluster.start(host)?;
+            }
+        }
         done.with_context(|| format!("{:?}", step.fault))?;
     }
     clock.reach(plan.length).await;
-    storm.look(cluster)?;
+    storm.look(cluster, clock)?;
     for host in 0..plan.hosts {
         cluster.start(host)?;
     }
@@ -57,10 +76,17 @@ pub async fn perform(cluster: &mut Cluster, plan: &Plan, clock: &Clock) -> Resul
 
 impl Storm {
     /// Notes who has fallen, and starts them again, so that the rest of the run says something.
-    fn look(&mut self, cluster: &mut Cluster) -> Result<()> {
-        for (host, said) in cluster.fallen()? {
-            self.fallen.push(format!("node {host} ended by itself: {said}"));
-            cluster.start(host)?;
+    fn look(&mut self, cluster: &mut Cluster, clock: &Clock) -> Result<()> {
+        for fallen in cluster.fallen()? {
+            // A node may refuse to start on a full disk, in words; it is started again later.
+            let full_until = self.full.get(&fallen.host).copied().unwrap_or_default();
+            if fallen.refused && clock.elapsed() < full_until {
+                self.refused += 1;
+                self.waiting.insert(fallen.host);
+                continue;
+            }
+            self.fallen.push(fallen.said);
+            cluster.start(fallen.host)?;
         }
         Ok(())
     }

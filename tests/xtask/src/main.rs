@@ -32,6 +32,8 @@ cargo xtask COMMAND
   guests [NAME] [--check]  builds the modules below examples/; --check compares with the committed
   bench [ARGUMENTS]        the benchmarks, in release
   bench --cluster [...]    three members beside three of etcd; --cluster --help lists the rest
+  chaos [ARGUMENTS]        faults on three real nodes, 1,000 runs of 20 s; --runs N, --seconds S,
+                           --seed FIRST, --hosts H, or --replay SEED for one of them again
   mutants [WORD ...]       deliberate faults in the protocol, and whether the simulator finds them
   proofs [--all]           the machine-checked proofs that changed; --all does everything again
   residue [ARGUMENTS]      the hunt for what a run leaves behind, in release
@@ -58,6 +60,7 @@ fn command(words: &[&str]) -> Result<bool> {
     match words {
         ["test"] => gate::run(tools::on_ci()),
         ["test", "--full"] => gate::run(true),
+        ["chaos", rest @ ..] => suites::chaos(rest),
         ["guests", rest @ ..] if guests::knows(rest) => guests::run(rest),
         ["bench", rest @ ..] => suites::bench(rest),
         ["mutants", rest @ ..] => mutants::run(rest),

@@ -14,6 +14,12 @@ pub(crate) fn residue(arguments: &[&str]) -> Result<bool> {
     suite("residue", "notrace-tests-residue", arguments)
 }
 
+/// Faults and load on real processes; as many runs as a night holds, if nothing else is said.
+pub(crate) fn chaos(arguments: &[&str]) -> Result<bool> {
+    let usual = ["--runs", "1000", "--seconds", "20"];
+    suite("chaos", "notrace-tests-cluster", if arguments.is_empty() { &usual } else { arguments })
+}
+
 /// Many seeds of the simulator; as many as a night holds, if nothing else is said.
 pub(crate) fn simulate(arguments: &[&str]) -> Result<bool> {
     let mut steps = Steps::default();

@@ -8,7 +8,8 @@
 //! give ADDRESS     gives them, and prints the milliseconds it took
 //! sync FILE        writes and synchronizes a file, and prints the milliseconds it took
 //! clock            prints the wall clock in milliseconds
-//! lab              makes a lab of one host, and keeps it until it is killed
+//! lab              makes a lab of one host with `answer` on it, prints its folder and address, and
+//!                  keeps it until it is killed
 //! ```
 
 #![forbid(unsafe_code)]
@@ -41,9 +42,13 @@ fn main() -> Result<()> {
         ["clock"] => say(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis()),
         ["lab"] => {
             let lab = Lab::start(1)?;
+            let host = lab.host(0)?;
+            let mut answering = host.command(&std::env::current_exe()?).arg("answer").spawn()?;
             say(lab.folder().display())?;
+            say(host.address)?;
             // Until the input ends, which is when somebody lets go of this process.
-            std::io::stdin().read_to_end(&mut Vec::new()).map(drop).context("waiting")
+            std::io::stdin().read_to_end(&mut Vec::new())?;
+            answering.kill().context("ending what answers")
         }
         _ => bail!("there is no such probe"),
     }

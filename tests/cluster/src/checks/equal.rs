@@ -1,4 +1,5 @@
-//! All members hold the same: every version of every object, and what lists show.
+//! All members hold the same: every version of every object, and what lists show. And the group's
+//! clock never went back, whatever the members' clocks did.
 
 use super::Violation;
 use crate::contents::{Contents, Entry};
@@ -30,6 +31,13 @@ pub fn check(members: &[Contents]) -> Vec<Violation> {
             let last = history.last().filter(|last| last.size_bytes > 0)?;
             Some((*key, last.version))
         });
+        for (key, history) in &member.histories {
+            let back = history.array_windows().find(|[one, next]| next.time <= one.time);
+            if let Some([one, next]) = back {
+                let text = format!("member {number}: time went back in {key}: {one:?}, {next:?}");
+                found.push(Violation::new(CHECK, text));
+            }
+        }
         if shown.collect::<std::collections::BTreeMap<_, _>>() != member.listed {
             let text = format!("member {number} lists another state than its histories end with");
             found.push(Violation::new(CHECK, text));
@@ -65,6 +73,14 @@ mod members {
 
     fn put(seq: u64) -> Entry {
         Entry { size_bytes: 9, ..entry(seq, Change::Put) }
+    }
+
+    #[test]
+    fn whose_time_goes_back_are_wrong() {
+        let mut entries = vec![put(1), put(2)];
+        assert!(check(&[contents(entries.clone())]).is_empty());
+        entries[1].time = entries[0].time;
+        assert_eq!(check(&[contents(entries)]).len(), 1);
     }
 
     #[test]

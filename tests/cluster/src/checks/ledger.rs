@@ -7,9 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result, ensure};
 use notrace_policy_promise::ledger::checkpoint::{Checkpoint, SignedCheckpoint};
 use notrace_policy_promise::ledger::tile::{Rows, TILE_WIDTH, Tile, split_hashes};
-use notrace_policy_promise::ledger::tree::{
-    Subtree, Tiles, check_consistency, prove_consistency,
-};
+use notrace_policy_promise::ledger::tree::{Subtree, Tiles, check_consistency, prove_consistency};
 use notrace_policy_promise::verify::Trust;
 use serde_json::Value;
 
@@ -85,7 +83,8 @@ pub fn check(logs: &[Log]) -> Vec<Violation> {
         let mut newest = 0;
         for head in &log.heads {
             if head.size < newest {
-                let text = format!("member {member} took back: {newest} leaves, then {}", head.size);
+                let text =
+                    format!("member {member} took back: {newest} leaves, then {}", head.size);
                 found.push(Violation::new(CHECK, text));
             }
             newest = newest.max(head.size);

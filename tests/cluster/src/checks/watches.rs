@@ -81,7 +81,7 @@ pub(crate) mod tests {
     }
 
     pub(crate) fn entry(seq: u64, change: Change) -> Entry {
-        let time = "2026-11-23T00:00:00Z".parse().unwrap();
+        let time = format!("2026-11-23T00:00:{seq:02}Z").parse().unwrap();
         Entry { version: at(seq), time, change, size_bytes: 0, value: None }
     }
 

@@ -71,18 +71,18 @@ fn base() -> Result<PathBuf> {
     let beside = notrace_tests_rig::node::binary()?.with_file_name("chaos");
     for base in [PathBuf::from(MACHINE), beside] {
         let made = fs::create_dir_all(&base).is_ok();
-        if made && tests_writable(&base) {
+        if made && is_writable(&base) {
             return Ok(base);
         }
     }
     bail!("there is no folder for labs")
 }
 
-fn tests_writable(folder: &Path) -> bool {
+fn is_writable(folder: &Path) -> bool {
     let probe = folder.join(format!("probe-{}", std::process::id()));
-    let is_writable = File::create(&probe).is_ok();
+    let written = File::create(&probe).is_ok();
     let _ = fs::remove_file(probe);
-    is_writable
+    written
 }
 
 /// Removes all that goes by this number. What is not there is no failure: often nothing is.
@@ -96,9 +96,9 @@ fn remove(number: u8, folder: &Path) {
         }
         let _ = command::run("ip", &["netns", "del", &namespace]);
     }
-    let bridge = network::bridge_of(number);
-    if Path::new("/sys/class/net").join(&bridge).exists() {
-        let _ = command::run("ip", &["link", "del", &bridge]);
+    // The kernel removes a namespace's links when it gets to it: too late for the next lab.
+    for link in network::links_of(number) {
+        let _ = command::run("ip", &["link", "del", &link]);
     }
     let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
     let below = format!("{}/", folder.display());

@@ -36,7 +36,7 @@ impl Network {
         words(&format!("ip link set {bridge} up"))?;
         let mut network = Self { lab, losses: BTreeMap::new(), how_slow: DELAY };
         for number in 0..count {
-            let (space, outside) = (namespace(lab, number), format!("ntc{lab}v{number}"));
+            let (space, outside) = (namespace(lab, number), format!("{bridge}v{number}"));
             words(&format!("ip netns add {space}"))?;
             let pair = format!("ip link add {outside} type veth peer name eth0 netns {space}");
             words(&pair)?;
@@ -164,19 +164,29 @@ fn namespace(lab: u8, host: usize) -> String {
     format!("notrace-chaos-{lab}-{host}")
 }
 
-/// The name of a lab's bridge.
-#[must_use]
-pub fn bridge_of(lab: u8) -> String {
+fn bridge_of(lab: u8) -> String {
     format!("ntc{lab}")
+}
+
+/// The links there are of a lab on this side: its bridge, and its ends of the pairs.
+#[must_use]
+pub fn links_of(lab: u8) -> Vec<String> {
+    let bridge = bridge_of(lab);
+    let pair = format!("{bridge}v");
+    names_in("/sys/class/net", |name| name == bridge || name.starts_with(&pair))
 }
 
 /// The namespaces there are of a lab.
 #[must_use]
 pub fn namespaces_of(lab: u8) -> Vec<String> {
-    let all = std::fs::read_dir("/run/netns").into_iter().flatten().flatten();
-    let names = all.filter_map(|entry| entry.file_name().into_string().ok());
     let prefix = format!("notrace-chaos-{lab}-");
-    names.filter(|name| name.starts_with(&prefix)).collect()
+    names_in("/run/netns", |name| name.starts_with(&prefix))
+}
+
+fn names_in(folder: &str, is_ours: impl Fn(&str) -> bool) -> Vec<String> {
+    let all = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let names = all.filter_map(|entry| entry.file_name().into_string().ok());
+    names.filter(|name| is_ours(name)).collect()
 }
 
 #[cfg(test)]

@@ -236,6 +236,9 @@ mod an_answer {
             assert!(matches!(means(Op::Delete, status, b""), Attempt::Failed));
         }
         assert!(matches!(means(Op::Delete, 500, b""), Attempt::Odd(_)));
-        assert!(matches!(means(Op::Put(Value { number: 1, size_bytes: 8 }), 412, b""), Attempt::Odd(_)));
+        assert!(matches!(
+            means(Op::Put(Value { number: 1, size_bytes: 8 }), 412, b""),
+            Attempt::Odd(_)
+        ));
     }
 }
