@@ -1,5 +1,6 @@
 //! The product on the hosts of a lab: how nodes are started, joined, killed and asked how they are.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -81,6 +82,9 @@ impl Cluster {
         };
         cluster.authority = credentials.ca_pem.as_str().into();
         cluster.token = credentials.token.as_str().into();
+        // It knows its invitations before it answers anybody.
+        let founder: Vec<Door> = cluster.doors().into_iter().take(1).collect();
+        cluster.each_is(&founder, 1).await?;
         for host in 1..count {
             cluster.start(host)?;
         }
@@ -170,6 +174,19 @@ impl Cluster {
         Ok(fallen)
     }
 
+    /// Nodes in which something panicked, whether or not it brought the process down, and where.
+    #[must_use]
+    pub fn panicked(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        for (host, node) in self.nodes.iter().enumerate() {
+            let log = fs::read_to_string(&node.log).unwrap_or_default();
+            let places: BTreeSet<&str> =
+                log.lines().filter(|line| line.starts_with("panic at ")).collect();
+            found.extend(places.iter().map(|place| format!("node {host}: {place}")));
+        }
+        found
+    }
+
     /// The last lines that a node printed.
     #[must_use]
     pub fn said(&self, host: usize) -> String {
@@ -196,10 +213,16 @@ impl Cluster {
     /// Waits until every node serves and says that all are members and hold every shard.
     /// # Errors  It does not come to that in time; what the last one missing said.
     pub async fn whole(&mut self) -> Result<()> {
+        let doors = self.doors();
+        self.each_is(&doors, doors.len()).await
+    }
+
+    /// Waits until each node behind these doors serves, in a group of `count` if that is over one.
+    async fn each_is(&mut self, doors: &[Door], count: usize) -> Result<()> {
         let clock = Clock::start();
-        for (host, door) in self.doors().into_iter().enumerate() {
+        for (host, door) in doors.iter().enumerate() {
             loop {
-                let asked = timeout(ATTEMPT_MAX, is_whole(&door, self.nodes.len())).await;
+                let asked = timeout(ATTEMPT_MAX, is_whole(door, count)).await;
                 let state = asked.context("it does not answer").flatten();
                 let Err(error) = state else { break };
                 if let Some(fallen) = self.fallen()?.into_iter().next() {

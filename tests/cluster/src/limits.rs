@@ -29,7 +29,9 @@ pub const RETRY_MAX: Duration = Duration::from_millis(150);
 /// Clients that put, get and delete.
 pub const CLIENTS: usize = 8;
 /// Keys of each pool.
-pub const KEYS: u8 = 10;
+pub const KEYS: u8 = 20;
+/// Changes that one client asks of one key: an object keeps 1,024 versions, and a check needs all.
+pub const CHANGES_MAX: u32 = 1_000 / CLIENTS as u32;
 /// The largest value, in bytes.
 pub const VALUE_BYTES_MAX: u64 = 4096;
 /// Versions that are read back from each member after a run, at most.

@@ -15,6 +15,9 @@ use anyhow::{Context as _, Result, bail};
 use notrace_tests_cluster::moment::Clock;
 use notrace_tests_cluster::run::{Outcome, run};
 
+/// Lines that are told of one violation.
+const LINES_MAX: usize = 80;
+
 /// What was asked for.
 struct Wish {
     first: u64,
@@ -92,7 +95,8 @@ fn tell(wish: &Wish, outcome: &Outcome) {
     }
     say(&plan.to_string());
     for violation in violations.iter().take(10) {
-        say(&format!("  {}: {}", violation.check, violation.text));
+        let lines: Vec<&str> = violation.text.lines().take(LINES_MAX).collect();
+        say(&format!("  {}: {}", violation.check, lines.join("\n")));
     }
     if let Some(more) = violations.len().checked_sub(11) {
         say(&format!("  and {} more", more + 1));

@@ -25,8 +25,8 @@ use crate::moment::Clock;
 use crate::plan::Plan;
 use crate::storm;
 
-/// Prefixes that are watched in each pool: all keys, and one of them.
-const PREFIXES: [&str; 2] = ["", "k00"];
+/// Prefixes that are watched in each pool: all keys, and some of them.
+const PREFIXES: [&str; 2] = ["", "k0"];
 
 /// What came of a run.
 pub struct Outcome {
@@ -61,7 +61,7 @@ pub struct Figures {
     pub view: u32,
     /// Logs that the members keep; one is meant.
     pub logs: usize,
-    /// How long the group took to be founded, and to be whole after the last fault.
+    /// How long the group took to be founded.
     pub founded: Duration,
     /// How long until every member was in the group again.
     pub healed: Duration,
@@ -126,6 +126,8 @@ pub async fn run(seed: u64, hosts: usize, length: Duration) -> Result<Outcome> {
     figures.refused = storm.refused;
     if let Err(error) = cluster.whole().await {
         violations.push(Violation::new("healing", format!("{error:#}")));
+        let panicked = cluster.panicked().into_iter();
+        violations.extend(panicked.map(|text| Violation::new("life", text)));
         return Ok(Outcome { plan, remarks, violations, figures });
     }
     figures.healed = whole.elapsed();
@@ -143,11 +145,8 @@ pub async fn run(seed: u64, hosts: usize, length: Duration) -> Result<Outcome> {
     }
     let newest = members.first().cloned().unwrap_or_default();
     load.point(&newest);
-    figures.view = (0..)
-        .zip(POOLS)
-        .filter_map(|(pool, _)| newest.newest(pool, ""))
-        .max()
-        .map_or(0, |version| version.view);
+    let views = (0..).zip(POOLS).filter_map(|(pool, _)| newest.newest(pool, ""));
+    figures.view = views.map(|version| version.view).max().unwrap_or_default();
     let watchers = join(&mut load.watchers).await?;
     let mut auditor = audit.await?;
     if let Err(error) = auditor.close().await {
@@ -159,6 +158,8 @@ pub async fn run(seed: u64, hosts: usize, length: Duration) -> Result<Outcome> {
     }
     let fallen = cluster.fallen()?.into_iter();
     violations.extend(fallen.map(|fallen| Violation::new("life", fallen.said)));
+    let panicked = cluster.panicked().into_iter();
+    violations.extend(panicked.map(|text| Violation::new("life", text)));
     let checking = Clock::start();
     let witnesses = Witnesses { seen, watchers, auditor, shredder };
     violations.extend(judge(&witnesses, members)?);

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use crate::chance::Chance;
 use crate::door::{Answer, Door, Line};
 use crate::history::{Answered, Call, Key, Op, POOLS, Ret, Value};
-use crate::limits::{ATTEMPT_MAX, KEYS, RETRY_MAX, THINK_MAX, VALUE_BYTES_MAX};
+use crate::limits::{ATTEMPT_MAX, CHANGES_MAX, KEYS, RETRY_MAX, THINK_MAX, VALUE_BYTES_MAX};
 use crate::moment::{Clock, pause};
 
 /// A client.
@@ -28,6 +28,8 @@ pub struct Client {
     /// The newest value it knows of each key, with its version.
     known: BTreeMap<Key, (Version, Value)>,
     written: u64,
+    /// How many changes it asked of each key.
+    changes: BTreeMap<Key, u32>,
     seen: Seen,
 }
 
@@ -53,8 +55,8 @@ impl Client {
     /// A client that draws what it does from `chance`.
     #[must_use]
     pub fn new(number: usize, doors: Vec<Door>, chance: Chance, clock: Clock) -> Self {
-        let (known, seen) = (BTreeMap::new(), Seen::default());
-        Self { number, doors, chance, clock, line: None, known, written: 0, seen }
+        let (known, changes, seen) = (BTreeMap::new(), BTreeMap::new(), Seen::default());
+        Self { number, doors, chance, clock, line: None, known, written: 0, changes, seen }
     }
 
     /// Calls until `end`, and tries to get the last answer until `last`.
@@ -78,11 +80,15 @@ impl Client {
 
     fn op(&mut self, key: Key) -> Op {
         let known = self.known.get(&key).map(|(_, value)| *value);
+        let changes = self.changes.entry(key).or_default();
+        if self.chance.percent(42) || *changes >= CHANGES_MAX {
+            return Op::Get;
+        }
+        *changes += 1;
         match (self.chance.below(100), known) {
-            (0..42, _) => Op::Get,
-            (42..70, _) => Op::Put(self.value()),
-            (70..86, Some(known)) => Op::PutIf(known, self.value()),
-            (86..92, _) | (_, None) => Op::PutIfAbsent(self.value()),
+            (0..46, _) => Op::Put(self.value()),
+            (46..74, Some(known)) => Op::PutIf(known, self.value()),
+            (74..86, _) | (46..74, None) => Op::PutIfAbsent(self.value()),
             _ => Op::Delete,
         }
     }
