@@ -71,24 +71,15 @@ pub struct Figures {
 
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { calls, failures, told, leaves, logs, shredded, view, .. } = self;
-        write!(
-            f,
-            "{} calls answered, {} never, {failures} attempts failed; watchers were told of {} \
-             changes over {} connections; {} leaves and {} heads in {logs} logs; {} objects \
-             shredded, {} perhaps; view {view} in the end; founded in {:.1} s, whole {:.1} s after the last fault, checked in {:.1} s",
-            calls.0,
-            calls.1,
-            told.0,
-            told.1,
-            leaves.0,
-            leaves.1,
-            shredded.0,
-            shredded.1,
-            self.founded.as_secs_f64(),
-            self.healed.as_secs_f64(),
-            self.checked.as_secs_f64(),
-        )
+        let Self { calls, failures, told, leaves, logs, shredded, refused, view, .. } = self;
+        let [founded, healed, checked] =
+            [self.founded, self.healed, self.checked].map(|took| took.as_secs_f64());
+        write!(f, "{} calls answered, {} never, {failures} attempts failed; ", calls.0, calls.1)?;
+        write!(f, "{} changes told over {} connections; ", told.0, told.1)?;
+        write!(f, "{} leaves, {} heads, {logs} logs; ", leaves.0, leaves.1)?;
+        write!(f, "{} objects shredded, {} perhaps; ", shredded.0, shredded.1)?;
+        write!(f, "{refused} starts refused, view {view} in the end; founded in {founded:.1} s, ")?;
+        write!(f, "whole {healed:.1} s after the last fault, checked in {checked:.1} s")
     }
 }
 
