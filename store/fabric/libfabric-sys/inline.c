@@ -51,6 +51,53 @@ ssize_t inline_fi_cq_readerr(struct fid_cq *cq, struct fi_cq_err_entry *buf, uin
     return fi_cq_readerr(cq, buf, flags);
 }
 
+int inline_fi_eq_open(struct fid_fabric *fabric, struct fi_eq_attr *attr, struct fid_eq **eq,
+                      void *context)
+{
+    return fi_eq_open(fabric, attr, eq, context);
+}
+
+ssize_t inline_fi_eq_read(struct fid_eq *eq, uint32_t *event,
+                          struct inline_cm_entry *entry)
+{
+    _Static_assert(offsetof(struct inline_cm_entry, data) == offsetof(struct fi_eq_cm_entry, data),
+                   "both begin alike");
+    return fi_eq_read(eq, event, entry, sizeof(*entry), 0);
+}
+
+ssize_t inline_fi_eq_readerr(struct fid_eq *eq, struct fi_eq_err_entry *buf, uint64_t flags)
+{
+    return fi_eq_readerr(eq, buf, flags);
+}
+
+int inline_fi_passive_ep(struct fid_fabric *fabric, struct fi_info *info, struct fid_pep **pep,
+                         void *context)
+{
+    return fi_passive_ep(fabric, info, pep, context);
+}
+
+int inline_fi_pep_bind(struct fid_pep *pep, struct fid *other, uint64_t flags)
+{
+    return fi_pep_bind(pep, other, flags);
+}
+
+int inline_fi_listen(struct fid_pep *pep) { return fi_listen(pep); }
+
+int inline_fi_connect(struct fid_ep *ep, const void *addr, const void *param, size_t paramlen)
+{
+    return fi_connect(ep, addr, param, paramlen);
+}
+
+int inline_fi_accept(struct fid_ep *ep, const void *param, size_t paramlen)
+{
+    return fi_accept(ep, param, paramlen);
+}
+
+int inline_fi_reject(struct fid_pep *pep, struct fid *handle, const void *param, size_t paramlen)
+{
+    return fi_reject(pep, handle, param, paramlen);
+}
+
 int inline_fi_endpoint(struct fid_domain *domain, struct fi_info *info, struct fid_ep **ep,
                        void *context)
 {

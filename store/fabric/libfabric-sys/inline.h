@@ -10,6 +10,13 @@
 #include <rdma/fi_errno.h>
 #include <rdma/fi_rma.h>
 
+/* `struct fi_eq_cm_entry`, with room for what is told of a connection. */
+struct inline_cm_entry {
+    struct fid *fid;
+    struct fi_info *info;
+    uint8_t data[256];
+};
+
 int inline_fi_close(struct fid *fid);
 int inline_fi_control(struct fid *fid, int command, void *arg);
 int inline_fi_trywait(struct fid_fabric *fabric, struct fid **fids, int count);
@@ -24,6 +31,18 @@ int inline_fi_cq_open(struct fid_domain *domain, struct fi_cq_attr *attr, struct
                       void *context);
 ssize_t inline_fi_cq_read(struct fid_cq *cq, void *buf, size_t count);
 ssize_t inline_fi_cq_readerr(struct fid_cq *cq, struct fi_cq_err_entry *buf, uint64_t flags);
+int inline_fi_eq_open(struct fid_fabric *fabric, struct fi_eq_attr *attr, struct fid_eq **eq,
+                      void *context);
+ssize_t inline_fi_eq_read(struct fid_eq *eq, uint32_t *event,
+                          struct inline_cm_entry *entry);
+ssize_t inline_fi_eq_readerr(struct fid_eq *eq, struct fi_eq_err_entry *buf, uint64_t flags);
+int inline_fi_passive_ep(struct fid_fabric *fabric, struct fi_info *info, struct fid_pep **pep,
+                         void *context);
+int inline_fi_pep_bind(struct fid_pep *pep, struct fid *other, uint64_t flags);
+int inline_fi_listen(struct fid_pep *pep);
+int inline_fi_connect(struct fid_ep *ep, const void *addr, const void *param, size_t paramlen);
+int inline_fi_accept(struct fid_ep *ep, const void *param, size_t paramlen);
+int inline_fi_reject(struct fid_pep *pep, struct fid *handle, const void *param, size_t paramlen);
 int inline_fi_endpoint(struct fid_domain *domain, struct fi_info *info, struct fid_ep **ep,
                        void *context);
 int inline_fi_ep_bind(struct fid_ep *ep, struct fid *other, uint64_t flags);

@@ -4,7 +4,7 @@
 set -eu
 cd "$(dirname "$0")"
 functions='inline_fi_.*|fi_getinfo|fi_freeinfo|fi_fabric|fi_version'
-constants='MSG|RMA|WRITE|RECV|TRANSMIT|REMOTE_WRITE|SOURCE|DELIVERY_COMPLETE|GETWAIT'
+constants='CONNREQ|CONNECTED|SHUTDOWN|MSG|RMA|WRITE|RECV|TRANSMIT|REMOTE_WRITE|SOURCE|DELIVERY_COMPLETE|GETWAIT'
 constants="$constants|ORDER_(SAS|SAW|WAW)|MR_(LOCAL|ALLOCATED|PROV_KEY|VIRT_ADDR)"
 constants="FI_($constants|EAGAIN|EAVAIL|ENODATA)"
 bindgen inline.h --output src/bindings.rs \
@@ -12,6 +12,6 @@ bindgen inline.h --output src/bindings.rs \
     --default-enum-style consts --no-prepend-enum-name \
     --allowlist-function "$functions" --allowlist-var "$constants" \
     --allowlist-type 'fi_cq_msg_entry' \
-    --opaque-type 'fi_ops.*|fid_(fabric|domain|av|cq|ep|mr|nic)|fi_mr_attr|fi_wait_set' \
+    --opaque-type 'fi_ops.*|fid_(fabric|domain|av|cq|ep|eq|pep|mr|nic|wait)|fi_mr_attr|fi_wait_set' \
     --blocklist-type 'iovec|pollfd' --no-layout-tests --merge-extern-blocks
 rustfmt --edition 2024 --config max_width=100 src/bindings.rs

@@ -35,8 +35,7 @@ use crate::{Broken, DialId, Event, Fabric, LinkId, Refused};
 pub use config::{LibfabricConfig, LibfabricError, Provider};
 use lane::Flow;
 use link::{Link, Stage};
-use part::Parted;
-use raw::{Address, Device, Done};
+use raw::{Device, Done};
 
 /// Links over libfabric. An address is `HOST:PORT`, that of the control connection.
 pub struct Libfabric {
@@ -45,16 +44,9 @@ pub struct Libfabric {
     random: SystemRandom,
     /// What both ends of a control connection say of themselves.
     kind: Vec<u8>,
-    /// What others find our endpoint by.
-    name: Vec<u8>,
     hello: Vec<u8>,
     lends: u32,
     links: BTreeMap<u64, Link>,
-    parted: BTreeMap<u64, Parted>,
-    /// Links by what peers call them.
-    tokens: BTreeMap<u64, u64>,
-    /// Peers' endpoints, and how many links lead there.
-    addresses: BTreeMap<Vec<u8>, (Address, usize)>,
     /// Links that have something to begin.
     sending: Vec<u64>,
     /// What is over, and not handed out yet.
@@ -97,17 +89,16 @@ impl Libfabric {
             return Err(LibfabricError::Control(TcpError::Region));
         }
         let card = card.unwrap_or(listen.ip());
-        if provider.has_addresses() && card.is_unspecified() {
+        if provider.connects() && card.is_unspecified() {
             return Err(LibfabricError::Card);
         }
         let kind = format!("notrace-libfabric/1 {}", provider.name()).into_bytes();
         let told =
             TcpConfig { listen, hello: kind.clone(), region_bytes: REGION_BYTES_MIN, identity };
         let control = Tcp::open(told).map_err(LibfabricError::Control)?;
-        let device = Device::open(provider, provider.has_addresses().then_some(card));
+        let device = Device::open(provider, provider.connects().then_some(card));
         let device = device.map_err(LibfabricError::from)?;
-        let name = device.name().ok_or(LibfabricError::Provider)?;
-        if let Some(descriptor) = device.descriptor() {
+        for descriptor in device.descriptors(None) {
             let watched = control.watch(descriptor);
             watched.map_err(|error| LibfabricError::Control(TcpError::Wait(error.kind())))?;
         }
@@ -117,13 +108,9 @@ impl Libfabric {
             control,
             random: SystemRandom::new(),
             kind,
-            name,
             hello,
             lends: region_bytes,
             links: BTreeMap::new(),
-            parted: BTreeMap::new(),
-            tokens: BTreeMap::new(),
-            addresses: BTreeMap::new(),
             sending: Vec::new(),
             over: Vec::new(),
             done: Vec::new(),
@@ -159,9 +146,8 @@ impl Libfabric {
     fn flush(&mut self, now: Instant, events: &mut Vec<Event>) {
         self.blocked = false;
         for number in std::mem::take(&mut self.sending) {
-            let parted = self.parted.get_mut(&number).map(|parted| &mut parted.lane);
-            let lane = self.links.get_mut(&number).and_then(|link| link.lane.as_mut()).or(parted);
-            let Some(lane) = lane else { continue };
+            let link = self.links.get_mut(&number).filter(|link| link.stage != Stage::Down);
+            let Some(lane) = link.and_then(|link| link.lane.as_mut()) else { continue };
             let flow = lane.flush(&mut self.device, now);
             if let Some(backlog) = lane.freed() {
                 events.push(Event::Sent { link: LinkId(number), backlog });
@@ -172,7 +158,7 @@ impl Libfabric {
                     self.blocked = true;
                     self.note_sending(number);
                 }
-                Err(why) => self.fail(number, why, true),
+                Err(why) => self.fail(number, why),
             }
         }
     }
@@ -195,7 +181,7 @@ impl Libfabric {
         if self.blocked {
             until = until.min(now + RETRY);
         }
-        if self.device.descriptor().is_none() {
+        if !self.device.has_descriptors() {
             // There is nothing to wait for but time. The longer it is quiet, the longer it may be.
             let quiet = now.saturating_duration_since(self.stirred);
             let nap = (quiet / 4).clamp(NAP_MIN, NAP_MAX);
@@ -212,13 +198,9 @@ impl Libfabric {
         for number in numbers {
             let Some(link) = self.links.get_mut(&number) else { continue };
             if let Err(why) = link.tick(now) {
-                self.fail(number, why, true);
-            } else if let Some(rings) = link.attest() {
-                // If the connection is gone, so is the link, and that is told soon.
-                let _ = self.control.ring(LinkId(number), rings);
+                self.fail(number, why);
             }
         }
-        self.forget_parted(now);
     }
 }
 
@@ -251,7 +233,7 @@ impl Fabric for Libfabric {
 
     fn cut(&mut self, link: LinkId) {
         if self.links.get(&link.0).is_some_and(|link| link.stage != Stage::Meeting) {
-            self.part(link.0, true);
+            self.part(link.0);
         }
     }
 

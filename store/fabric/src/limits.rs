@@ -64,13 +64,6 @@ pub const UNDER_WAY_BYTES_MAX: usize = 4 << 20;
 /// Writes and rings of a link that may wait: after that, the peer counts as one that does not
 /// answer.
 pub const STEPS_MAX: usize = 1 << 20;
-/// How long a link that has ended is remembered, unless the peer says that it is done with it.
-pub const PARTING_MAX: Duration = Duration::from_secs(10);
-/// Links that have ended and are remembered. One more ends the first.
-pub const PARTED_MAX: usize = 64;
-/// Regions to which somebody may still write. Each costs a place in the address space, and no
-/// memory; a node that has so many needs a new beginning before it has another link.
-pub const LEFT_MAX: usize = 16 << 10;
 /// What a provider did not take is offered again after so long.
 pub const RETRY: Duration = Duration::from_millis(1);
 /// Where there is nothing to wait for, `libfabric` looks all the time for so long after something

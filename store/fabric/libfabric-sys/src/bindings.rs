@@ -265,16 +265,19 @@ pub type fi_wait_obj = ::core::ffi::c_uint;
 #[repr(C)]
 #[repr(align(8))]
 #[derive(Debug, Default, Copy, Clone)]
-pub struct fi_ops_wait {
-    pub _bindgen_opaque_blob: [u64; 2usize],
+pub struct fid_wait {
+    pub _bindgen_opaque_blob: [u64; 4usize],
 }
 #[repr(C)]
 #[derive(Debug, Copy, Clone)]
-pub struct fid_wait {
-    pub fid: fid,
-    pub ops: *mut fi_ops_wait,
+pub struct fi_eq_attr {
+    pub size: usize,
+    pub flags: u64,
+    pub wait_obj: fi_wait_obj,
+    pub signaling_vector: ::core::ffi::c_int,
+    pub wait_set: *mut fid_wait,
 }
-impl Default for fid_wait {
+impl Default for fi_eq_attr {
     fn default() -> Self {
         let mut s = ::core::mem::MaybeUninit::<Self>::uninit();
         unsafe {
@@ -282,6 +285,40 @@ impl Default for fid_wait {
             s.assume_init()
         }
     }
+}
+pub const FI_NOTIFY: _bindgen_ty_18 = 0;
+pub const FI_CONNREQ: _bindgen_ty_18 = 1;
+pub const FI_CONNECTED: _bindgen_ty_18 = 2;
+pub const FI_SHUTDOWN: _bindgen_ty_18 = 3;
+pub const FI_MR_COMPLETE: _bindgen_ty_18 = 4;
+pub const FI_AV_COMPLETE: _bindgen_ty_18 = 5;
+pub const FI_JOIN_COMPLETE: _bindgen_ty_18 = 6;
+pub type _bindgen_ty_18 = ::core::ffi::c_uint;
+#[repr(C)]
+#[derive(Debug, Copy, Clone)]
+pub struct fi_eq_err_entry {
+    pub fid: fid_t,
+    pub context: *mut ::core::ffi::c_void,
+    pub data: u64,
+    pub err: ::core::ffi::c_int,
+    pub prov_errno: ::core::ffi::c_int,
+    pub err_data: *mut ::core::ffi::c_void,
+    pub err_data_size: usize,
+}
+impl Default for fi_eq_err_entry {
+    fn default() -> Self {
+        let mut s = ::core::mem::MaybeUninit::<Self>::uninit();
+        unsafe {
+            ::core::ptr::write_bytes(s.as_mut_ptr(), 0, 1);
+            s.assume_init()
+        }
+    }
+}
+#[repr(C)]
+#[repr(align(8))]
+#[derive(Debug, Default, Copy, Clone)]
+pub struct fid_eq {
+    pub _bindgen_opaque_blob: [u64; 4usize],
 }
 pub const FI_CQ_FORMAT_UNSPEC: fi_cq_format = 0;
 pub const FI_CQ_FORMAT_CONTEXT: fi_cq_format = 1;
@@ -402,6 +439,28 @@ pub struct fid_domain {
 pub struct fid_ep {
     pub _bindgen_opaque_blob: [u64; 10usize],
 }
+#[repr(C)]
+#[repr(align(8))]
+#[derive(Debug, Default, Copy, Clone)]
+pub struct fid_pep {
+    pub _bindgen_opaque_blob: [u64; 5usize],
+}
+#[repr(C)]
+#[derive(Debug, Copy, Clone)]
+pub struct inline_cm_entry {
+    pub fid: *mut fid,
+    pub info: *mut fi_info,
+    pub data: [u8; 256usize],
+}
+impl Default for inline_cm_entry {
+    fn default() -> Self {
+        let mut s = ::core::mem::MaybeUninit::<Self>::uninit();
+        unsafe {
+            ::core::ptr::write_bytes(s.as_mut_ptr(), 0, 1);
+            s.assume_init()
+        }
+    }
+}
 unsafe extern "C" {
     pub fn fi_version() -> u32;
     pub fn fi_getinfo(
@@ -464,6 +523,44 @@ unsafe extern "C" {
     pub fn inline_fi_cq_read(cq: *mut fid_cq, buf: *mut ::core::ffi::c_void, count: usize)
     -> isize;
     pub fn inline_fi_cq_readerr(cq: *mut fid_cq, buf: *mut fi_cq_err_entry, flags: u64) -> isize;
+    pub fn inline_fi_eq_open(
+        fabric: *mut fid_fabric,
+        attr: *mut fi_eq_attr,
+        eq: *mut *mut fid_eq,
+        context: *mut ::core::ffi::c_void,
+    ) -> ::core::ffi::c_int;
+    pub fn inline_fi_eq_read(
+        eq: *mut fid_eq,
+        event: *mut u32,
+        entry: *mut inline_cm_entry,
+    ) -> isize;
+    pub fn inline_fi_eq_readerr(eq: *mut fid_eq, buf: *mut fi_eq_err_entry, flags: u64) -> isize;
+    pub fn inline_fi_passive_ep(
+        fabric: *mut fid_fabric,
+        info: *mut fi_info,
+        pep: *mut *mut fid_pep,
+        context: *mut ::core::ffi::c_void,
+    ) -> ::core::ffi::c_int;
+    pub fn inline_fi_pep_bind(pep: *mut fid_pep, other: *mut fid, flags: u64)
+    -> ::core::ffi::c_int;
+    pub fn inline_fi_listen(pep: *mut fid_pep) -> ::core::ffi::c_int;
+    pub fn inline_fi_connect(
+        ep: *mut fid_ep,
+        addr: *const ::core::ffi::c_void,
+        param: *const ::core::ffi::c_void,
+        paramlen: usize,
+    ) -> ::core::ffi::c_int;
+    pub fn inline_fi_accept(
+        ep: *mut fid_ep,
+        param: *const ::core::ffi::c_void,
+        paramlen: usize,
+    ) -> ::core::ffi::c_int;
+    pub fn inline_fi_reject(
+        pep: *mut fid_pep,
+        handle: *mut fid,
+        param: *const ::core::ffi::c_void,
+        paramlen: usize,
+    ) -> ::core::ffi::c_int;
     pub fn inline_fi_endpoint(
         domain: *mut fid_domain,
         info: *mut fi_info,

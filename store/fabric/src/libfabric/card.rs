@@ -11,7 +11,7 @@
 
 use ring::hkdf::{HKDF_SHA256, KeyType, Salt};
 
-use super::raw::{ADDRESS_BYTES_MAX, MESSAGE_BYTES, Message};
+use super::raw::{ADDRESS_BYTES_MAX, MESSAGE_BYTES, Message, Target};
 use crate::LinkKeys;
 use crate::limits::{HELLO_BYTES_MAX, REGION_BYTES_MAX, REGION_BYTES_MIN};
 
@@ -21,8 +21,7 @@ const VERSION: u8 = 1;
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Card {
     pub(super) room: u32,
-    pub(super) base: u64,
-    pub(super) key: u64,
+    pub(super) region: Target,
     pub(super) token: u64,
     pub(super) secret: [u8; 32],
     pub(super) address: Vec<u8>,
@@ -33,7 +32,7 @@ impl Card {
     pub(super) fn written(&self) -> Vec<u8> {
         let mut bytes = vec![VERSION];
         bytes.extend_from_slice(&self.room.to_le_bytes());
-        for number in [self.base, self.key, self.token] {
+        for number in [self.region.base, self.region.key, self.token] {
             bytes.extend_from_slice(&number.to_le_bytes());
         }
         bytes.extend_from_slice(&self.secret);
@@ -60,7 +59,8 @@ impl Card {
             && length <= HELLO_BYTES_MAX
             && length == rest.len();
         let (address, hello) = (address.to_vec(), rest.to_vec());
-        allowed.then_some(Self { room, base, key, token, secret, address, hello })
+        let region = Target { key, base };
+        allowed.then_some(Self { room, region, token, secret, address, hello })
     }
 }
 
@@ -99,8 +99,6 @@ pub(super) enum Kind {
     Hello,
     /// A ring of the doorbell.
     Ring(u32),
-    /// The last one: nothing is written after it.
-    Farewell,
 }
 
 /// A message and which link it is for; rings are counted from one.
@@ -108,7 +106,6 @@ pub(super) fn message(token: u64, count: u64, kind: Kind) -> Message {
     let (kind, word) = match kind {
         Kind::Hello => (1_u32, 0),
         Kind::Ring(word) => (2, word),
-        Kind::Farewell => (3, 0),
     };
     let mut message = [0; MESSAGE_BYTES];
     let bytes = token.to_le_bytes().into_iter().chain(count.to_le_bytes());
@@ -126,7 +123,6 @@ pub(super) fn understood(message: &Message) -> Option<(u64, u64, Kind)> {
     let kind = match kind {
         1 => Kind::Hello,
         2 => Kind::Ring(word),
-        3 => Kind::Farewell,
         _ => return None,
     };
     Some((token, count, kind))
@@ -139,8 +135,7 @@ mod tests {
     fn card() -> Card {
         Card {
             room: 4096,
-            base: u64::MAX,
-            key: 7,
+            region: Target { key: 7, base: u64::MAX },
             token: 1 << 63,
             secret: [9; 32],
             address: b"where".to_vec(),
@@ -178,7 +173,7 @@ mod tests {
 
     #[test]
     fn a_message_is_understood_as_it_was_meant() {
-        for kind in [Kind::Hello, Kind::Ring(0), Kind::Ring(u32::MAX), Kind::Farewell] {
+        for kind in [Kind::Hello, Kind::Ring(0), Kind::Ring(u32::MAX)] {
             assert_eq!(understood(&message(5, 6, kind)), Some((5, 6, kind)));
         }
         assert_eq!(understood(&[0; MESSAGE_BYTES]), None);

@@ -32,56 +32,37 @@ impl Libfabric {
 
     fn take_note(&mut self, done: Done, now: Instant, events: &mut Vec<Event>) {
         match done {
-            Done::Said(message) => self.listen(&message, events),
-            Done::Written { link, bytes } => {
-                let parted = self.parted.get_mut(&link).map(|parted| &mut parted.lane);
-                let lane = self.links.get_mut(&link).and_then(|link| link.lane.as_mut());
-                if let Some(lane) = lane.or(parted) {
+            Done::Said(number, message) => self.listen(number, &message, events),
+            Done::Written(number, bytes) => {
+                if let Some(lane) = self.links.get_mut(&number).and_then(|it| it.lane.as_mut()) {
                     lane.written(&mut self.device, bytes, now);
-                    self.note_sending(link);
+                    self.note_sending(number);
                 }
             }
-            Done::Lost { link } => self.lose(link, now),
-            Done::Broken => {
-                let numbers: Vec<u64> = self.links.keys().copied().collect();
-                numbers.into_iter().for_each(|number| self.fail(number, Broken::Gone, false));
-            }
+            Done::Lost(number) => self.fail(number, Broken::Gone),
         }
     }
 
-    fn lose(&mut self, number: u64, now: Instant) {
-        if let Some(parted) = self.parted.get_mut(&number) {
-            parted.lane.lose(&mut self.device, now);
-        } else {
-            if let Some(lane) = self.links.get_mut(&number).and_then(|link| link.lane.as_mut()) {
-                lane.lose(&mut self.device, now);
-            }
-            self.fail(number, Broken::Gone, true);
-        }
-    }
-
-    /// A message, for a link that may be gone, or from somebody who has no link.
-    fn listen(&mut self, message: &Message, events: &mut Vec<Event>) {
+    /// A message from the peer, or from somebody who found the endpoint and does not know what the
+    /// peer calls the link.
+    fn listen(&mut self, number: u64, message: &Message, events: &mut Vec<Event>) {
         let Some((token, count, kind)) = understood(message) else { return };
-        let Some(number) = self.tokens.get(&token).copied() else { return };
-        if kind == Kind::Farewell {
-            self.hear_farewell(number);
+        let Some(link) = self.links.get_mut(&number) else { return };
+        if token != link.card.token || link.stage == Stage::Down {
             return;
         }
-        let Some(link) = self.links.get_mut(&number) else { return };
         match kind {
-            _ if link.stage == Stage::Down => {}
+            Kind::Hello => {
+                link.greeted = true;
+                self.come_up(number, events);
+            }
             Kind::Ring(word) => match link.hear(count) {
                 Ok(()) => {
                     link.told_in = self.turn;
                     events.push(Event::Bell { link: LinkId(number), word });
                 }
-                Err(why) => self.fail(number, why, true),
+                Err(why) => self.fail(number, why),
             },
-            _ => {
-                link.greeted = true;
-                self.come_up(number, events);
-            }
         }
     }
 }

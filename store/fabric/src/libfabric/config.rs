@@ -7,11 +7,11 @@ use crate::tcp::{TcpError, TcpIdentity};
 /// Which of libfabric's providers carries what is written.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Provider {
-    /// TCP, in the kernel: `tcp;ofi_rxm`.
+    /// TCP, in the kernel.
     Tcp,
     /// Memory that processes of one machine share.
     Shm,
-    /// InfiniBand and RoCE: `verbs;ofi_rxm`.
+    /// InfiniBand and RoCE.
     Verbs,
     /// Elastic Fabric Adapters.
     Efa,
@@ -22,28 +22,28 @@ impl Provider {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
-            Provider::Tcp => "tcp;ofi_rxm",
+            Provider::Tcp => "tcp",
             Provider::Shm => "shm",
-            Provider::Verbs => "verbs;ofi_rxm",
+            Provider::Verbs => "verbs",
             Provider::Efa => "efa",
         }
     }
 
-    /// Whether cards write into memory, and not processors.
-    pub(super) fn is_hardware(self) -> bool {
+    /// Whether it writes to regions by where they are in memory. Cards do; elsewhere a region is
+    /// addressed from its beginning, so that a write has to name a key that is valid: `shm` would
+    /// otherwise take a short cut, which writes to wherever it is told.
+    pub(super) fn addresses_memory(self) -> bool {
         matches!(self, Provider::Verbs | Provider::Efa)
     }
 
-    /// Whether endpoints are told by addresses of the internet.
-    pub(super) fn has_addresses(self) -> bool {
-        matches!(self, Provider::Tcp | Provider::Verbs)
-    }
-
-    /// Whether a message is delivered only after the writes before it are in memory. Both of these
-    /// carry them on one connection which is in order from end to end: a stream of bytes, and a
-    /// reliable connection (InfiniBand's specification, o9-20). `shm` moves what is long in parts,
-    /// between which it looks at other things, and the packets of `efa` overtake each other.
-    pub(super) fn places_in_order(self) -> bool {
+    /// Whether two endpoints have a connection, which is in order from end to end: a stream of
+    /// bytes, or a reliable connection of InfiniBand. Then a message arrives after the writes
+    /// before it are in memory (for InfiniBand, its specification says so in o9-20), and a
+    /// connection that breaks stays broken.
+    ///
+    /// The others have none: `shm` moves what is long in parts, between which it looks at other
+    /// things, and the packets of `efa` overtake each other.
+    pub(super) fn connects(self) -> bool {
         matches!(self, Provider::Tcp | Provider::Verbs)
     }
 }

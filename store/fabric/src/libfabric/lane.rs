@@ -34,7 +34,6 @@ pub(super) struct Lane {
     /// When something was last seen to go on, while there is something to.
     moved: Option<Instant>,
     broken: Option<Broken>,
-    lost: bool,
 }
 
 /// Whether all was begun that could be.
@@ -53,7 +52,7 @@ impl Lane {
             to,
             room,
             token,
-            queue: VecDeque::from([Step::Say(Kind::Hello)]),
+            queue: VecDeque::new(),
             chunk: None,
             under_way: (0, 0),
             unsent: 0,
@@ -61,8 +60,12 @@ impl Lane {
             rings: 0,
             moved: None,
             broken: None,
-            lost: false,
         }
+    }
+
+    /// Says the first thing.
+    pub(super) fn greet(&mut self) {
+        self.queue.push_back(Step::Say(Kind::Hello));
     }
 
     pub(super) fn write(
@@ -153,7 +156,7 @@ impl Lane {
                         self.queue.push_front(Step::Write { piece, offset });
                         return Ok(Flow::On);
                     }
-                    match device.write(piece, &self.to, offset, self.link) {
+                    match device.write(self.link, piece, &self.to, offset) {
                         Ok(()) => {
                             self.under_way = (count + 1, all + bytes);
                             continue;
@@ -162,15 +165,14 @@ impl Lane {
                     }
                 }
                 Step::Say(kind) => {
-                    // A message may overtake what was written, so it waits until that is there. The
-                    // last one always does: after it there is nothing on its way.
-                    if !idle && (kind == Kind::Farewell || !device.is_ordered()) {
+                    // A message may overtake what was written, so it waits until that is there.
+                    if !idle && !device.is_ordered() {
                         self.queue.push_front(Step::Say(kind));
                         return Ok(Flow::On);
                     }
                     let count = self.rings + u64::from(matches!(kind, Kind::Ring(_)));
                     let said = message(self.token, count, kind);
-                    match device.say(self.to.address, &said) {
+                    match device.say(self.link, &said) {
                         Ok(()) => {
                             self.rings = count;
                             self.moved = Some(now);
@@ -219,11 +221,6 @@ impl Lane {
         self.moved.filter(|_| !self.is_idle())
     }
 
-    /// How many rings were said.
-    pub(super) fn rings(&self) -> u64 {
-        self.rings
-    }
-
     /// How much waits, once that is so little that a refused write would be taken.
     pub(super) fn freed(&mut self) -> Option<usize> {
         let (unsent, refused) = (self.unsent, self.refused?);
@@ -233,24 +230,13 @@ impl Lane {
         Some(unsent)
     }
 
-    /// A write has not arrived, and may yet.
-    pub(super) fn lose(&mut self, device: &mut Device, now: Instant) {
-        self.lost = true;
-        self.written(device, 0, now);
-    }
-
-    /// Drops what was not begun. With a farewell, that is the last that is said: that nothing comes
-    /// after it, so that it is left out where a write was lost.
-    pub(super) fn end(&mut self, device: &mut Device, farewell: bool) {
+    /// Drops what was not begun.
+    pub(super) fn end(&mut self, device: &mut Device) {
         for step in self.queue.drain(..) {
             if let Step::Write { piece, .. } = step {
                 device.forget(&piece);
             }
         }
         self.let_go(device);
-        self.broken = None;
-        if farewell && !self.lost {
-            self.queue.push_back(Step::Say(Kind::Farewell));
-        }
     }
 }

@@ -1,13 +1,16 @@
-//! Everything that is `unsafe` about libfabric: one endpoint, and the memory that it may reach.
-//! What this hands out is safe to use in any way.
+//! Everything that is `unsafe` about libfabric: endpoints, and the memory that they may reach. What
+//! this hands out is safe to use in any way.
 //!
 //! Reading order: `handle` (what has to be closed), `pages` (memory that others write), `memory`
-//! (how long it has to stay), `open` (how all begins).
+//! (how long it has to stay), `open` (how all begins), `connect` (two endpoints), `endpoint` (one
+//! link's).
 //!
 //! An operation is given to libfabric with a number for a context, never a pointer; what it refers
-//! to stays in `memories` until its completion has come, or else until the endpoint is closed.
+//! to stays in `memories` until its completion has come, or else until its endpoint is closed.
 #![expect(unsafe_code, reason = "libfabric is a library in C, and memory that others write is raw")]
 
+mod connect;
+mod endpoint;
 mod handle;
 mod memory;
 mod open;
@@ -18,18 +21,20 @@ mod tests;
 use std::collections::BTreeMap;
 use std::ffi::c_void;
 use std::net::IpAddr;
-use std::os::fd::{BorrowedFd, RawFd};
-use std::ptr::{from_mut, null_mut, without_provenance_mut};
+use std::os::fd::BorrowedFd;
+use std::ptr::{from_mut, null_mut};
 
 use libfabric_sys as sys;
 
 use super::config::Provider;
-use crate::limits::{CHUNK_BYTES, LEFT_MAX};
+use crate::limits::{CHUNK_BYTES, UNDER_WAY_MAX};
+use connect::{Events, Happened, Listener};
+use endpoint::{Endpoint, Place, Way};
 pub(super) use handle::Code;
-use handle::{Handle, check};
+use handle::Handle;
 use memory::Memories;
 pub(super) use memory::{MemoryId, Piece};
-use open::{Found, Traits};
+use open::{Found, Name, Traits, Where};
 use pages::Pages;
 
 /// What is said to a peer beside writes has this length.
@@ -37,44 +42,35 @@ pub(super) const MESSAGE_BYTES: usize = 24;
 pub(super) type Message = [u8; MESSAGE_BYTES];
 /// The longest address of an endpoint.
 pub(super) const ADDRESS_BYTES_MAX: usize = 255;
-/// Messages that are received without our help; they have the first numbers among the operations.
-const RECEIVES: usize = 512;
+/// Messages that an endpoint receives without our help.
+const RECEIVES: usize = 128;
 /// Completions that are taken at once.
 const BATCH: usize = 64;
-/// Completions for which there is place.
-const QUEUE: usize = 32 << 10;
+/// Completions of an endpoint for which there is place.
+const QUEUE: usize = 2 * (RECEIVES + UNDER_WAY_MAX);
 
-/// Where to write.
+/// Where to write: a region as the peer told of it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Target {
-    pub(super) address: Address,
-    /// The region's, as the peer told it.
     pub(super) key: u64,
     pub(super) base: u64,
 }
-
-/// A peer's endpoint.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Address(sys::fi_addr_t);
 
 /// Memory that was registered for others to write.
 pub(super) struct Lent {
     pub(super) memory: MemoryId,
-    pub(super) key: u64,
-    pub(super) base: u64,
+    pub(super) at: Target,
 }
 
-/// What was completed.
+/// What was completed, and on which endpoint.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Done {
-    /// So many bytes of a link are in the memory of its peer.
-    Written { link: u64, bytes: u32 },
-    /// They are not, and nobody knows what is.
-    Lost { link: u64 },
+    /// So many bytes are in the memory of the peer, or on a connection to it.
+    Written(u64, u32),
+    /// They are not, and nobody knows what is; or nothing will be completed any more.
+    Lost(u64),
     /// Somebody said this.
-    Said(Message),
-    /// Nothing will be completed any more.
-    Broken,
+    Said(u64, Message),
 }
 
 /// Why something was not begun.
@@ -86,29 +82,31 @@ pub(super) enum Unposted {
     Never,
 }
 
-struct Op {
-    memory: MemoryId,
-    link: u64,
-    bytes: u32,
+/// What is under way.
+#[derive(Clone, Copy)]
+enum Op {
+    Write { endpoint: u64, memory: MemoryId, bytes: u32 },
+    Receive { endpoint: u64, slot: usize },
 }
 
-/// An endpoint. What is closed first stands first.
+/// A network and the endpoints on it, each under a number that the caller gave. What is closed
+/// first stands first.
 pub(super) struct Device {
-    endpoint: Option<Handle<sys::fid_ep>>,
+    endpoints: BTreeMap<u64, Endpoint>,
     memories: Memories,
-    queue: Handle<sys::fid_cq>,
-    addresses: Handle<sys::fid_av>,
+    listener: Option<Listener>,
     domain: Handle<sys::fid_domain>,
     fabric: Handle<sys::fid_fabric>,
-    wait: Option<RawFd>,
+    found: Found,
+    provider: Provider,
     traits: Traits,
-    mailbox: MemoryId,
-    /// Receives that could not be begun again yet.
-    idle: Vec<usize>,
     ops: BTreeMap<usize, Op>,
     numbers: usize,
-    /// How often memory was left to who may still write.
-    left: usize,
+    /// Endpoints that do not receive as much as they could.
+    deaf: Vec<u64>,
+    over: Vec<(usize, Option<usize>)>,
+    /// An endpoint could not be closed: libfabric may still use its memory.
+    stuck: bool,
 }
 
 // SAFETY: libfabric's objects are of no thread, as long as one at a time uses those of a domain
@@ -117,37 +115,29 @@ unsafe impl Send for Device {}
 
 impl Device {
     pub(super) fn open(provider: Provider, at: Option<IpAddr>) -> Result<Self, Code> {
-        let found = Found::new(provider, at)?;
+        let found = Found::new(provider, at.map_or(Where::Anywhere, Where::Here))?;
         let traits = found.traits(provider);
         let fabric = found.fabric()?;
         let domain = found.domain(&fabric)?;
-        let addresses = open::addresses(&domain)?;
-        let (queue, wait) = open::queue(&domain, QUEUE)?;
-        let endpoint = found.endpoint(&domain, &addresses, &queue)?;
-        let mut memories = Memories::default();
-        let pages = Pages::new(RECEIVES * MESSAGE_BYTES).ok_or(Code(0))?;
-        let registration = match traits.local {
-            true => Some(register(&domain, &pages, u64::from(sys::FI_RECV), 0)?),
+        let listener = match provider.connects() {
+            true => Some(Listener::new(&fabric, &found)?),
             false => None,
         };
-        let mailbox = memories.add(pages, registration, false);
-        let mut device = Self {
-            endpoint: Some(endpoint),
-            memories,
-            queue,
-            addresses,
+        Ok(Self {
+            provider,
+            listener,
+            endpoints: BTreeMap::new(),
+            memories: Memories::default(),
             domain,
             fabric,
-            wait,
+            found,
             traits,
-            mailbox,
-            idle: (1..=RECEIVES).collect(),
             ops: BTreeMap::new(),
-            numbers: RECEIVES,
-            left: 0,
-        };
-        device.receive();
-        if device.idle.len() == RECEIVES { Err(Code(0)) } else { Ok(device) }
+            numbers: 0,
+            deaf: Vec::new(),
+            over: Vec::new(),
+            stuck: false,
+        })
     }
 
     /// Whether a message is delivered only after the writes before it are in memory.
@@ -155,52 +145,137 @@ impl Device {
         self.traits.ordered
     }
 
-    /// What gets ready when there is something to complete, where the provider has that.
-    pub(super) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
-        // SAFETY: it is the queue's, which stays open as long as this.
-        self.wait.map(|wait| unsafe { BorrowedFd::borrow_raw(wait) })
+    /// What gets ready when something happens on an endpoint, or where connections are asked for.
+    pub(super) fn descriptors(&self, number: Option<u64>) -> Vec<BorrowedFd<'_>> {
+        let mut all = Vec::new();
+        match number {
+            Some(number) => {
+                let Some(endpoint) = self.endpoints.get(&number) else { return Vec::new() };
+                all.extend(endpoint.wait);
+                if let Way::Connected(events) = &endpoint.way {
+                    all.push(events.wait);
+                }
+            }
+            None => all.extend(self.listener.as_ref().map(|listener| listener.events.wait)),
+        }
+        // SAFETY: each is a queue's, which stays open as long as this is borrowed.
+        let borrowed = all.into_iter().map(|wait| unsafe { BorrowedFd::borrow_raw(wait) });
+        borrowed.collect()
     }
 
-    /// Whether waiting for the descriptor makes sense: there is nothing to complete now.
+    /// Whether there is something to wait for: every endpoint has a descriptor.
+    pub(super) fn has_descriptors(&self) -> bool {
+        self.endpoints.values().all(|endpoint| endpoint.wait.is_some())
+    }
+
+    /// Whether waiting for the descriptors makes sense: there is nothing to be told now.
     pub(super) fn may_wait(&mut self) -> bool {
-        let mut fids = [self.queue.fid()];
-        let fids = fids.as_mut_ptr();
-        // SAFETY: both are open, and there is one.
-        self.wait.is_some() && unsafe { sys::inline_fi_trywait(self.fabric.get(), fids, 1) } == 0
+        let mut fids: Vec<_> = self.endpoints.values().map(|it| it.queue.fid()).collect();
+        fids.extend(self.endpoints.values().filter_map(|endpoint| match &endpoint.way {
+            Way::Connected(events) => Some(events.queue.fid()),
+            Way::Addressed(_) => None,
+        }));
+        fids.extend(self.listener.as_ref().map(|listener| listener.events.queue.fid()));
+        let (count, fids) = (fids.len() as i32, fids.as_mut_ptr());
+        // SAFETY: all are open, and there are so many.
+        count == 0 || unsafe { sys::inline_fi_trywait(self.fabric.get(), fids, count) } == 0
     }
 
-    /// What others find this endpoint by.
-    pub(super) fn name(&self) -> Option<Vec<u8>> {
-        let mut name = [0_u8; ADDRESS_BYTES_MAX];
-        let mut length = name.len();
-        let place = name.as_mut_ptr().cast();
-        let endpoint = self.endpoint.as_ref()?;
-        // SAFETY: it is open, and the place has room for `length` bytes.
-        let result = unsafe { sys::inline_fi_getname(endpoint.fid(), place, &mut length) };
-        check(result).ok()?;
-        name.get(..length).map(<[u8]>::to_vec)
+    /// Opens an endpoint; what others find it by. With the token they get its connection, where
+    /// there are connections.
+    pub(super) fn begin(&mut self, number: u64, token: u64) -> Result<Vec<u8>, Code> {
+        let (queue, wait) = open::queue(&self.domain, QUEUE)?;
+        let (way, endpoint, name) = match &self.listener {
+            Some(listener) => {
+                (Way::Connected(Events::new(&self.fabric)?), None, listener.name.clone())
+            }
+            None => {
+                let addresses = open::addresses(&self.domain)?;
+                let (info, other) = (self.found.info(), addresses.fid());
+                // SAFETY: the entry lives as long as this.
+                let endpoint = unsafe { open::endpoint(info, &self.domain, &queue, other) }?;
+                let name = open::name(&endpoint)?;
+                (Way::Addressed(addresses), Some(endpoint), name)
+            }
+        };
+        let pages = Pages::new(RECEIVES * MESSAGE_BYTES).ok_or(Code(0))?;
+        let registration = match self.traits.local {
+            true => Some(register(&self.domain, &pages, u64::from(sys::FI_RECV), 0)?),
+            false => None,
+        };
+        let mailbox = self.memories.add(pages, registration, false);
+        let (idle, peer, lent) = ((0..RECEIVES).collect(), None, None);
+        let endpoint = Endpoint { endpoint, way, queue, wait, mailbox, idle, peer, token, lent };
+        self.endpoints.insert(number, endpoint);
+        self.deaf.push(number);
+        self.receive();
+        Ok(name)
     }
 
-    /// Takes note of a peer's endpoint.
-    pub(super) fn know(&mut self, name: &[u8]) -> Option<Address> {
-        // How much is read depends on what stands there, so there is more than that.
-        let mut padded = [0_u8; 2 * (ADDRESS_BYTES_MAX + 1)];
-        padded.get_mut(..ADDRESS_BYTES_MAX)?.get_mut(..name.len())?.copy_from_slice(name);
-        let (av, from, mut address) = (self.addresses.get(), padded.as_ptr().cast(), 0);
-        // SAFETY: it is open; one address is read, and written to the place for one.
-        let count = unsafe { sys::inline_fi_av_insert(av, from, 1, &mut address, 0, null_mut()) };
-        (count == 1).then_some(Address(address))
+    /// Tells an endpoint who its peer is. Where there are connections, one is asked for, with the
+    /// peer's token, or waited for.
+    pub(super) fn meet(&mut self, number: u64, name: &[u8], asks: Option<u64>) -> Result<(), Code> {
+        let name = Name::new(name).ok_or(Code(0))?;
+        let Some(it) = self.endpoints.get_mut(&number) else { return Err(Code(0)) };
+        let Way::Connected(events) = &it.way else { return it.look_up(&name) };
+        let Some(token) = asks else { return Ok(()) };
+        let found = Found::new(self.provider, Where::Towards(&name))?;
+        let (info, other) = (found.info(), events.queue.fid());
+        // SAFETY: the entry lives as long as what was found.
+        let endpoint = unsafe { open::endpoint(info, &self.domain, &it.queue, other) }?;
+        let endpoint = it.endpoint.insert(endpoint);
+        connect::connect(endpoint, &name, token)?;
+        self.receive();
+        Ok(())
     }
 
-    /// Forgets it.
-    pub(super) fn unknow(&mut self, mut address: Address) {
-        let av = self.addresses.get();
-        // SAFETY: it is open, and there is one.
-        unsafe { sys::inline_fi_av_remove(av, &mut address.0, 1, 0) };
+    /// Gives connections to who asks for them.
+    fn answer(&mut self) {
+        let Some(listener) = &self.listener else { return };
+        while let Some(happened) = listener.events.next() {
+            let Happened::Asked(request) = happened else { continue };
+            let waits = |it: &&mut Endpoint| it.token == request.token && it.endpoint.is_none();
+            let accepted = self.endpoints.values_mut().find(waits).map(|it| {
+                let Way::Connected(events) = &it.way else { return Err(Code(0)) };
+                let (info, other) = (request.info(), events.queue.fid());
+                // SAFETY: the entry lives as long as the request.
+                let endpoint = unsafe { open::endpoint(info, &self.domain, &it.queue, other) }?;
+                connect::accept(it.endpoint.insert(endpoint))
+            });
+            if accepted.is_none() {
+                listener.reject(&request);
+            }
+        }
     }
 
-    /// Memory for others to write, with this key where the provider leaves that to us.
-    pub(super) fn lend(&mut self, bytes: usize, key: u64) -> Option<Lent> {
+    /// Closes an endpoint: nothing of it is completed any more, and its memory is free.
+    #[expect(clippy::disallowed_methods, reason = "what libfabric does not close stays")]
+    pub(super) fn end(&mut self, number: u64) {
+        let Some(endpoint) = self.endpoints.remove(&number) else { return };
+        let Endpoint { endpoint, way, queue, mailbox, lent, .. } = endpoint;
+        if endpoint.is_some_and(|endpoint| !endpoint.close()) {
+            self.stuck = true;
+            std::mem::forget((way, queue));
+            return;
+        }
+        drop((way, queue));
+        self.memories.release(mailbox);
+        lent.into_iter().for_each(|lent| self.memories.release(lent));
+        let memories = &mut self.memories;
+        self.ops.retain(|_, op| match *op {
+            Op::Write { endpoint, memory, .. } if endpoint == number => {
+                memories.give_back(memory);
+                false
+            }
+            Op::Receive { endpoint, .. } => endpoint != number,
+            Op::Write { .. } => true,
+        });
+    }
+
+    /// Memory for the peer of an endpoint to write until that is closed, with this key where the
+    /// provider leaves that to us.
+    pub(super) fn lend(&mut self, number: u64, bytes: usize, key: u64) -> Option<Lent> {
+        let endpoint = self.endpoints.get_mut(&number).filter(|it| it.lent.is_none())?;
         let pages = Pages::new(bytes)?;
         let access = u64::from(sys::FI_REMOTE_WRITE);
         let registration = register(&self.domain, &pages, access, key).ok()?;
@@ -208,7 +283,15 @@ impl Device {
         let key = unsafe { sys::inline_fi_mr_key(registration.get()) };
         let place = pages.place(0, bytes).filter(|_| self.traits.virtual_address);
         let base = place.map_or(0, |place| place.expose_provenance() as u64);
-        Some(Lent { memory: self.memories.add(pages, Some(registration), false), key, base })
+        let memory = self.memories.add(pages, Some(registration), false);
+        endpoint.lent = Some(memory);
+        Some(Lent { memory, at: Target { key, base } })
+    }
+
+    /// Copies bytes out of memory that was lent.
+    pub(super) fn get(&self, memory: MemoryId, at: usize, into: &mut [u8]) -> bool {
+        let pages = self.memories.get(memory).and_then(|memory| memory.pages.as_ref());
+        pages.is_some_and(|pages| pages.get(at, into))
     }
 
     /// Memory to write from.
@@ -225,86 +308,44 @@ impl Device {
         Some(self.memories.add(pages, registration, true))
     }
 
-    /// Ends its use: it is unregistered and freed as soon as no [`Piece`] of it is left.
-    pub(super) fn release(&mut self, memory: MemoryId) {
-        self.memories.release(memory);
-    }
-
-    /// Ends the use of memory that was lent while somebody may still be writing to it, which cannot
-    /// be stopped: what comes half over a connection goes to where it began to go, and what comes
-    /// whole and without a key that is valid makes `tcp` close the connection, and `shm` deaf. So
-    /// the memory is given back and everything else stays, for what may come late. Cards do stop.
-    pub(super) fn leave(&mut self, memory: MemoryId) {
-        if self.traits.hardware {
-            self.memories.release(memory);
-        } else {
-            self.memories.abandon(memory);
-            self.left += 1;
-        }
-    }
-
-    /// So much was left that no more should be lent.
-    pub(super) fn is_littered(&self) -> bool {
-        self.left >= LEFT_MAX
-    }
-
-    /// Nobody will take what is under way on a link; completions may never come.
-    pub(super) fn give_up(&mut self, link: u64) {
-        for op in self.ops.values().filter(|op| op.link == link) {
-            self.memories.abandon(op.memory);
-        }
+    /// Ends the use of a chunk: it is free as soon as no [`Piece`] of it is left.
+    pub(super) fn release(&mut self, chunk: MemoryId) {
+        self.memories.release(chunk);
     }
 
     /// Copies bytes into a chunk.
-    pub(super) fn put(&mut self, memory: MemoryId, at: usize, bytes: &[u8]) -> bool {
-        self.memories.pages(memory).is_some_and(|pages| pages.put(at, bytes))
+    pub(super) fn put(&mut self, chunk: MemoryId, at: usize, bytes: &[u8]) -> bool {
+        self.memories.pages(chunk).is_some_and(|pages| pages.put(at, bytes))
     }
 
     /// Bytes of a chunk, to be written. They are not to be put anew before they are.
     pub(super) fn piece(&mut self, memory: MemoryId, at: u32, bytes: u32) -> Option<Piece> {
-        let pages = self.memories.pages(memory)?;
-        pages.place(at as usize, bytes as usize)?;
-        self.memories.take(memory, at, bytes)
-    }
-
-    /// Copies bytes out of memory that was lent.
-    pub(super) fn get(&self, memory: MemoryId, at: usize, into: &mut [u8]) -> bool {
-        let pages = self.memories.get(memory).and_then(|memory| memory.pages.as_ref());
-        pages.is_some_and(|pages| pages.get(at, into))
+        self.memories.pages(memory)?.place(at as usize, bytes as usize)?;
+        self.memories.take(memory)?;
+        Some(Piece { memory, at, bytes })
     }
 
     /// Begins to write a piece. [`Done::Written`] or [`Done::Lost`] tells how it ended.
     pub(super) fn write(
         &mut self,
+        number: u64,
         piece: Piece,
         to: &Target,
         offset: u32,
-        link: u64,
     ) -> Result<(), (Piece, Unposted)> {
-        let Some((memory, endpoint)) = self.memories.get(piece.memory).zip(self.endpoint.as_ref())
-        else {
+        let Piece { memory, at, bytes } = piece;
+        let place = Place::of(&self.memories, memory, at as usize, bytes as usize);
+        let Some((endpoint, place)) = self.endpoints.get(&number).zip(place) else {
             return Err((piece, Unposted::Never));
         };
-        let (begin, bytes) = (piece.at as usize, piece.bytes as usize);
-        let Some(from) = memory.pages.as_ref().and_then(|pages| pages.place(begin, bytes)) else {
-            return Err((piece, Unposted::Never));
-        };
-        let descriptor = memory.registration.as_ref().map_or(null_mut(), |registration| {
-            // SAFETY: it is open.
-            unsafe { sys::inline_fi_mr_desc(registration.get()) }
-        });
-        let (number, at) = (self.numbers + 1, to.base.wrapping_add(u64::from(offset)));
-        let (ep, from, to, key) = (endpoint.get(), from.cast_const().cast(), to.address.0, to.key);
-        let context = context(number);
-        // SAFETY: the bytes stay where they are until the piece is given back, which happens when
-        // the completion has come, and not before.
-        let result =
-            unsafe { sys::inline_fi_write(ep, from, bytes, descriptor, to, at, key, context) };
-        if let Err(unposted) = posted(result) {
+        let op = self.numbers + 1;
+        // SAFETY: the piece is given back when the operation is completed, or when the endpoint is
+        // closed, and not before.
+        if let Err(unposted) = unsafe { endpoint.write(place, to, offset, op) } {
             return Err((piece, unposted));
         }
-        self.numbers = number;
-        self.ops.insert(number, Op { memory: piece.memory, link, bytes: piece.bytes });
+        self.numbers = op;
+        self.ops.insert(op, Op::Write { endpoint: number, memory, bytes });
         Ok(())
     }
 
@@ -313,88 +354,90 @@ impl Device {
         self.memories.give_back(piece.memory);
     }
 
-    /// Says something to a peer, behind what was said before.
-    pub(super) fn say(&mut self, to: Address, message: &Message) -> Result<(), Unposted> {
-        let endpoint = self.endpoint.as_ref().ok_or(Unposted::Never)?;
-        let (ep, from) = (endpoint.get(), message.as_ptr().cast());
-        // SAFETY: it is open, and copies the message before it returns.
-        posted(unsafe { sys::inline_fi_inject(ep, from, MESSAGE_BYTES, to.0) })
+    /// Says something to the peer, behind what was said before.
+    pub(super) fn say(&mut self, number: u64, message: &Message) -> Result<(), Unposted> {
+        self.endpoints.get(&number).ok_or(Unposted::Never)?.say(message)
     }
 
     /// Carries on, and takes some of what was completed. Whether there may be more.
     pub(super) fn progress(&mut self, done: &mut Vec<Done>) -> bool {
-        let mut entries = [sys::fi_cq_msg_entry::default(); BATCH];
-        let place = entries.as_mut_ptr().cast();
-        // SAFETY: it is open, with entries of this format, and there is room for so many.
-        let count = unsafe { sys::inline_fi_cq_read(self.queue.get(), place, BATCH) };
-        if let Ok(count) = usize::try_from(count) {
-            for entry in entries.iter().take(count) {
-                self.complete(entry.op_context.addr(), entry.len, true, done);
+        self.answer();
+        let (mut more, mut over) = (false, std::mem::take(&mut self.over));
+        let mut lost = Vec::new();
+        for (number, endpoint) in &mut self.endpoints {
+            match endpoint.progress(|op, length| over.push((op, length))) {
+                Some(true) => more = true,
+                // What came before the end of a connection is taken before the end is told.
+                Some(false) if !endpoint.attend() => {}
+                Some(false) | None => lost.push(*number),
             }
-        } else if count == -(sys::FI_EAVAIL as isize) {
-            let mut entry = sys::fi_cq_err_entry::default();
-            // SAFETY: it is open, and there is room for an entry.
-            let count = unsafe { sys::inline_fi_cq_readerr(self.queue.get(), &mut entry, 0) };
-            if count == 1 {
-                self.complete(entry.op_context.addr(), 0, false, done);
-            }
-        } else if count == -(sys::FI_EAGAIN as isize) {
-            self.receive();
-            return false;
-        } else {
-            done.push(Done::Broken);
-            return false;
         }
+        for (op, length) in over.drain(..) {
+            self.complete(op, length, done);
+        }
+        self.over = over;
+        done.extend(lost.into_iter().map(Done::Lost));
         self.receive();
-        true
+        more
     }
 
-    fn complete(&mut self, number: usize, length: usize, well: bool, done: &mut Vec<Done>) {
-        if (1..=RECEIVES).contains(&number) {
-            let mut message = [0; MESSAGE_BYTES];
-            let at = (number - 1) * MESSAGE_BYTES;
-            if well && length == MESSAGE_BYTES && self.get(self.mailbox, at, &mut message) {
-                done.push(Done::Said(message));
+    /// An operation is over; with its length if it went well.
+    fn complete(&mut self, number: usize, length: Option<usize>, done: &mut Vec<Done>) {
+        match self.ops.remove(&number) {
+            Some(Op::Write { endpoint, memory, bytes }) => {
+                self.memories.give_back(memory);
+                done.push(match length {
+                    Some(_) => Done::Written(endpoint, bytes),
+                    None => Done::Lost(endpoint),
+                });
             }
-            self.idle.push(number);
-        } else if let Some(Op { memory, link, bytes }) = self.ops.remove(&number) {
-            self.memories.give_back(memory);
-            done.push(if well { Done::Written { link, bytes } } else { Done::Lost { link } });
+            Some(Op::Receive { endpoint: number, slot }) => {
+                let Some(endpoint) = self.endpoints.get_mut(&number) else { return };
+                endpoint.idle.push(slot);
+                let (mailbox, mut message) = (endpoint.mailbox, [0; MESSAGE_BYTES]);
+                if !self.deaf.contains(&number) {
+                    self.deaf.push(number);
+                }
+                let whole = length == Some(MESSAGE_BYTES);
+                if whole && self.get(mailbox, slot * MESSAGE_BYTES, &mut message) {
+                    done.push(Done::Said(number, message));
+                }
+            }
+            None => {}
         }
     }
 
     /// Begins to receive wherever nothing is received.
     fn receive(&mut self) {
-        let Some(endpoint) = &self.endpoint else { return };
-        let mailbox = self.memories.get(self.mailbox);
-        let descriptor = mailbox.and_then(|it| it.registration.as_ref()).map(|registration| {
-            // SAFETY: it is open.
-            unsafe { sys::inline_fi_mr_desc(registration.get()) }
-        });
-        let descriptor = descriptor.unwrap_or(null_mut());
-        let Some(pages) = mailbox.and_then(|it| it.pages.as_ref()) else { return };
-        while let Some(number) = self.idle.pop() {
-            let place = pages.place((number - 1) * MESSAGE_BYTES, MESSAGE_BYTES);
-            let Some(place) = place else { return };
-            let (ep, anybody, context) = (endpoint.get(), u64::MAX, context(number));
-            // SAFETY: the place has room for a message, and stays until the endpoint is closed.
-            let result = unsafe {
-                let (place, bytes) = (place.cast(), MESSAGE_BYTES);
-                sys::inline_fi_recv(ep, place, bytes, descriptor, anybody, context)
-            };
-            if posted(result).is_err() {
-                self.idle.push(number);
-                return;
+        let (endpoints, memories) = (&mut self.endpoints, &self.memories);
+        let (ops, numbers) = (&mut self.ops, &mut self.numbers);
+        self.deaf.retain(|number| {
+            let Some(endpoint) = endpoints.get_mut(number) else { return false };
+            while let Some(slot) = endpoint.idle.pop() {
+                let at = slot * MESSAGE_BYTES;
+                let place = Place::of(memories, endpoint.mailbox, at, MESSAGE_BYTES);
+                let Some(place) = place else { return false };
+                let op = *numbers + 1;
+                // SAFETY: the mailbox stays until the endpoint is closed.
+                if unsafe { endpoint.receive(place, op) }.is_err() {
+                    endpoint.idle.push(slot);
+                    return true;
+                }
+                *numbers = op;
+                ops.insert(op, Op::Receive { endpoint: *number, slot });
             }
-        }
+            false
+        });
     }
 }
 
 #[expect(clippy::disallowed_methods, reason = "what the network may still write stays, unwiped")]
 impl Drop for Device {
     fn drop(&mut self) {
-        // Where libfabric goes on using the memory, it has to stay.
-        if self.endpoint.take().is_some_and(|endpoint| !endpoint.close()) {
+        while let Some((number, _)) = self.endpoints.first_key_value() {
+            self.end(*number);
+        }
+        if self.stuck {
             std::mem::forget(std::mem::take(&mut self.memories));
         }
     }
@@ -415,17 +458,4 @@ fn register(
     };
     // SAFETY: this is what the call opens.
     unsafe { Handle::own(result, opened) }
-}
-
-/// A number, where libfabric has place for a pointer that it never follows.
-fn context(number: usize) -> *mut c_void {
-    without_provenance_mut(number)
-}
-
-fn posted(result: isize) -> Result<(), Unposted> {
-    match result {
-        0 => Ok(()),
-        again if again == -(sys::FI_EAGAIN as isize) => Err(Unposted::Later),
-        _ => Err(Unposted::Never),
-    }
 }

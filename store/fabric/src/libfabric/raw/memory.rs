@@ -76,9 +76,10 @@ impl Memories {
         self.all.get_mut(&id).and_then(|memory| memory.pages.as_mut())
     }
 
-    pub(super) fn take(&mut self, memory: MemoryId, at: u32, bytes: u32) -> Option<Piece> {
-        self.all.get_mut(&memory)?.uses += 1;
-        Some(Piece { memory, at, bytes })
+    /// Keeps it for one use more.
+    pub(super) fn take(&mut self, id: MemoryId) -> Option<()> {
+        self.all.get_mut(&id)?.uses += 1;
+        Some(())
     }
 
     pub(super) fn give_back(&mut self, id: MemoryId) {
@@ -92,13 +93,6 @@ impl Memories {
         if let Some(memory) = self.all.get_mut(&id) {
             memory.released = true;
             self.free_unused(id);
-        }
-    }
-
-    /// Frees what is in it, and keeps the rest: its place is never used again.
-    pub(super) fn abandon(&mut self, id: MemoryId) {
-        if let Some(pages) = self.pages(id) {
-            pages.empty();
         }
     }
 

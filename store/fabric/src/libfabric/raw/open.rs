@@ -1,6 +1,6 @@
 //! Finding a network and opening it.
 
-use std::ffi::{CStr, CString};
+use std::ffi::{CStr, CString, c_void};
 use std::net::IpAddr;
 use std::os::fd::RawFd;
 use std::ptr::{from_mut, null, null_mut};
@@ -8,7 +8,36 @@ use std::ptr::{from_mut, null, null_mut};
 use libfabric_sys as sys;
 
 use super::super::config::Provider;
+use super::ADDRESS_BYTES_MAX;
 use super::handle::{Code, Handle, check};
+use crate::limits::UNDER_WAY_MAX;
+
+/// Which endpoints are meant.
+#[derive(Clone, Copy)]
+pub(super) enum Where<'a> {
+    /// Whatever the provider takes for ours.
+    Anywhere,
+    /// Ours, on this card.
+    Here(IpAddr),
+    /// Those that connect to this one.
+    Towards(&'a Name),
+}
+
+/// What an endpoint is found by. How much of it is read depends on what stands there, so there is
+/// more than that.
+pub(super) struct Name([u8; 2 * (ADDRESS_BYTES_MAX + 1)], usize);
+
+impl Name {
+    pub(super) fn new(bytes: &[u8]) -> Option<Self> {
+        let mut padded = [0; 2 * (ADDRESS_BYTES_MAX + 1)];
+        padded.get_mut(..ADDRESS_BYTES_MAX)?.get_mut(..bytes.len())?.copy_from_slice(bytes);
+        Some(Self(padded, bytes.len()))
+    }
+
+    pub(super) fn begin(&self) -> *const c_void {
+        self.0.as_ptr().cast()
+    }
+}
 
 /// What libfabric knows of a network: a list, of which the first that suits is taken.
 pub(super) struct Found {
@@ -25,33 +54,49 @@ pub(super) struct Traits {
     pub(super) virtual_address: bool,
     /// Writes and messages to one peer take effect there in the order in which they are made.
     pub(super) ordered: bool,
-    /// Cards write into memory, and not processors.
-    pub(super) hardware: bool,
 }
 
 impl Found {
     /// Asks for reliable endpoints that write into the memory of others and send them messages.
-    pub(super) fn new(provider: Provider, at: Option<IpAddr>) -> Result<Self, Code> {
+    pub(super) fn new(provider: Provider, target: Where<'_>) -> Result<Self, Code> {
         let name = CString::new(provider.name()).map_err(|_| Code(0))?;
-        let node = at.map(|at| CString::new(at.to_string())).transpose().map_err(|_| Code(0))?;
+        let node = match target {
+            Where::Here(at) => Some(CString::new(at.to_string()).map_err(|_| Code(0))?),
+            Where::Anywhere | Where::Towards(_) => None,
+        };
         let order = u64::from(sys::FI_ORDER_SAS);
+        let (type_, op_flags) = match provider.connects() {
+            true => (sys::FI_EP_MSG, 0),
+            // A message waits until what was written before is in memory, so that has to be told.
+            false => (sys::FI_EP_RDM, u64::from(sys::FI_DELIVERY_COMPLETE)),
+        };
         let mut tx = sys::fi_tx_attr {
-            op_flags: u64::from(sys::FI_DELIVERY_COMPLETE),
+            op_flags,
             msg_order: order,
             inject_size: super::MESSAGE_BYTES,
+            size: 2 * UNDER_WAY_MAX,
             ..Default::default()
         };
-        let mut rx = sys::fi_rx_attr { msg_order: order, ..Default::default() };
-        let mut ep = sys::fi_ep_attr { type_: sys::FI_EP_RDM, ..Default::default() };
+        let size = super::RECEIVES;
+        let mut rx = sys::fi_rx_attr { msg_order: order, size, ..Default::default() };
+        let mut ep = sys::fi_ep_attr { type_, ..Default::default() };
         let mut domain = sys::fi_domain_attr {
             mr_mode: modes(provider),
             threading: sys::FI_THREAD_DOMAIN,
+            control_progress: sys::FI_PROGRESS_MANUAL,
+            data_progress: sys::FI_PROGRESS_MANUAL,
             ..Default::default()
         };
         // The name is only read; libfabric copies it.
         let prov_name = name.as_ptr().cast_mut();
         let mut fabric = sys::fi_fabric_attr { prov_name, ..Default::default() };
+        let (dest_addr, dest_addrlen) = match target {
+            Where::Towards(name) => (name.begin().cast_mut(), name.1),
+            Where::Anywhere | Where::Here(_) => (null_mut(), 0),
+        };
         let hints = sys::fi_info {
+            dest_addr,
+            dest_addrlen,
             caps: u64::from(sys::FI_MSG | sys::FI_RMA),
             tx_attr: &mut tx,
             rx_attr: &mut rx,
@@ -104,8 +149,7 @@ impl Found {
         Traits {
             local: mode & sys::FI_MR_LOCAL as i32 != 0,
             virtual_address: mode & sys::FI_MR_VIRT_ADDR as i32 != 0,
-            ordered: provider.places_in_order() && order & both == both,
-            hardware: provider.is_hardware(),
+            ordered: provider.connects() && order & both == both,
         }
     }
 
@@ -130,26 +174,8 @@ impl Found {
         unsafe { Handle::own(result, opened) }
     }
 
-    pub(super) fn endpoint(
-        &self,
-        domain: &Handle<sys::fid_domain>,
-        addresses: &Handle<sys::fid_av>,
-        queue: &Handle<sys::fid_cq>,
-    ) -> Result<Handle<sys::fid_ep>, Code> {
-        let (domain, mut opened) = (domain.get(), null_mut());
-        // SAFETY: the domain is open, and the entry libfabric's own.
-        let result =
-            unsafe { sys::inline_fi_endpoint(domain, self.chosen, &mut opened, null_mut()) };
-        // SAFETY: this is what the call opens.
-        let endpoint: Handle<sys::fid_ep> = unsafe { Handle::own(result, opened) }?;
-        let both = u64::from(sys::FI_TRANSMIT | sys::FI_RECV);
-        for (other, flags) in [(addresses.fid(), 0), (queue.fid(), both)] {
-            // SAFETY: both are open, and of the same domain.
-            check(unsafe { sys::inline_fi_ep_bind(endpoint.get(), other, flags) })?;
-        }
-        // SAFETY: it is open, and has what it needs.
-        check(unsafe { sys::inline_fi_enable(endpoint.get()) })?;
-        Ok(endpoint)
+    pub(super) fn info(&self) -> *mut sys::fi_info {
+        self.chosen
     }
 }
 
@@ -163,12 +189,10 @@ impl Drop for Found {
 /// The interface that we were written for: 1.17.
 const VERSION: u32 = 1 << 16 | 17;
 
-/// What we can do for a provider when memory is registered. Where nothing but a processor writes,
-/// regions are addressed from their beginning: a write then has to name a key that is valid, and
-/// `shm` leaves out its short cut, which writes to wherever it is told.
+/// What we can do for a provider when memory is registered.
 fn modes(provider: Provider) -> i32 {
     let own = sys::FI_MR_LOCAL | sys::FI_MR_ALLOCATED | sys::FI_MR_PROV_KEY;
-    let modes = if provider.is_hardware() { own | sys::FI_MR_VIRT_ADDR } else { own };
+    let modes = if provider.addresses_memory() { own | sys::FI_MR_VIRT_ADDR } else { own };
     modes as i32
 }
 
@@ -197,9 +221,61 @@ pub(super) fn queue(
         unsafe { Handle::<sys::fid_cq>::own(result, opened) }
     };
     let Ok(queue) = open(FI_WAIT_FD) else { return Ok((open(FI_WAIT_NONE)?, None)) };
+    let wait = descriptor(&queue)?;
+    Ok((queue, Some(wait)))
+}
+
+/// A queue of what happens to connections, with its descriptor.
+pub(super) fn events(
+    fabric: &Handle<sys::fid_fabric>,
+) -> Result<(Handle<sys::fid_eq>, RawFd), Code> {
+    let mut attr = sys::fi_eq_attr { wait_obj: sys::FI_WAIT_FD, ..Default::default() };
+    let (fabric, mut opened) = (fabric.get(), null_mut());
+    // SAFETY: the fabric is open, and the attributes outlive the call.
+    let result = unsafe { sys::inline_fi_eq_open(fabric, &mut attr, &mut opened, null_mut()) };
+    // SAFETY: this is what the call opens.
+    let events: Handle<sys::fid_eq> = unsafe { Handle::own(result, opened) }?;
+    let wait = descriptor(&events)?;
+    Ok((events, wait))
+}
+
+fn descriptor<T>(queue: &Handle<T>) -> Result<RawFd, Code> {
     let mut wait: RawFd = -1;
     let place = from_mut(&mut wait).cast();
     // SAFETY: the queue is open, and the place has room for a descriptor.
     check(unsafe { sys::inline_fi_control(queue.fid(), sys::FI_GETWAIT as i32, place) })?;
-    Ok((queue, Some(wait)))
+    Ok(wait)
+}
+
+/// Opens an endpoint on what `info` leads to.
+/// # Safety  It is an entry of libfabric's that was not freed.
+pub(super) unsafe fn endpoint(
+    info: *mut sys::fi_info,
+    domain: &Handle<sys::fid_domain>,
+    queue: &Handle<sys::fid_cq>,
+    other: *mut sys::fid,
+) -> Result<Handle<sys::fid_ep>, Code> {
+    let (domain, mut opened) = (domain.get(), null_mut());
+    // SAFETY: the domain is open, and the caller answers for the entry.
+    let result = unsafe { sys::inline_fi_endpoint(domain, info, &mut opened, null_mut()) };
+    // SAFETY: this is what the call opens.
+    let endpoint: Handle<sys::fid_ep> = unsafe { Handle::own(result, opened) }?;
+    let both = u64::from(sys::FI_TRANSMIT | sys::FI_RECV);
+    for (bound, flags) in [(other, 0), (queue.fid(), both)] {
+        // SAFETY: both are open, and belong together.
+        check(unsafe { sys::inline_fi_ep_bind(endpoint.get(), bound, flags) })?;
+    }
+    // SAFETY: it is open, and has what it needs.
+    check(unsafe { sys::inline_fi_enable(endpoint.get()) })?;
+    Ok(endpoint)
+}
+
+/// What others find it by.
+pub(super) fn name<T>(of: &Handle<T>) -> Result<Vec<u8>, Code> {
+    let mut name = [0_u8; ADDRESS_BYTES_MAX];
+    let mut length = name.len();
+    let place = name.as_mut_ptr().cast();
+    // SAFETY: it is open, and the place has room for `length` bytes.
+    check(unsafe { sys::inline_fi_getname(of.fid(), place, &mut length) })?;
+    name.get(..length).map(<[u8]>::to_vec).ok_or(Code(0))
 }

@@ -5,7 +5,7 @@ use std::ffi::c_void;
 use std::ptr::{NonNull, null_mut};
 use std::sync::atomic::{Ordering, fence};
 
-use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous, munmap};
+use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 
 pub(super) struct Pages {
     begin: NonNull<u8>,
@@ -26,13 +26,6 @@ impl Pages {
 
     fn begin(&self) -> *mut c_void {
         self.begin.as_ptr().cast()
-    }
-
-    /// Gives the memory back and keeps the place: who writes there still writes to nobody.
-    pub(super) fn empty(&mut self) {
-        // SAFETY: it was mapped so, and no reference leads there. Where it fails, what was in the
-        // memory stays there, and the same holds.
-        let _ = unsafe { madvise(self.begin(), self.bytes, Advice::LinuxDontNeed) };
     }
 
     pub(super) fn len(&self) -> usize {
@@ -84,16 +77,6 @@ mod tests {
         assert!(pages.put(9_997, b"abc") && pages.get(9_996, &mut out));
         assert_eq!(&out, b"\0abc");
         assert!(pages.put(10_000, b"") && pages.get(10_000, &mut []));
-    }
-
-    #[test]
-    fn what_was_emptied_is_zero_again() {
-        let mut pages = Pages::new(10_000).unwrap();
-        assert!(pages.put(9_000, b"abc"));
-        pages.empty();
-        let mut out = [1; 3];
-        assert!(pages.get(9_000, &mut out));
-        assert_eq!(out, [0; 3]);
     }
 
     #[test]

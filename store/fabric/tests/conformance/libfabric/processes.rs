@@ -105,6 +105,13 @@ fn link_to(node: &mut Node<Libfabric>, other: &Other) -> LinkId {
     node.ups().pop().unwrap().0
 }
 
+fn write_much(node: &mut Node<Libfabric>, link: LinkId) {
+    for word in 0..8 {
+        node.write_and_ring(link, 0, &pattern(7, ROOM as usize), word + 1000);
+        node.poll(Duration::ZERO);
+    }
+}
+
 fn exchange(node: &mut Node<Libfabric>, link: LinkId, round: u32) {
     let bytes = pattern(round as usize, ROOM as usize);
     node.write_and_ring(link, 0, &bytes, round);
@@ -122,11 +129,16 @@ fn a_process_that_is_killed_is_seen_to_go_and_comes_back<C: Carrier>(test: &str)
         let mut other = Other::new(&rig.authority, test);
         let link = link_to(&mut node, &other);
         exchange(&mut node, link, 2 * round);
-        // Killed while much is under way, both ways.
-        for word in 0..8 {
-            node.write_and_ring(link, 0, &pattern(7, ROOM as usize), word + 1000);
-            node.poll(Duration::ZERO);
-        }
+        // Cut while much is under way, both ways.
+        write_much(&mut node, link);
+        node.fabric.cut(link);
+        let again = link_to(&mut node, &other);
+        assert!(node.read(again, 0, ROOM as usize) == vec![0; ROOM as usize]);
+        exchange(&mut node, again, 50 + round);
+        assert_eq!(node.downs(link), 0);
+        // And killed.
+        let link = again;
+        write_much(&mut node, link);
         other.kill();
         alone(&mut node, |node| node.downs(link) == 1);
         let mut other = Other::new(&rig.authority, test);
