@@ -214,3 +214,16 @@ pub struct Durable {
     /// The proposal of the highest ballot that was echoed.
     pub echo: Option<Arc<Proposal>>,
 }
+
+impl Durable {
+    /// The record as a node with so many shards would have written it, see [`View::widened_to`].
+    #[must_use]
+    pub fn widened_to(&self, shards: u16) -> Self {
+        let wide = |view: &Arc<View>| Arc::new(view.widened_to(shards));
+        let echo = self
+            .echo
+            .as_ref()
+            .map(|echo| Arc::new(Proposal { ballot: echo.ballot, view: wide(&echo.view) }));
+        Self { view: self.view.as_ref().map(wide), echo, ..self.clone() }
+    }
+}

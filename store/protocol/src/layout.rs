@@ -136,14 +136,15 @@ pub fn adequate(spec: &ShardSpec, members: &[NodeId]) -> bool {
 /// 3. Shards below `max` grow in the same order, as long as there are full members that do not hold
 ///    them: `max` is how many copies are wished for, `min` how few will do.
 ///
+/// 4. While one full member holds at least two shards more than another, and one of them that the
+///    other does not, it gives that one to it.
+///
 /// Leaving members are listed only if there is no full member at all: then they stay. This is who
 /// *should* hold a shard; whoever makes a view from it keeps a leaving holder until one of those
 /// named here has caught up.
 ///
-/// Nobody is moved for balance. From nothing held, where all shards want as many, no two loads
-/// differ by more than 2, nor two sizes; loads by more than 1 only where those who hold least hold
-/// the shard that is next already.
-/// Cost: shards times members, for each member added.
+/// So no two loads differ by more than 1, unless the emptier holds all that the fuller does.
+/// Cost: shards times members, for each member added or moved.
 #[must_use]
 pub fn target(
     spec: &LayoutSpec,
@@ -159,5 +160,6 @@ pub fn target(
     let mut fill = fill::Fill::new(&spec.shards, current, &staying, &full);
     fill.reach_min();
     fill.grow_to_max();
+    fill.balance();
     fill.into_target()
 }

@@ -90,6 +90,26 @@ impl View {
         })
     }
 
+    /// This view with so many shards: those that it lacks are shards that nobody ever held. For a
+    /// group whose members have all stopped and come back with a longer layout; each of them makes
+    /// the same view of the same view, and the first view that they agree on founds those shards.
+    #[must_use]
+    pub fn widened_to(&self, shards: u16) -> Self {
+        let empty = ShardView {
+            since: self.id,
+            through: Version::ZERO,
+            witness: None,
+            members: Vec::new(),
+            keepers: Vec::new(),
+            kept: Version::ZERO,
+            fate: Fate::Lost,
+        };
+        let mut wide = self.clone();
+        let missing = usize::from(shards).saturating_sub(wide.shards.len());
+        wide.shards.extend(std::iter::repeat_n(empty, missing));
+        wide
+    }
+
     /// Where this node stands among the members, in whatever life.
     #[must_use]
     pub fn rank_of(&self, node: NodeId) -> Option<Rank> {
@@ -129,6 +149,12 @@ impl View {
 }
 
 impl ShardView {
+    /// Whether nobody has ever held it, so that nothing of it can be lost.
+    #[must_use]
+    pub fn is_unheld(&self) -> bool {
+        self.members.is_empty() && self.keepers.is_empty()
+    }
+
     /// Where this node stands among the members of the shard.
     #[must_use]
     pub fn position_of(&self, node: NodeId) -> Option<usize> {

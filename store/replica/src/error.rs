@@ -89,6 +89,9 @@ pub enum OpenError {
     /// The shards are not what a group can have.
     #[error("{0}")]
     Layout(notrace_store_protocol::layout::BadLayout),
+    /// The node's group has more shards than the node was given.
+    #[error("this node's group has more shards; use the program that it was last started with")]
+    FewerShards,
     /// The node began as often as it can.
     #[error("the node has begun as often as it can")]
     OutOfLives,

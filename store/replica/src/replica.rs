@@ -170,7 +170,13 @@ impl<S: Storage> Replica<S> {
         on_call: OnCall,
     ) -> Result<Member, OpenError> {
         let group_disk = self.storage.folder("group")?;
-        let durable = read_record(&group_disk)?;
+        // A record from before the layout grew knows nothing of the later shards.
+        let shards = self.shards.len() as u16;
+        let durable = read_record(&group_disk)?.map(|durable| Arc::new(durable.widened_to(shards)));
+        let view = durable.as_ref().and_then(|durable| durable.view.as_ref());
+        if view.is_some_and(|view| view.shards.len() > usize::from(shards)) {
+            return Err(OpenError::FewerShards);
+        }
         let before = durable.as_ref().map_or(0, |durable| durable.life.0);
         let life = Life(before.checked_add(1).ok_or(OpenError::OutOfLives)?);
         let specs = self.shards.iter().map(|shard| shard.spec).collect();

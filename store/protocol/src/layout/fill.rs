@@ -51,6 +51,39 @@ impl<'a> Fill<'a> {
         self.grow(|spec| spec.max);
     }
 
+    /// Takes shards from those who hold at least two more than another, one at a time: from the one
+    /// with most to the one with least. Each time the sum of the squares of all loads falls, so it
+    /// comes to an end.
+    pub(super) fn balance(&mut self) {
+        while let Some((shard, from, to)) = self.unfair() {
+            let Some(held) = self.shards.get_mut(shard) else { return };
+            held.members.retain(|node| *node != from);
+            held.members.push(to);
+            for taker in &mut self.takers {
+                taker.load += usize::from(taker.node == to);
+                taker.load -= usize::from(taker.node == from);
+            }
+        }
+    }
+
+    /// A shard, one who holds it, and one who does not and holds at least two shards fewer: the one
+    /// with most who can give, the one with least who can take from it, and of the shards the last.
+    fn unfair(&self) -> Option<(usize, NodeId, NodeId)> {
+        let (mut richest, mut poorest): (Vec<&Taker>, Vec<&Taker>) =
+            (self.takers.iter().collect(), self.takers.iter().collect());
+        richest.sort_by_key(|taker| Reverse(taker.load));
+        poorest.sort_by_key(|taker| taker.load);
+        let mut pairs = richest.iter().flat_map(|giver| {
+            let poorer = poorest.iter().take_while(|taker| taker.load + 2 <= giver.load);
+            poorer.map(|taker| (giver.node, taker.node))
+        });
+        pairs.find_map(|(from, to)| {
+            let moves =
+                |shard: &Shard<'_>| shard.members.contains(&from) && !shard.members.contains(&to);
+            Some((self.shards.iter().rposition(moves)?, from, to))
+        })
+    }
+
     pub(super) fn into_target(self) -> Vec<Vec<NodeId>> {
         self.shards.into_iter().map(|shard| shard.members).collect()
     }

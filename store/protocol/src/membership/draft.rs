@@ -238,7 +238,8 @@ fn lost(
     marks: &mut Marks,
 ) -> Next {
     let Some(now) = situation.view.shard(shard) else { return Next::Same };
-    if situation.given_up.contains(&shard) && !target.is_empty() {
+    let free = now.is_unheld() || situation.given_up.contains(&shard);
+    if free && !target.is_empty() {
         return Next::Changed(ShardView {
             since: id,
             through: Version::ZERO,
