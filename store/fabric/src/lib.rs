@@ -45,6 +45,9 @@ pub struct DialId(pub u64);
 pub struct Peer {
     /// The name that it has proved to be its own: by its certificate where there is a network.
     pub name: String,
+    /// Which key it proved the name with: SHA-256 of the public key in its certificate
+    /// (SubjectPublicKeyInfo, DER). None where there is no network.
+    pub key: Option<[u8; 32]>,
     /// What it says of itself, up to [`limits::HELLO_BYTES_MAX`] bytes. Proved by nothing but that
     /// it is this peer who says it.
     pub hello: Vec<u8>,

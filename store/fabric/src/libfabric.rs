@@ -1,9 +1,10 @@
 //! Links over libfabric: what is written goes into the peer's memory without the peer's help, by a
 //! network card where there is one.
 //!
-//! Reading order: `config`, `card` (what two ends tell each other), `lane` (what one end writes),
-//! `link`, `meet` (until there is one), `carry` (what libfabric tells), `part` (its end), `raw`
-//! (everything that is `unsafe`), and here what ties them together.
+//! Reading order: `config`, `card` (what two ends tell each other), `address` (and where they are),
+//! `lane` (what one end writes), `link`, `meet` (until there is one), `carry` (what libfabric
+//! tells), `part` (its end), `leftovers`, `raw` (everything that is `unsafe`), and here what ties
+//! them together.
 //!
 //! A link begins as one of [`crate::tcp`], its *control connection*, over which both ends prove who
 //! they are and tell each other where to write. It stays open, and its end is the link's: libfabric
@@ -11,10 +12,12 @@
 //!
 //! Source: the manual pages of libfabric, in particular `fi_rma`, `fi_cq` and `fi_endpoint`.
 
+mod address;
 mod card;
 mod carry;
 mod config;
 mod lane;
+mod leftovers;
 mod link;
 mod meet;
 mod part;
@@ -40,6 +43,8 @@ use raw::{Device, Done};
 /// Links over libfabric. An address is `HOST:PORT`, that of the control connection.
 pub struct Libfabric {
     device: Device,
+    provider: Provider,
+    reached_at: Option<SocketAddr>,
     control: Tcp,
     random: SystemRandom,
     /// What both ends of a control connection say of themselves.
@@ -81,7 +86,8 @@ impl Libfabric {
     /// Opens the provider and begins to listen.
     /// # Errors  [`LibfabricError`]
     pub fn open(config: LibfabricConfig) -> Result<Self, LibfabricError> {
-        let LibfabricConfig { provider, listen, card, hello, region_bytes, identity } = config;
+        let LibfabricConfig { provider, listen, card, reached_at, .. } = config;
+        let LibfabricConfig { hello, region_bytes, identity, .. } = config;
         if hello.len() > HELLO_BYTES_MAX {
             return Err(LibfabricError::Control(TcpError::Hello));
         }
@@ -96,6 +102,9 @@ impl Libfabric {
         let told =
             TcpConfig { listen, hello: kind.clone(), region_bytes: REGION_BYTES_MIN, identity };
         let control = Tcp::open(told).map_err(LibfabricError::Control)?;
+        if provider == Provider::Shm {
+            leftovers::remove();
+        }
         let device = Device::open(provider, provider.connects().then_some(card));
         let device = device.map_err(LibfabricError::from)?;
         for descriptor in device.descriptors(None) {
@@ -105,6 +114,8 @@ impl Libfabric {
         let now = clock();
         Ok(Self {
             device,
+            provider,
+            reached_at: reached_at.filter(|_| provider.connects()),
             control,
             random: SystemRandom::new(),
             kind,
@@ -127,6 +138,12 @@ impl Libfabric {
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
         self.control.local_addr()
+    }
+
+    /// Where its card waits for the connections of libfabric, if the provider has such.
+    #[must_use]
+    pub fn card_addr(&self) -> Option<SocketAddr> {
+        self.device.listens_at().and_then(address::socket)
     }
 
     fn note_sending(&mut self, number: u64) {

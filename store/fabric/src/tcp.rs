@@ -186,6 +186,7 @@ impl Tcp {
                     link.stage = Stage::Up;
                     let peer = Peer {
                         name: std::mem::take(&mut link.name),
+                        key: link.key,
                         hello: std::mem::take(&mut link.inbound.hello),
                         room: link.inbound.room,
                         secrecy: Secrecy::Private,

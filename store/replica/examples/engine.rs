@@ -1,6 +1,9 @@
 //! What the engine itself carries: `cargo run --release -p notrace-store-replica --example engine`.
 //! Three members in one process order updates in memory, over each fabric, from one sender and from
 //! all. Prints a table.
+//!
+//! `-- --fabric loopback|tcp|libfabric` measures one fabric alone, and `--provider tcp|shm` says
+//! what libfabric goes over; `--features libfabric` has to come before the two dashes for that.
 #![forbid(unsafe_code)]
 
 use std::collections::VecDeque;
@@ -13,6 +16,8 @@ use std::thread::Thread;
 use std::time::Duration;
 
 use notrace_store_fabric::Fabric;
+#[cfg(feature = "libfabric")]
+use notrace_store_fabric::libfabric::{Libfabric, LibfabricConfig, Provider};
 use notrace_store_fabric::limits::REGION_BYTES_DEFAULT;
 use notrace_store_fabric::loopback::Network;
 use notrace_store_fabric::tcp::{Tcp, TcpConfig, TcpIdentity};
@@ -130,14 +135,15 @@ fn loopback() -> Result<Group, Fault> {
     group(fabrics.collect::<Result<_, Fault>>()?)
 }
 
-fn tcp() -> Result<Group, Fault> {
+/// Who the three are.
+fn identities() -> Result<Vec<TcpIdentity>, Fault> {
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
     let key = KeyPair::generate()?;
     let authority = params.self_signed(&key)?.der().clone();
     let issuer = Issuer::new(params, key);
-    let fabrics = (1..=MEMBERS).map(|number| {
+    let identities = (1..=MEMBERS).map(|number| {
         let name = format!("{}.bench", fabric_name(node(number)?));
         let mut params = CertificateParams::new(vec![name])?;
         params.use_authority_key_identifier_extension = true;
@@ -145,22 +151,48 @@ fn tcp() -> Result<Group, Fault> {
             vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         let key = KeyPair::generate()?;
         let certificate = params.signed_by(&key, &issuer)?;
-        let identity = TcpIdentity {
+        Ok(TcpIdentity {
             certificates: vec![certificate.der().clone()],
             key: PrivateKeyDer::try_from(key.serialize_der())?,
             authority: authority.clone(),
             group: "bench".to_owned(),
-        };
-        let fabric = Tcp::open(TcpConfig {
-            listen: "127.0.0.1:0".parse()?,
-            hello: Vec::new(),
-            region_bytes: REGION_BYTES_DEFAULT,
-            identity,
-        })?;
+        })
+    });
+    identities.collect()
+}
+
+fn tcp() -> Result<Group, Fault> {
+    let fabrics = identities()?.into_iter().map(|identity| {
+        let (listen, region_bytes) = ("127.0.0.1:0".parse()?, REGION_BYTES_DEFAULT);
+        let fabric = Tcp::open(TcpConfig { listen, hello: Vec::new(), region_bytes, identity })?;
         let address = fabric.local_addr().to_string();
         Ok((fabric, address))
     });
     group(fabrics.collect::<Result<_, Fault>>()?)
+}
+
+#[cfg(feature = "libfabric")]
+fn libfabric(provider: &str) -> Result<Group, Fault> {
+    let provider = match provider {
+        "tcp" => Provider::Tcp,
+        "shm" => Provider::Shm,
+        _ => return Err("the provider is tcp or shm".into()),
+    };
+    let fabrics = identities()?.into_iter().map(|identity| {
+        let (listen, region_bytes) = ("127.0.0.1:0".parse()?, REGION_BYTES_DEFAULT);
+        let (card, reached_at, hello) = (None, None, Vec::new());
+        let config =
+            LibfabricConfig { provider, listen, card, reached_at, hello, region_bytes, identity };
+        let fabric = Libfabric::open(config)?;
+        let address = fabric.local_addr().to_string();
+        Ok((fabric, address))
+    });
+    group(fabrics.collect::<Result<_, Fault>>()?)
+}
+
+#[cfg(not(feature = "libfabric"))]
+fn libfabric(_: &str) -> Result<Group, Fault> {
+    Err("this was built without --features libfabric".into())
 }
 
 /// What one sender measured: how many were answered, and how long each took, microseconds.
@@ -198,39 +230,75 @@ fn send(shard: &Replicated<Count>, bytes: usize, under_way: usize) -> Result<Vec
     Ok(took)
 }
 
+/// The fabrics to measure: a name for the table, what opens it, and over what.
+fn wanted(words: &[String]) -> Result<Vec<(String, String)>, Fault> {
+    let (mut only, mut provider) = (None, "tcp".to_owned());
+    for option in words.chunks(2) {
+        match option {
+            [name, value] if name == "--fabric" => only = Some(value.clone()),
+            [name, value] if name == "--provider" => provider.clone_from(value),
+            _ => return Err("--fabric loopback|tcp|libfabric and --provider tcp|shm".into()),
+        }
+    }
+    let fabrics = match only {
+        Some(fabric) => vec![(fabric, provider)],
+        None if cfg!(feature = "libfabric") => {
+            let all = [("loopback", ""), ("tcp", ""), ("libfabric", "tcp"), ("libfabric", "shm")];
+            all.map(|(fabric, over)| (fabric.to_owned(), over.to_owned())).to_vec()
+        }
+        None => ["loopback", "tcp"].map(|fabric| (fabric.to_owned(), String::new())).to_vec(),
+    };
+    Ok(fabrics)
+}
+
+/// One line of the table.
+fn measure(group: &Group, name: &str, senders: usize, line: (usize, usize)) -> Result<(), Fault> {
+    let (bytes, under_way) = line;
+    let took = std::thread::scope(|scope| {
+        let senders: Vec<_> = group
+            .members
+            .iter()
+            .take(senders)
+            .map(|(shard, _)| scope.spawn(move || send(shard, bytes, under_way)))
+            .collect();
+        let took = senders
+            .into_iter()
+            .map(|sender| sender.join().map_err(|_| Fault::from("a sender failed"))?);
+        took.collect::<Result<Vec<_>, Fault>>()
+    })?;
+    let mut took = took.concat();
+    took.sort_unstable();
+    let at = |part: usize| took.get(took.len() * part / 100).copied().unwrap_or(0);
+    let rate = took.len() as f64 / SPAN.as_secs_f64();
+    let mega = rate * bytes as f64 / 1e6;
+    let (p50, p99) = (at(50), at(99));
+    let mut out = std::io::stdout();
+    writeln!(
+        out,
+        "| {name} | {senders} | {bytes} | {under_way} | {rate:.0} | {mega:.0} | {p50} | {p99} |"
+    )?;
+    Ok(())
+}
+
 fn main() -> Result<(), Fault> {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let wanted = wanted(&words)?;
     let mut out = std::io::stdout();
     writeln!(out, "| fabric | senders | bytes | under way | 1/s | MB/s | p50 µs | p99 µs |")?;
     writeln!(out, "|---|---:|---:|---:|---:|---:|---:|---:|")?;
-    for fabric in ["loopback", "tcp"] {
-        let group = if fabric == "loopback" { loopback()? } else { tcp()? };
+    for (fabric, provider) in wanted {
+        let (name, group) = match fabric.as_str() {
+            "loopback" => (fabric, loopback()?),
+            "tcp" => (fabric, tcp()?),
+            "libfabric" => (format!("{fabric}, {provider}"), libfabric(&provider)?),
+            _ => return Err("the fabric is loopback, tcp or libfabric".into()),
+        };
         for senders in [1, MEMBERS as usize] {
-            for (bytes, under_way) in
-                [(100, 1), (100, 512), (1 << 10, 512), (10 << 10, 256), (1 << 20, 16)]
-            {
-                let took = std::thread::scope(|scope| {
-                    let senders: Vec<_> = group
-                        .members
-                        .iter()
-                        .take(senders)
-                        .map(|(shard, _)| scope.spawn(move || send(shard, bytes, under_way)))
-                        .collect();
-                    let took = senders
-                        .into_iter()
-                        .map(|sender| sender.join().map_err(|_| Fault::from("a sender failed"))?);
-                    took.collect::<Result<Vec<_>, Fault>>()
-                })?;
-                let mut took = took.concat();
-                took.sort_unstable();
-                let at = |part: usize| took.get(took.len() * part / 100).copied().unwrap_or(0);
-                let rate = took.len() as f64 / SPAN.as_secs_f64();
-                let mega = rate * bytes as f64 / 1e6;
-                let (p50, p99) = (at(50), at(99));
-                writeln!(
-                    out,
-                    "| {fabric} | {senders} | {bytes} | {under_way} | {rate:.0} | {mega:.0} \
-                     | {p50} | {p99} |"
-                )?;
+            for line in [(100, 1), (10 << 10, 1), (1 << 20, 1)] {
+                measure(&group, &name, senders, line)?;
+            }
+            for line in [(100, 512), (1 << 10, 512), (10 << 10, 256), (1 << 20, 16)] {
+                measure(&group, &name, senders, line)?;
             }
         }
         for (_, member) in &group.members {

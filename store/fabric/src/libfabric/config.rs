@@ -57,6 +57,9 @@ pub struct LibfabricConfig {
     pub listen: SocketAddr,
     /// The address of the card that others write through, where that is not the one in `listen`.
     pub card: Option<IpAddr>,
+    /// Where others connect to the card instead, if something in between passes that on; for
+    /// providers that have connections. [`super::Libfabric::card_addr`] tells what it has to reach.
+    pub reached_at: Option<SocketAddr>,
     /// What it says of itself, up to [`crate::limits::HELLO_BYTES_MAX`] bytes.
     pub hello: Vec<u8>,
     /// What it lends to each link, in bytes.

@@ -7,7 +7,7 @@ use ring::rand::SecureRandom;
 use super::card::Card;
 use super::lane::Lane;
 use super::link::Link;
-use super::{Libfabric, Over, clock};
+use super::{Libfabric, Over, address, clock};
 use crate::limits::REGION_BYTES_MIN;
 use crate::{Broken, DialId, Event, Fabric, LinkId, Peer};
 
@@ -19,7 +19,11 @@ impl Libfabric {
             Event::Failed { dial, why } => self.over.push(Over::Failed(dial.0, why)),
             Event::Bell { link, word } => self.hear_bell(link, word, events),
             Event::Sent { .. } => {}
-            Event::Down { link, why } => self.fail(link.0, why),
+            Event::Down { link, why } => {
+                // What came over libfabric before, and nobody looked at, still counts.
+                self.carry_on(clock(), events);
+                self.fail(link.0, why);
+            }
         }
     }
 
@@ -51,7 +55,8 @@ impl Libfabric {
         let (key, token) = (self.number()?, self.number()?);
         let mut secret = [0; 32];
         self.random.fill(&mut secret).map_err(|_| Broken::Gone)?;
-        let address = self.device.begin(number, token).map_err(|_| Broken::Gone)?;
+        let opened = self.device.begin(number, token).map_err(|_| Broken::Gone)?;
+        let address = self.reached_at.map_or(opened, address::written);
         for descriptor in self.device.descriptors(Some(number)) {
             self.control.watch(descriptor).map_err(|_| Broken::Gone)?;
         }
@@ -90,6 +95,9 @@ impl Libfabric {
 
     fn meet(&mut self, number: u64, card: Card) -> Result<(), Broken> {
         let Some(link) = self.links.get_mut(&number) else { return Ok(()) };
+        if !address::is_one(self.provider, &card.address) {
+            return Err(Broken::Address);
+        }
         let asks = link.dialled.then_some(card.token);
         self.device.meet(number, &card.address, asks).map_err(|_| Broken::Address)?;
         let lane = Lane::new(number, card.region, card.room, card.token);

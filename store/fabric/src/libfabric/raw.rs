@@ -145,6 +145,11 @@ impl Device {
         self.traits.ordered
     }
 
+    /// Where connections are asked for, as libfabric writes addresses.
+    pub(super) fn listens_at(&self) -> Option<&[u8]> {
+        self.listener.as_ref().map(|listener| listener.name.as_slice())
+    }
+
     /// What gets ready when something happens on an endpoint, or where connections are asked for.
     pub(super) fn descriptors(&self, number: Option<u64>) -> Vec<BorrowedFd<'_>> {
         let mut all = Vec::new();
@@ -229,10 +234,11 @@ impl Device {
         Ok(())
     }
 
-    /// Gives connections to who asks for them.
+    /// Gives connections to who asks for them. Whoever asks much lets others wait no longer for it.
     fn answer(&mut self) {
         let Some(listener) = &self.listener else { return };
-        while let Some(happened) = listener.events.next() {
+        for _ in 0..BATCH {
+            let Some(happened) = listener.events.next() else { return };
             let Happened::Asked(request) = happened else { continue };
             let waits = |it: &&mut Endpoint| it.token == request.token && it.endpoint.is_none();
             let accepted = self.endpoints.values_mut().find(waits).map(|it| {

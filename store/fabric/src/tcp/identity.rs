@@ -101,6 +101,14 @@ impl Group {
     }
 }
 
+/// The digest of the public key in a certificate.
+pub(super) fn key_in(certificate: &CertificateDer<'_>) -> Option<[u8; 32]> {
+    let certificate = webpki::EndEntityCert::try_from(certificate).ok()?;
+    let key = certificate.subject_public_key_info();
+    let digest = ring::digest::digest(&ring::digest::SHA256, &key);
+    digest.as_ref().first_chunk().copied()
+}
+
 /// Believes members of the group, whichever they are. The chain is for webpki to judge.
 #[derive(Debug)]
 struct Members {

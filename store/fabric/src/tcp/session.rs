@@ -7,7 +7,7 @@ use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, UnbufferedS
 use rustls::{CommonState, Error};
 
 use super::buffer::Buffer;
-use super::identity::{Group, Trust};
+use super::identity::{Group, Trust, key_in};
 use super::{ALPN, Broken};
 
 pub(super) struct Session {
@@ -61,12 +61,13 @@ impl Session {
         self.common().is_handshaking()
     }
 
-    /// The name that the peer has proved.
-    pub(super) fn peer(&self, group: &Group) -> Result<String, Broken> {
+    /// The name that the peer has proved, and the digest of the key that it did so with.
+    pub(super) fn peer(&self, group: &Group) -> Result<(String, [u8; 32]), Broken> {
         let common = self.common();
         let own = common.alpn_protocol() == Some(ALPN);
         let certificate = common.peer_certificates().filter(|_| own).and_then(<[_]>::first);
-        certificate.and_then(|it| group.name_in(it)).ok_or(Broken::Stranger)
+        let proved = certificate.and_then(|it| Some((group.name_in(it)?, key_in(it)?)));
+        proved.ok_or(Broken::Stranger)
     }
 
     /// Works through what was received, and returns how much of it is done with.

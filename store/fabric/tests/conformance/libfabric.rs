@@ -1,5 +1,6 @@
 //! Libfabric, with the providers that every machine has.
 
+mod cards;
 mod partings;
 mod processes;
 
@@ -35,20 +36,30 @@ pub(crate) struct Over<C> {
     pub(crate) authority: Authority,
     ends: BTreeMap<String, SocketAddr>,
     cables: Option<BTreeMap<(String, String), Cable>>,
+    /// Wires of libfabric's own connections to each end, where one asks for those.
+    pub(crate) cards: Option<BTreeMap<String, Cable>>,
     carrier: PhantomData<C>,
 }
 
 impl<C> Over<C> {
     pub(crate) fn with(authority: Authority) -> Self {
-        Self { authority, ends: BTreeMap::new(), cables: None, carrier: PhantomData }
+        let (ends, cables, cards) = (BTreeMap::new(), None, None);
+        Self { authority, ends, cables, cards, carrier: PhantomData }
     }
 }
 
-pub(crate) fn open<C: Carrier>(identity: TcpIdentity, hello: &[u8], room: u32) -> Libfabric {
+pub(crate) fn config<C: Carrier>(
+    identity: TcpIdentity,
+    hello: &[u8],
+    room: u32,
+) -> LibfabricConfig {
     let (provider, hello) = (C::PROVIDER, hello.to_vec());
-    let (listen, card, region_bytes) = (HERE, None, room);
-    let config = LibfabricConfig { provider, listen, card, hello, region_bytes, identity };
-    Libfabric::open(config).unwrap()
+    let (listen, card, reached_at, region_bytes) = (HERE, None, None, room);
+    LibfabricConfig { provider, listen, card, reached_at, hello, region_bytes, identity }
+}
+
+pub(crate) fn open<C: Carrier>(identity: TcpIdentity, hello: &[u8], room: u32) -> Libfabric {
+    Libfabric::open(config::<C>(identity, hello, room)).unwrap()
 }
 
 impl<C: Carrier> Rig for Over<C> {
@@ -61,7 +72,14 @@ impl<C: Carrier> Rig for Over<C> {
     }
 
     fn end(&mut self, name: &str, hello: &[u8], room: u32) -> Libfabric {
-        let end = open::<C>(self.authority.identity(name), hello, room);
+        let mut config = config::<C>(self.authority.identity(name), hello, room);
+        let cable = self.cards.is_some().then(Cable::loose);
+        config.reached_at = cable.as_ref().map(Cable::address);
+        let end = Libfabric::open(config).unwrap();
+        if let (Some(cards), Some(cable)) = (&mut self.cards, cable) {
+            cable.plug(end.card_addr().unwrap());
+            cards.insert(name.to_owned(), cable);
+        }
         self.ends.insert(name.to_owned(), end.local_addr());
         end
     }

@@ -131,9 +131,8 @@ pub(crate) fn letters_before_the_tear_are_whole<W: Wire>() {
     let mut most = 0;
     for landing in W::points(4, 500) {
         let (mut sending, mut receiving) = (Mail::default(), Mail::default());
-        let (_, _, met) = one.ups().pop().unwrap();
-        sending.open(here, &met, ROOM);
-        receiving.open(there, &met, ROOM);
+        sending.open(here, &one.peer(), ROOM);
+        receiving.open(there, &other.peer(), ROOM);
         rest(&mut one, &mut other);
         rig.hold("one", "other");
         for which in 0..4 {

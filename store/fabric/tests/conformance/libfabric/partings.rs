@@ -119,7 +119,9 @@ fn a_card_without_an_address_is_refused() {
         let identity = crate::tcp::Authority::new().identity("one");
         let (hello, region_bytes) = (Vec::new(), ROOM);
         let (listen, card) = (listen.parse().unwrap(), card.map(|card| card.parse().unwrap()));
-        let config = LibfabricConfig { provider, listen, card, hello, region_bytes, identity };
+        let reached_at = None;
+        let config =
+            LibfabricConfig { provider, listen, card, reached_at, hello, region_bytes, identity };
         Libfabric::open(config).err()
     };
     assert_eq!(open(Provider::Tcp, "0.0.0.0:0", None), Some(LibfabricError::Card));

@@ -3,7 +3,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
 use std::thread;
 
 use super::HERE;
@@ -14,6 +14,7 @@ pub(crate) struct Cable {
     pub(crate) forth: Way,
     /// And from the end to who dialled.
     pub(crate) back: Way,
+    target: Arc<OnceLock<SocketAddr>>,
 }
 
 /// One direction. A clone is the same one.
@@ -34,16 +35,22 @@ struct State {
 impl Cable {
     /// A wire to this end. Its threads end with the process.
     pub(crate) fn to(target: SocketAddr) -> Self {
+        let cable = Self::loose();
+        cable.plug(target);
+        cable
+    }
+
+    /// A wire to an end that is not there before the wire is.
+    pub(crate) fn loose() -> Self {
         let listener = TcpListener::bind(HERE).unwrap();
-        let cable = Self {
-            address: listener.local_addr().unwrap(),
-            forth: Way::default(),
-            back: Way::default(),
-        };
+        let (forth, back, target) = (Way::default(), Way::default(), Arc::new(OnceLock::new()));
+        let cable = Self { address: listener.local_addr().unwrap(), forth, back, target };
         let (forth, back) = (cable.forth.clone(), cable.back.clone());
+        let target = Arc::clone(&cable.target);
         thread::spawn(move || {
             for dialler in listener.incoming() {
-                let (dialler, end) = (dialler.unwrap(), TcpStream::connect(target).unwrap());
+                let (dialler, target) = (dialler.unwrap(), target.wait());
+                let end = TcpStream::connect(target).unwrap();
                 dialler.set_nodelay(true).unwrap();
                 end.set_nodelay(true).unwrap();
                 forth.carry(dialler.try_clone().unwrap(), end.try_clone().unwrap());
@@ -51,6 +58,11 @@ impl Cable {
             }
         });
         cable
+    }
+
+    /// Where a loose wire leads.
+    pub(crate) fn plug(&self, target: SocketAddr) {
+        self.target.set(target).unwrap();
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
