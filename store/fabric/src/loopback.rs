@@ -36,6 +36,7 @@ impl Network {
         Loopback {
             network: self.clone(),
             name: name.to_owned(),
+            key: None,
             hello,
             room: region_bytes,
             inbox,
@@ -97,12 +98,26 @@ struct Queue {
 }
 
 enum Parcel {
-    Hello { link: LinkId, hello: Vec<u8>, room: u32 },
-    Welcome { link: LinkId, theirs: LinkId, hello: Vec<u8>, room: u32 },
+    Hello { link: LinkId, says: Says },
+    Welcome { link: LinkId, theirs: LinkId, says: Says },
     Absent { link: LinkId },
     Write { link: LinkId, offset: u32, bytes: Vec<u8> },
     Ring { link: LinkId, word: u32 },
     Down { link: LinkId },
+}
+
+/// What an end tells of itself.
+struct Says {
+    key: Option<[u8; 32]>,
+    hello: Vec<u8>,
+    room: u32,
+}
+
+impl Says {
+    fn peer(self, name: String) -> Peer {
+        let Self { key, hello, room } = self;
+        Peer { name, key, hello, room, secrecy: Secrecy::Private }
+    }
 }
 
 impl Inbox {
@@ -196,6 +211,7 @@ struct End {
 pub struct Loopback {
     network: Network,
     name: String,
+    key: Option<[u8; 32]>,
     hello: Vec<u8>,
     room: u32,
     inbox: Arc<Inbox>,
@@ -204,6 +220,17 @@ pub struct Loopback {
 }
 
 impl Loopback {
+    /// The same, as if it had proved its name with the key of this digest.
+    #[must_use]
+    pub fn with_key(mut self, key: [u8; 32]) -> Self {
+        self.key = Some(key);
+        self
+    }
+
+    fn says(&self) -> Says {
+        Says { key: self.key, hello: self.hello.clone(), room: self.room }
+    }
+
     fn next(&mut self) -> u64 {
         self.numbers += 1;
         self.numbers
@@ -222,28 +249,23 @@ impl Loopback {
 
     fn land(&mut self, from: String, parcel: Parcel, events: &mut Vec<Event>) {
         match parcel {
-            Parcel::Hello { link: theirs, hello, room } => {
+            Parcel::Hello { link: theirs, says } => {
                 let Some(inbox) = self.network.inbox(&from) else { return };
                 if self.links.len() >= LINKS_MAX {
                     inbox.push(&self.name, Parcel::Absent { link: theirs });
                     return;
                 }
                 let link = LinkId(self.next());
-                let welcome = Parcel::Welcome {
-                    link: theirs,
-                    theirs: link,
-                    hello: self.hello.clone(),
-                    room: self.room,
-                };
+                let welcome = Parcel::Welcome { link: theirs, theirs: link, says: self.says() };
                 inbox.push(&self.name, welcome);
-                self.open(link, &from, inbox, Some((theirs, room)));
-                let peer = Peer { name: from, hello, room, secrecy: Secrecy::Private };
+                self.open(link, &from, inbox, Some((theirs, says.room)));
+                let peer = says.peer(from);
                 events.push(Event::Up { link, dialled: None, peer });
             }
-            Parcel::Welcome { link, theirs, hello, room } => {
+            Parcel::Welcome { link, theirs, says } => {
                 let Some(end) = self.links.get_mut(&link) else { return };
-                (end.theirs, end.room) = (Some(theirs), room);
-                let peer = Peer { name: from, hello, room, secrecy: Secrecy::Private };
+                (end.theirs, end.room) = (Some(theirs), says.room);
+                let peer = says.peer(from);
                 events.push(Event::Up { link, dialled: Some(DialId(link.0)), peer });
             }
             Parcel::Absent { link } => {
@@ -286,7 +308,7 @@ impl Fabric for Loopback {
     fn dial(&mut self, address: &str) -> DialId {
         let link = LinkId(self.next());
         let target = self.network.inbox(address).filter(|_| self.links.len() < LINKS_MAX);
-        let hello = Parcel::Hello { link, hello: self.hello.clone(), room: self.room };
+        let hello = Parcel::Hello { link, says: self.says() };
         match target {
             Some(inbox) if inbox.push(&self.name, hello) => {
                 self.open(link, address, inbox, None);

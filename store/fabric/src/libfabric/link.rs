@@ -21,8 +21,8 @@ pub(super) struct Link {
     pub(super) stage: Stage,
     /// Whether this end began.
     pub(super) dialled: bool,
-    /// The name that the peer has proved.
-    pub(super) name: String,
+    /// The name that the peer has proved, and by which key.
+    pub(super) who: (String, Option<[u8; 32]>),
     /// What this end has told.
     pub(super) card: Card,
     pub(super) region: MemoryId,
@@ -42,7 +42,7 @@ pub(super) struct Link {
 impl Link {
     pub(super) fn new(
         dialled: bool,
-        name: String,
+        who: (String, Option<[u8; 32]>),
         card: Card,
         region: MemoryId,
         began: Instant,
@@ -50,7 +50,7 @@ impl Link {
         Self {
             stage: Stage::Meeting,
             dialled,
-            name,
+            who,
             card,
             region,
             peer: None,
@@ -66,8 +66,10 @@ impl Link {
     /// # Errors  [`Broken`]
     pub(super) fn meet(&mut self, card: Card, mut lane: Lane) -> Result<(), Broken> {
         let keys = super::card::keys(self.dialled, &self.card.secret, &card.secret);
+        let (name, key) = std::mem::take(&mut self.who);
         self.peer = Some(Peer {
-            name: std::mem::take(&mut self.name),
+            name,
+            key,
             hello: card.hello,
             room: card.room,
             secrecy: Secrecy::Open(keys.ok_or(Broken::Rules)?),

@@ -31,7 +31,7 @@ impl Libfabric {
     fn begin(&mut self, number: u64, dialled: bool, peer: Peer) {
         let now = clock();
         let begun = match peer.hello == self.kind {
-            true => self.introduce(number, dialled, peer.name, now),
+            true => self.introduce(number, dialled, (peer.name, peer.key), now),
             // It has another kind of network.
             false => Err(Broken::Stranger),
         };
@@ -48,7 +48,7 @@ impl Libfabric {
         &mut self,
         number: u64,
         dialled: bool,
-        name: String,
+        who: (String, Option<[u8; 32]>),
         now: Instant,
     ) -> Result<(), Broken> {
         // Who does not know the key and the token cannot write or ring, from wherever he sends.
@@ -66,7 +66,7 @@ impl Libfabric {
         // If the connection is gone already, that is told next.
         let _ = self.control.write(LinkId(number), 0, &[&card.written()]);
         let _ = self.control.ring(LinkId(number), card.written().len() as u32);
-        self.links.insert(number, Link::new(dialled, name, card, lent.memory, now));
+        self.links.insert(number, Link::new(dialled, who, card, lent.memory, now));
         Ok(())
     }
 

@@ -30,7 +30,9 @@ pub(super) struct Link {
     pub(super) stage: Stage,
     /// Whether this end began.
     pub(super) dialled: bool,
+    /// Who is there, and by which key, once it is proved.
     pub(super) name: String,
+    pub(super) key: Option<[u8; 32]>,
     pub(super) inbound: Inbound,
     /// The last poll that handed out what is to be read before the link may go.
     pub(super) told_in: u64,
@@ -65,6 +67,7 @@ impl Link {
             stage: Stage::Proving,
             dialled: session.is_dialled(),
             name: String::new(),
+            key: None,
             inbound: Inbound::new(lends),
             told_in: 0,
             noted: false,
@@ -250,7 +253,8 @@ impl Link {
     /// Once the peer is proved: says hello.
     pub(super) fn greet(&mut self, group: &Group, greeting: &[u8]) -> Result<(), Broken> {
         if self.stage == Stage::Proving && !self.session.is_proving() {
-            self.name = self.session.peer(group)?;
+            let (name, key) = self.session.peer(group)?;
+            (self.name, self.key) = (name, Some(key));
             self.stage = Stage::Greeting;
             self.put(greeting);
         }

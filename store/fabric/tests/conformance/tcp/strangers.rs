@@ -8,6 +8,7 @@ use notrace_store_fabric::limits::{CONNECT_MAX, STRANGERS_MAX};
 use notrace_store_fabric::tcp::{Tcp, TcpConfig, TcpError, TcpIdentity};
 use notrace_store_fabric::{Broken, Event, Fabric};
 use rcgen::ExtendedKeyUsagePurpose::{ClientAuth, ServerAuth};
+use rcgen::{KeyPair, PublicKeyData as _};
 
 use super::{Authority, GROUP, HERE, OverTls};
 use crate::rig::{Node, Rig, SHORT, connect, deadline, now, until};
@@ -65,6 +66,30 @@ fn whose_certificate_is_good_for_one_direction_only_are_refused_in_the_other() {
         });
         assert_eq!((one.failures(dial), other.failures(dial_back)), expected);
         assert_eq!((one.ups().len(), other.ups().len()), (1, 1));
+    }
+}
+
+/// The digest of the public key that belongs to a private one.
+fn digest(identity: &TcpIdentity) -> [u8; 32] {
+    let key = KeyPair::try_from(&identity.key).unwrap().subject_public_key_info();
+    let digest = ring::digest::digest(&ring::digest::SHA256, &key);
+    digest.as_ref().try_into().unwrap()
+}
+
+#[test]
+fn that_took_the_name_of_a_member_are_told_from_it_by_their_key() {
+    let authority = Authority::new();
+    let (true_one, false_one) = (authority.identity("one"), authority.identity("one"));
+    let (known, shown) = (digest(&true_one), digest(&false_one));
+    assert_ne!(known, shown);
+    for (identity, key) in [(true_one, known), (false_one, shown)] {
+        let other = authority.identity("other");
+        let own = digest(&other);
+        let (mut here, mut there) = (node(other).unwrap(), node(identity).unwrap());
+        here.fabric.dial(&there.fabric.local_addr().to_string());
+        until(&mut here, &mut there, |here, there| here.ups().len() + there.ups().len() == 2);
+        assert_eq!((here.peer().name.as_str(), here.peer().key), ("one", Some(key)));
+        assert_eq!((there.peer().name.as_str(), there.peer().key), ("other", Some(own)));
     }
 }
 
