@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 
 use crate::step::{self, Outcome, Steps};
 use crate::tools::{self, AUDIT, DENY, NEXTEST};
-use crate::{guests, proofs, say};
+use crate::{guests, libfabric, proofs, say};
 
 /// Names the folder or the archive of the advisory database; there is no other way to hand it over.
 const ADVISORIES: &str = "NOTRACE_ADVISORY_DB";
@@ -31,6 +31,7 @@ pub(crate) fn run(may_fetch: bool) -> Result<bool> {
     steps.step("guests", || guests::check_all(may_fetch));
     steps.step("examples", examples);
     steps.step("proofs", || proofs::check(may_fetch));
+    steps.step("libfabric", || libfabric::check(may_fetch));
     steps.step("tests", || tests(may_fetch));
     Ok(steps.summary())
 }

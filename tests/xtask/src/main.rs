@@ -13,6 +13,7 @@
 
 mod gate;
 mod guests;
+mod libfabric;
 mod mutants;
 mod proofs;
 mod say;

@@ -1,7 +1,7 @@
 //! Finds what a step needs, and fetches it where that was asked for.
 //!
-//! Everything fetched goes below one folder of the user's cache, never into the repository and
-//! never into the system.
+//! Everything fetched goes below one folder of the user's cache, never into the repository; only
+//! what Debian packages and nobody can move goes into the system.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -73,6 +73,18 @@ pub(crate) fn pip_install(package: &str, folder: &Path) -> Result<Outcome> {
         Outcome::Failed(why) => anyhow::bail!("pip could not install {package}: {why}"),
         outcome => Ok(outcome),
     }
+}
+
+/// Installs Debian's packages; whether that went well. It does not where there is no apt, or where
+/// this is not root.
+pub(crate) fn apt_install(packages: &[&str]) -> bool {
+    let apt = |arguments: &[&str]| {
+        let mut apt = Command::new("apt-get");
+        apt.arg("-qq").args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
+        apt.output().is_ok_and(|output| output.status.success())
+    };
+    let install = [&["install", "--yes", "--no-install-recommends"][..], packages].concat();
+    apt(&install) || apt(&["update"]) && apt(&install)
 }
 
 /// Whether cargo knows a component such as `fmt`.

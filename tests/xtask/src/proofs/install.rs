@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use super::Bench;
-use crate::step;
+use crate::{step, tools};
 
 /// Coq, what it extracts to, and what that is compiled by.
 const COQ: [&str; 4] = ["coq", "ocaml-nox", "ocaml-findlib", "libcoq-core-ocaml"];
@@ -26,7 +26,8 @@ pub(super) const IVY: [&str; 7] = [
 /// What is missing to check the proofs, after fetching it where that is allowed.
 pub(super) fn missing(bench: &Bench, may_fetch: bool) -> Result<Option<String>> {
     if !has_coq() && may_fetch {
-        fetch_coq()?;
+        // Where it cannot be installed, what follows says what would be needed.
+        tools::apt_install(&COQ);
     }
     if !has_coq() {
         let packages = COQ.join(", ");
@@ -50,21 +51,6 @@ fn has_coq() -> bool {
     answers("coqc", "--version")
         && answers("ocamlfind", "printconf")
         && answers("ocamlopt", "-version")
-}
-
-/// Where apt is missing or may not install, [`missing`] says what would be needed.
-fn fetch_coq() -> Result<()> {
-    let apt = |arguments: &[&str]| {
-        let mut apt = Command::new("apt-get");
-        apt.arg("-qq").args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
-        apt.output().is_ok_and(|output| output.status.success())
-    };
-    let install = [&["install", "--yes", "--no-install-recommends"][..], &COQ].concat();
-    if !apt(&install) {
-        apt(&["update"]);
-        apt(&install);
-    }
-    Ok(())
 }
 
 /// The program that checks a model.
