@@ -272,7 +272,8 @@ pub(crate) fn exit_for(code: Code) -> Exit {
         | Code::VersionMismatch
         | Code::PreconditionRequired
         | Code::IdempotencyMismatch
-        | Code::NotACluster => Exit::Conflict,
+        | Code::NotACluster
+        | Code::NotTogether => Exit::Conflict,
         Code::Busy
         | Code::TaskCompiling
         | Code::RequestTimeout

@@ -34,8 +34,6 @@ pub(crate) const DRAIN_MAX: Duration = Duration::from_secs(20);
 pub(crate) const RECEIPT_WAIT_MAX: Duration = Duration::from_secs(10);
 /// How often a silent watch sends a comment, so that a dead peer is noticed.
 pub(crate) const WATCH_HEARTBEAT: Duration = Duration::from_secs(15);
-/// How many changes a watch reads at once.
-pub(crate) const WATCH_BATCH_MAX: usize = 256;
 /// How many watches may be open at once.
 pub(crate) const WATCHES_MAX: usize = 256;
 /// How long a request waits for a node that has only just started.

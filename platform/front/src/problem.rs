@@ -198,6 +198,7 @@ fn code_of(refusal: &Refusal) -> Code {
         Refusal::HistoryTrimmed => Code::HistoryTrimmed,
         Refusal::VersionMismatch { .. } => Code::VersionMismatch,
         Refusal::WrittenTwice { .. } => Code::BodyMalformed,
+        Refusal::NotTogether => Code::NotTogether,
         Refusal::IdempotencyMismatch => Code::IdempotencyMismatch,
         Refusal::OutOfSpace => Code::OutOfSpace,
         Refusal::Busy { .. } => Code::Busy,

@@ -40,6 +40,10 @@ pub struct ServeOptions {
     pub cluster: Option<SocketAddr>,
     /// What other nodes are told instead of that.
     pub advertise: Option<String>,
+    /// Into how many shards a group that this node founds divides its keys.
+    pub shards: Option<u16>,
+    /// How many nodes hold each of them.
+    pub copies: Option<u16>,
     /// A folder of tokens, one in each file, with each of which one node can join the group that
     /// this node founds.
     pub invites: Option<PathBuf>,
@@ -172,11 +176,16 @@ fn configure(options: &ServeOptions) -> Result<Config, ConfigError> {
     };
     config.listen = options.listen.unwrap_or(config.listen);
     if let Some(listen) = options.cluster {
-        let advertise = config.cluster.take().and_then(|cluster| cluster.advertise);
-        config.cluster = Some(notrace_platform_node::Cluster { listen, advertise });
+        let told = config.cluster.take();
+        config.cluster = Some(notrace_platform_node::Cluster {
+            listen,
+            ..told.unwrap_or_else(|| notrace_platform_node::Cluster::at(listen))
+        });
     }
-    if let (Some(cluster), Some(advertise)) = (&mut config.cluster, &options.advertise) {
-        cluster.advertise = Some(advertise.clone());
+    if let Some(cluster) = &mut config.cluster {
+        cluster.advertise = options.advertise.clone().or(cluster.advertise.take());
+        cluster.shards = options.shards.or(cluster.shards);
+        cluster.copies = options.copies.or(cluster.copies);
     }
     if options.strict {
         config.strictness = notrace_platform_node::Strictness::Refuse;

@@ -4,7 +4,7 @@ use axum::body::{Body, Bytes};
 use notrace_platform_node::store::Hlc;
 use notrace_platform_node::store::ids;
 use notrace_platform_node::store::{
-    Change, ChangeKind, Consistency, Durability, PoolSpec, Retain, Transport,
+    Change, ChangeKind, Consistency, Durability, Kept, PoolSpec, Retain, Transport,
 };
 use notrace_platform_node::task::{Refused as ModuleRefused, Resource};
 use notrace_platform_node::{
@@ -45,6 +45,16 @@ pub(crate) fn time(time: Hlc) -> Time {
 pub(crate) fn parse_version(text: &str) -> Answer<ids::Version> {
     let parsed = text.parse::<Version>();
     parsed.map(stored_version).map_err(|error| refuse(Code::ParameterMalformed, error.to_string()))
+}
+
+/// Where a watch is: a version for each shard.
+pub(crate) fn parse_mark(text: &str) -> Answer<Vec<ids::Version>> {
+    text.split(',').map(parse_version).collect()
+}
+
+pub(crate) fn mark(versions: &[ids::Version]) -> String {
+    let texts: Vec<String> = versions.iter().map(ids::Version::to_string).collect();
+    texts.join(",")
 }
 
 pub(crate) fn parse_time(text: &str) -> Answer<Hlc> {
@@ -98,9 +108,13 @@ pub(crate) fn pool_spec(spec: pool::PoolSpec) -> PoolSpec {
             pool::Retain::For(duration) => Retain::Micros(duration.as_micros() as u64),
         },
         durability: match spec.durability {
-            Some(pool::Durability::Delivered) => Durability::Delivered,
+            Some(pool::Durability::Volatile | pool::Durability::Delivered) => Durability::Delivered,
             Some(pool::Durability::MajorityDurable) => Durability::MajorityDurable,
             Some(pool::Durability::AllDurable) | None => Durability::AllDurable,
+        },
+        kept: match spec.durability {
+            Some(pool::Durability::Volatile) => Kept::InMemory,
+            _ => Kept::OnDisk,
         },
         consistency: match spec.consistency {
             Some(pool::Consistency::Causal) => Consistency::Causal,
@@ -122,10 +136,11 @@ pub(crate) fn pool(info: PoolInfo) -> Pool {
             Retain::Forever => pool::Retain::Forever,
             Retain::Micros(micros) => pool::Retain::For(Duration::from_micros(micros)),
         },
-        durability: match info.spec.durability {
-            Durability::Delivered => pool::Durability::Delivered,
-            Durability::MajorityDurable => pool::Durability::MajorityDurable,
-            Durability::AllDurable => pool::Durability::AllDurable,
+        durability: match (info.spec.kept, info.spec.durability) {
+            (Kept::InMemory, _) => pool::Durability::Volatile,
+            (Kept::OnDisk, Durability::Delivered) => pool::Durability::Delivered,
+            (Kept::OnDisk, Durability::MajorityDurable) => pool::Durability::MajorityDurable,
+            (Kept::OnDisk, Durability::AllDurable) => pool::Durability::AllDurable,
         },
         consistency: match info.spec.consistency {
             Consistency::Linearizable => pool::Consistency::Linearizable,

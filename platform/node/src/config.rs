@@ -9,7 +9,8 @@ use notrace_policy_promise::limits::ANSWER_BYTES_MAX;
 use serde::Deserialize;
 
 use crate::files;
-use crate::limits::CONFIG_BYTES_MAX;
+use crate::group::GroupShape;
+use crate::limits::{CONFIG_BYTES_MAX, DATA_SHARDS_MAX, NODES_MAX};
 
 /// What a node is told at start.
 #[derive(Clone, Debug)]
@@ -47,6 +48,34 @@ pub struct Cluster {
     pub listen: SocketAddr,
     /// What they are told instead, as `HOST:PORT`; a name is looked up at each attempt.
     pub advertise: Option<String>,
+    /// Into how many shards a group that it founds divides its keys; one if not said.
+    pub shards: Option<u16>,
+    /// How many nodes hold each of them; five if not said.
+    pub copies: Option<u16>,
+}
+
+impl Cluster {
+    /// Meets others here, and leaves the rest as it is usual.
+    #[must_use]
+    pub fn at(listen: SocketAddr) -> Self {
+        Self { listen, advertise: None, shards: None, copies: None }
+    }
+
+    /// The shape of a group that is founded so.
+    #[must_use]
+    pub fn shape(&self) -> GroupShape {
+        let usual = GroupShape::default();
+        GroupShape {
+            shards: self.shards.unwrap_or(usual.shards),
+            copies: self.copies.unwrap_or(usual.copies),
+        }
+    }
+
+    /// Whether a group of this shape is what is asked for, as far as that is said.
+    pub(crate) fn allows(&self, shape: GroupShape) -> bool {
+        self.shards.is_none_or(|shards| shards == shape.shards)
+            && self.copies.is_none_or(|copies| copies == shape.copies)
+    }
 }
 
 /// What a missing fence means.
@@ -104,6 +133,8 @@ struct File {
 struct FileCluster {
     listen: SocketAddr,
     advertise: Option<String>,
+    shards: Option<u64>,
+    copies: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -232,8 +263,7 @@ impl File {
         if let Some(task) = self.task {
             task.change(&mut config.task)?;
         }
-        config.cluster =
-            self.cluster.map(|FileCluster { listen, advertise }| Cluster { listen, advertise });
+        config.cluster = self.cluster.map(FileCluster::checked).transpose()?;
         if let Some(mib) = self.store.and_then(|store| store.mib_max) {
             config.store_bytes_max = within("store.mib_max", mib, 1, 1 << 20)? << 20;
         }
@@ -245,6 +275,19 @@ impl File {
             config.receipt_window = Duration::from_secs(hours * 60 * 60);
         }
         Ok(())
+    }
+}
+
+impl FileCluster {
+    fn checked(self) -> Result<Cluster, ConfigError> {
+        let Self { listen, advertise, shards, copies } = self;
+        let number = |key, number: Option<u64>, most: usize| {
+            let number = number.map(|number| within(key, number, 1, most as u64)).transpose();
+            number.map(|number| number.map(|number| number as u16))
+        };
+        let shards = number("cluster.shards", shards, DATA_SHARDS_MAX)?;
+        let copies = number("cluster.copies", copies, NODES_MAX)?;
+        Ok(Cluster { listen, advertise, shards, copies })
     }
 }
 

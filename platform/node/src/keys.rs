@@ -17,7 +17,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use crate::files;
 use crate::identity::fill;
-use crate::limits::{KEY_FILE_BYTES_MAX, POOLS_MAX};
+use crate::limits::{KEY_FILE_BYTES_MAX, KEYS_MAX};
 
 /// Which of a pool's successive keys.
 pub(crate) type Epoch = u32;
@@ -179,7 +179,7 @@ impl KeyTable {
         epoch: Epoch,
         key: &[u8; 32],
     ) -> Result<(), KeyError> {
-        if self.slots.len() >= 2 * POOLS_MAX {
+        if self.slots.len() >= KEYS_MAX {
             return Err(KeyError::NoKey);
         }
         let place = (pool.clone(), epoch);

@@ -19,8 +19,12 @@ mod node;
 mod keys;
 mod values;
 
+mod find;
 mod objects;
+mod pool_keys;
 mod pools;
+
+mod watching;
 
 mod progress;
 mod tasks;
@@ -52,6 +56,7 @@ pub use refusal::Refusal;
 pub use request::{Call, Reply};
 pub use stack::wipe_unused_stack;
 pub use tasks::{TaskAbout, TaskInfo, TaskRef, TaskState, Upload, Uploaded};
+pub use watching::{Changed, Watching};
 
 /// Who may do what, as the front asks it.
 pub mod rules {
@@ -61,7 +66,7 @@ pub mod rules {
 /// What the store's calls take and give.
 pub mod store {
     pub use notrace_store_objects::{
-        At, Change, ChangeKind, Condition, Consistency, PoolSpec, Retain, Transport,
+        At, Change, ChangeKind, Condition, Consistency, Kept, PoolSpec, Retain, Transport,
     };
     pub use notrace_store_protocol::ids;
     pub use notrace_store_protocol::machine::Durability;

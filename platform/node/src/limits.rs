@@ -6,8 +6,9 @@ use std::time::Duration;
 pub(crate) const CONFIG_BYTES_MAX: u64 = 64 << 10;
 /// The longest key, certificate or table file that is read at start.
 pub(crate) const KEY_FILE_BYTES_MAX: u64 = 1 << 20;
-/// The most pools one node keeps keys for.
-pub(crate) const POOLS_MAX: usize = 1024;
+/// The most keys of pools, and of their parts, that one node keeps; the table of them fits
+/// [`KEY_FILE_BYTES_MAX`].
+pub(crate) const KEYS_MAX: usize = 6144;
 /// How often a shred is tried again when writes keep moving the pool under it.
 pub(crate) const SHRED_TRIES_MAX: u32 = 16;
 /// How many of them take place among writes. Then writes wait until the shred is done, since a pool
@@ -25,12 +26,24 @@ pub(crate) const CODE_CACHE_BYTES_MAX: u64 = 1 << 30;
 pub(crate) const TASKS_MAX: usize = 10_000;
 /// Nodes of one group that are known by address.
 pub(crate) const NODES_MAX: usize = 64;
+/// Shards into which a group may divide its keys. Each costs every holder a thread and a log.
+pub(crate) const DATA_SHARDS_MAX: usize = 64;
+/// Nodes that are asked for a shard that is elsewhere before the request is refused.
+pub(crate) const FAR_TRIES_MAX: usize = 3;
+/// How long a member waits for something to change before it says that nothing did.
+pub(crate) const FOLLOW_MAX: Duration = Duration::from_secs(5);
+/// Changes of one shard that are read at once for a watcher.
+pub(crate) const WATCH_BATCH_MAX: u32 = 256;
+/// Calls of other members that are answered at once.
+pub(crate) const CALLS_ANSWERED_MAX: usize = 512;
 /// Invitations that are good at once.
 pub(crate) const INVITES_MAX: usize = 256;
 /// How long an invitation may be good.
 pub(crate) const INVITE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// Destroyed keys that are remembered, so that none of them comes back from a member that slept.
 pub(crate) const REMOVED_KEYS_MAX: usize = 65_536;
+/// How often a key is drawn for a pool that another member draws one for at the same time.
+pub(crate) const KEY_TRIES_MAX: u32 = 8;
 /// How long a member may take to confirm that it keeps or has destroyed a key.
 pub(crate) const KEYS_SETTLE_MAX: Duration = Duration::from_secs(10);
 /// The longest address of a node.

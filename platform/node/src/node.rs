@@ -10,19 +10,19 @@ use notrace_policy_rules::Rules;
 use notrace_runtime_worker::{CodeCache, Supervisor, SupervisorConfig};
 use notrace_sdk_seal::WrappingKey;
 use notrace_store_objects::{
-    Command, Consistency, Objects, ObjectsConfig, PoolSpec, Reply, Retain, Transport,
+    Command, Consistency, Kept, Objects, ObjectsConfig, PoolSpec, Retain, Transport,
 };
-use notrace_store_protocol::ids::Version;
 use notrace_store_protocol::machine::Durability;
-use notrace_store_replica::{ReadError, Replicated, SendError};
+use notrace_store_replica::Replicated;
 use tokio::sync::watch;
 
 use crate::config::{Config, Strictness};
-use crate::group::{self, COPIES, Group};
+use crate::group::{self, Group};
 use crate::identity::Identity;
 use crate::keys::{Epoch, KeyError, KeyTable, NotItsStore};
 use crate::ledger::{Ledger, Pace};
 use crate::limits::{CODE_CACHE_BYTES_MAX, DRAIN_MAX, RETENTION_LAG_MAX};
+use crate::pool_keys::Strays;
 use crate::posture::{self, Mitigation};
 use crate::promise::SignedPromise;
 use crate::refusal::Refusal;
@@ -40,7 +40,7 @@ pub(crate) struct Inner {
     group: Group,
     keys: RwLock<KeyTable>,
     /// Held while pool keys change, so that one change never takes another's new key for a stray.
-    key_changes: tokio::sync::Mutex<()>,
+    key_changes: tokio::sync::Mutex<Strays>,
     /// Held shared by each write on its way, and alone by a shred that writes kept overtaking.
     writes: tokio::sync::RwLock<()>,
     workers: Supervisor,
@@ -108,6 +108,17 @@ pub enum StartError {
     /// It is one of several nodes.
     #[error("this node is one of a group; start it with --cluster HOST:PORT")]
     NeedsCluster,
+    /// Its group keeps its objects otherwise than the configuration says.
+    #[error(
+        "this node's group was founded with {shards} shards and {copies} copies of each, which \
+         cannot be changed; leave `shards` and `copies` out"
+    )]
+    OtherShape {
+        /// How many shards it has.
+        shards: u16,
+        /// How many nodes hold each.
+        copies: u16,
+    },
     /// A step of the start that should not fail did.
     #[error("the node could not {0}")]
     Step(&'static str),
@@ -128,7 +139,7 @@ impl Node {
             running_max: config.workers.running_max,
         });
         let group = group::open(&config, &identity)?;
-        let store = &group.objects;
+        let store = group.shelves.home();
         let mut keys = open_keys(&config)?;
         let alone = group.links.is_none();
         store
@@ -168,7 +179,7 @@ impl Node {
             rules,
             group,
             keys: RwLock::new(keys),
-            key_changes: tokio::sync::Mutex::new(()),
+            key_changes: tokio::sync::Mutex::default(),
             writes: tokio::sync::RwLock::new(()),
             workers,
             codes,
@@ -199,10 +210,8 @@ impl Node {
     /// Waits until this node is a member of its group, with a majority of the others.
     async fn be_member(&self) -> Result<(), StartError> {
         let ready = |status: &notrace_store_replica::Status| {
-            let objects = usize::from(group::OBJECTS.0);
-            let wanted = status.view.as_ref().is_some_and(|view| view.members.len() <= COPIES);
-            let holds = status.shards.get(objects).is_some_and(|shard| shard.holds);
-            status.serves() && (holds || !wanted)
+            let home = status.shards.get(usize::from(group::HOME.0));
+            status.serves() && home.is_some_and(|shard| shard.holds)
         };
         let serves = self.0.group.member.when(ready).await;
         serves.map(drop).ok_or(StartError::Step("become a member of its group"))
@@ -211,12 +220,18 @@ impl Node {
     /// What a start does once everything is open: forget keys that a crash left over, make the
     /// platform's own pools, read the tasks, and begin to watch retention.
     async fn settle(&self) -> Result<(), StartError> {
-        self.forget_stray_keys().map_err(|_| StartError::Step("clear old keys"))?;
+        self.refound_memory();
+        let cleared = self.clear_keys().await;
+        // Among others a shard may be out of reach now; it is tried again with retention.
+        if self.0.group.links.is_none() {
+            cleared.map_err(|_| StartError::Step("clear old keys"))?;
+        }
         self.configure_store().await.map_err(|_| StartError::Step("set the store's bounds"))?;
         for pool in [tasks::modules_pool(), tasks::names_pool()] {
             let spec = PoolSpec {
                 retain: Retain::Forever,
                 durability: Durability::AllDurable,
+                kept: Kept::OnDisk,
                 consistency: Consistency::Linearizable,
                 transport: Transport::Tls,
                 label: None,
@@ -240,10 +255,16 @@ impl Node {
     /// is ordered like everything else.
     async fn configure_store(&self) -> Result<(), Refusal> {
         let wanted = bounds(&self.0.config);
-        if self.0.group.objects.read(|objects| objects.config() == wanted) {
-            return Ok(());
+        for shelf in self.0.group.shelves.all() {
+            let (shard, durability) = match shelf.shard() {
+                group::MEMORY => (group::MEMORY, Durability::Delivered),
+                shard => (shard, Durability::AllDurable),
+            };
+            if self.holds(shard) && shelf.read(|objects| objects.config() != wanted) {
+                self.order_at(shard, Command::Configure(wanted), durability).await?;
+            }
         }
-        self.order(Command::Configure(wanted), Durability::AllDurable).await.map(drop)
+        Ok(())
     }
 
     /// Runs one call from leave to receipt.
@@ -367,23 +388,6 @@ impl Node {
         self.0.ledger.tile(path)
     }
 
-    /// The version up to which everything in the store is safe: on the disks of a majority.
-    pub fn frontier(&self) -> Version {
-        self.0.group.objects.safe().0
-    }
-
-    /// Waits until something after `version` is safe in the store; `false` once the node drains.
-    /// # Cancel  Dropping the future changes nothing.
-    pub async fn advanced_past(&self, version: Version) -> bool {
-        let mut draining = self.0.draining.subscribe();
-        let drains = async { draining.wait_for(|draining| *draining).await.is_ok() };
-        tokio::select! {
-            biased;
-            _ = drains => false,
-            advanced = self.0.group.objects.settled_past(version) => advanced,
-        }
-    }
-
     pub(crate) fn config(&self) -> &Config {
         &self.0.config
     }
@@ -425,7 +429,7 @@ impl Node {
     }
 
     pub(crate) fn store(&self) -> &Replicated<Objects> {
-        &self.0.group.objects
+        self.0.group.shelves.home()
     }
 
     pub(crate) fn workers(&self) -> &Supervisor {
@@ -444,7 +448,7 @@ impl Node {
         &self.0.ledger
     }
 
-    pub(crate) fn key_changes(&self) -> &tokio::sync::Mutex<()> {
+    pub(crate) fn key_changes(&self) -> &tokio::sync::Mutex<Strays> {
         &self.0.key_changes
     }
 
@@ -452,64 +456,9 @@ impl Node {
         &self.0.writes
     }
 
-    /// Orders a command and waits until it is as safe as asked.
-    pub(crate) async fn order(
-        &self,
-        command: Command,
-        durability: Durability,
-    ) -> Result<Reply, Refusal> {
-        let sent = self.0.group.objects.ordered_send(command, durability).await;
-        sent.map(|delivered| delivered.reply).map_err(|error| match error {
-            SendError::Busy => Refusal::Busy { retry_after: Duration::from_secs(1) },
-            SendError::OutOfSpace => Refusal::OutOfSpace,
-            SendError::TooLarge => Refusal::OutOfSpace,
-            SendError::NoMajority => Refusal::NoMajority,
-            SendError::Stopped | SendError::NotHere | SendError::Lost | SendError::Unknown => {
-                Refusal::Unavailable
-            }
-        })
-    }
-
-    /// Waits until a read of this pool sees what it must.
-    pub(crate) async fn fresh(&self, pool: &PoolName) -> Result<(), Refusal> {
-        let consistency = self
-            .0
-            .group
-            .objects
-            .read(|objects| objects.pool(pool).map(|pool| pool.spec.consistency));
-        match consistency {
-            Some(Consistency::Causal | Consistency::Scratch) => Ok(()),
-            // A pool that is not known here yet may have been made elsewhere.
-            Some(Consistency::Linearizable) | None => self.latest().await,
-        }
-    }
-
-    /// Waits until everything is applied here that anybody was told of.
+    /// Waits until everything that is known of pools is known here that anybody was told of.
     pub(crate) async fn latest(&self) -> Result<(), Refusal> {
-        self.0.group.objects.latest().await.map_err(|error| match error {
-            ReadError::NoMajority => Refusal::NoMajority,
-            ReadError::NotHere | ReadError::Stopped => Refusal::Unavailable,
-        })
-    }
-
-    /// Waits until what was read at `version` in this pool is as safe as what is acknowledged
-    /// there, so that whoever is told of it finds it again after any failure.
-    pub(crate) async fn safe(&self, pool: &PoolName, version: Version) -> Result<(), Refusal> {
-        let durability = self
-            .0
-            .group
-            .objects
-            .read(|objects| objects.pool(pool).map(|pool| pool.spec.durability));
-        let durability = match durability {
-            Some(Durability::Delivered) | None => Durability::Delivered,
-            Some(Durability::MajorityDurable | Durability::AllDurable) => {
-                Durability::MajorityDurable
-            }
-        };
-        match self.0.group.objects.is_safe(version, durability).await {
-            true => Ok(()),
-            false => Err(Refusal::Unavailable),
-        }
+        group::latest_of(self.store()).await
     }
 
     pub(crate) fn pool_key(&self, pool: &PoolName, epoch: Epoch) -> Result<WrappingKey, Refusal> {

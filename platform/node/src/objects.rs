@@ -7,12 +7,14 @@ use notrace_policy_promise::private::Private;
 use notrace_policy_rules::Principal;
 use notrace_sdk_seal::WrappingKey;
 use notrace_store_objects::{
-    At, Change, Command, Condition, HistoryEntry, ListEntry, Missing, Op, Reply, Session,
+    Answer, At, Command, Condition, HistoryEntry, ListEntry, Missing, Op, Question, Reply, Session,
 };
 use notrace_store_protocol::ids::Version;
-use notrace_store_protocol::machine::{Durability, Place};
+use notrace_store_protocol::machine::Place;
 use ring::hmac;
 
+use crate::find::care;
+use crate::group::Part;
 use crate::limits::PUT_TRIES_MAX;
 use crate::node::Node;
 use crate::refusal::Refusal;
@@ -122,22 +124,24 @@ impl Node {
         let digest = session.map(|_| value_digest(&value));
         let value = SealedValue::seal(name, value)?;
         for _ in 0..PUT_TRIES_MAX {
+            let found = self.find_to_write(&name.pool, &name.key).await?;
             let _writing = self.writes().read().await;
-            let (key, epoch, durability) = self.key_now(&name.pool)?;
-            let sealed = value.wrapped_by(&key, epoch)?;
+            let Ok(key) = self.pool_key(&found.part.pool, found.epoch) else { continue };
+            let sealed = value.wrapped_by(&key, found.epoch)?;
             let digest = digest.as_ref().map_or(&[][..], |digest| digest);
             let request = [b"put", text.as_bytes(), &shown, digest];
             let session = session.map(|name| name.session(&key, &request));
             let command = Command::Put {
-                pool: name.pool.clone(),
+                pool: found.part.pool.clone(),
                 key: name.key.clone(),
                 condition,
                 value: sealed,
                 session,
             };
-            match self.order(command, durability).await? {
+            match self.order_at(found.part.shard, command, found.durability).await? {
                 Reply::Stored { place, created } => return Ok(Stored { place, created }),
                 Reply::StaleKey { .. } => {}
+                Reply::PoolUnknown if found.is_apart => {}
                 other => return Err(refused(other)),
             }
         }
@@ -152,23 +156,30 @@ impl Node {
         condition: Condition,
         session: Option<SessionKey>,
     ) -> Result<Place, Refusal> {
-        let _writing = self.writes().read().await;
-        let (key, _, durability) = self.key_now(&name.pool)?;
         let (text, shown) = (name.to_string(), condition_bytes(&condition));
-        let command = Command::Delete {
-            pool: name.pool.clone(),
-            key: name.key.clone(),
-            condition,
-            session: session.map(|name| name.session(&key, &[b"delete", text.as_bytes(), &shown])),
-        };
-        match self.order(command, durability).await? {
-            Reply::Deleted { place } => Ok(place),
-            other => Err(refused(other)),
+        for _ in 0..PUT_TRIES_MAX {
+            let found = self.find_to_write(&name.pool, &name.key).await?;
+            let _writing = self.writes().read().await;
+            let Ok(key) = self.pool_key(&found.part.pool, found.epoch) else { continue };
+            let request = [b"delete", text.as_bytes(), &shown];
+            let command = Command::Delete {
+                pool: found.part.pool.clone(),
+                key: name.key.clone(),
+                condition,
+                session: session.map(|name| name.session(&key, &request)),
+            };
+            match self.order_at(found.part.shard, command, found.durability).await? {
+                Reply::Deleted { place } => return Ok(place),
+                Reply::PoolUnknown if found.is_apart => {}
+                other => return Err(refused(other)),
+            }
         }
+        Err(self.overtaken())
     }
 
     /// Carries out several operations as one version, or none.
-    /// # Errors  [`Refusal::VersionMismatch`] with the index of the first that did not hold.
+    /// # Errors  [`Refusal::VersionMismatch`] with the index of the first that did not hold;
+    /// [`Refusal::NotTogether`] for keys that are kept apart.
     pub async fn transact(
         &self,
         pool: &PoolName,
@@ -183,15 +194,17 @@ impl Node {
         let sealed = ops.into_iter().map(|op| SealedOp::seal(pool, op));
         let sealed = sealed.collect::<Result<Vec<_>, _>>()?;
         for _ in 0..PUT_TRIES_MAX {
+            let found = self.find_together(pool, sealed.iter().map(SealedOp::key)).await?;
             let _writing = self.writes().read().await;
-            let (key, epoch, durability) = self.key_now(pool)?;
-            let ops = sealed.iter().map(|op| op.wrapped_by(&key, epoch));
+            let Ok(key) = self.pool_key(&found.part.pool, found.epoch) else { continue };
+            let ops = sealed.iter().map(|op| op.wrapped_by(&key, found.epoch));
             let ops = ops.collect::<Result<Vec<_>, _>>()?;
             let session = session.map(|name| name.session(&key, &parts));
-            let command = Command::Transact { pool: pool.clone(), ops, session };
-            match self.order(command, durability).await? {
+            let command = Command::Transact { pool: found.part.pool.clone(), ops, session };
+            match self.order_at(found.part.shard, command, found.durability).await? {
                 Reply::Transacted { place } => return Ok(place),
                 Reply::StaleKey { .. } => {}
+                Reply::PoolUnknown if found.is_apart => {}
                 other => return Err(refused(other)),
             }
         }
@@ -202,13 +215,24 @@ impl Node {
     /// # Errors  [`Refusal`]
     /// # Cancel  Dropping the future changes nothing.
     pub async fn get(&self, name: &ObjectName, at: At) -> Result<Got, Refusal> {
-        self.fresh(&name.pool).await?;
-        let got = self.get_here(name, at)?;
-        self.safe(&name.pool, got.place.version).await?;
-        Ok(got)
+        for _ in 0..PUT_TRIES_MAX {
+            let ask = |part: &Part| Question::Values {
+                objects: vec![(part.pool.clone(), name.key.clone())],
+                at,
+            };
+            let (part, answer) = self.ask_about(name, ask).await?;
+            let Answer::Values(_, mut values) = answer else { return Err(another_answer()) };
+            let Some((place, sealed)) = values.pop() else { return Err(another_answer()) };
+            // A shred of something else may have rotated the pool's key since; then read again.
+            let Ok(pool) = self.pool_key(&part.pool, sealed.key_epoch) else { continue };
+            let value = values::open_value(&pool, name, &sealed);
+            let value = value.map_err(|_| Refusal::Internal("opening a stored value"))?;
+            return Ok(Got { place, value });
+        }
+        Err(Refusal::Internal("finding a pool's key"))
     }
 
-    /// The same as of what this node has.
+    /// An object of the platform's own, as of what this node has.
     pub(crate) fn get_here(&self, name: &ObjectName, at: At) -> Result<Got, Refusal> {
         for _ in 0..PUT_TRIES_MAX {
             let (place, sealed) = self.store().read(|objects| {
@@ -229,14 +253,12 @@ impl Node {
     /// # Errors  [`Refusal`]
     /// # Cancel  Dropping the future changes nothing.
     pub async fn head(&self, name: &ObjectName, at: At) -> Result<(Place, u64), Refusal> {
-        self.fresh(&name.pool).await?;
-        let (place, length) = self.store().read(|objects| {
-            let found = objects.get(&name.pool, &name.key, at).map_err(missing)?;
-            let place = Place { version: found.version, time: found.time };
-            Ok::<_, Refusal>((place, found.value.plain_len))
-        })?;
-        self.safe(&name.pool, place.version).await?;
-        Ok((place, length))
+        let key = &name.key;
+        let ask = |part: &Part| Question::Head { pool: part.pool.clone(), key: key.clone(), at };
+        match self.ask_about(name, ask).await?.1 {
+            Answer::Head(place, length) => Ok((place, length)),
+            _ => Err(another_answer()),
+        }
     }
 
     /// The versions of an object, newest first, before `before` if that is given.
@@ -248,19 +270,19 @@ impl Node {
         before: Option<Version>,
         limit: usize,
     ) -> Result<Vec<HistoryEntry>, Refusal> {
-        self.fresh(&name.pool).await?;
-        let mut versions =
-            self.store().read(|objects| objects.history(&name.pool, &name.key)).map_err(missing)?;
-        if let Some(last) = versions.iter().map(|entry| entry.version).max() {
-            self.safe(&name.pool, last).await?;
-        }
+        let key = &name.key;
+        let ask = |part: &Part| Question::History { pool: part.pool.clone(), key: key.clone() };
+        let Answer::History(mut versions) = self.ask_about(name, ask).await?.1 else {
+            return Err(another_answer());
+        };
         versions.retain(|entry| before.is_none_or(|before| entry.version < before));
         versions.sort_by_key(|entry| core::cmp::Reverse(entry.version));
         versions.truncate(limit);
         Ok(versions)
     }
 
-    /// The objects of a pool, by key, and whether there are more.
+    /// The objects of a pool, by key, and whether there are more. What different shards have of
+    /// the pool is as of different moments.
     /// # Errors  [`Refusal::PoolUnknown`]
     /// # Cancel  Dropping the future changes nothing.
     pub async fn list(
@@ -270,15 +292,33 @@ impl Node {
         after: Option<&ObjectKey>,
         limit: usize,
     ) -> Result<(Vec<ListEntry>, bool), Refusal> {
-        self.fresh(pool).await?;
-        let listed = self.list_here(pool, prefix, after, limit)?;
-        if let Some(last) = listed.0.iter().map(|entry| entry.version).max() {
-            self.safe(pool, last).await?;
+        let info = self.pool_to_read(pool).await?;
+        let (mut entries, mut more) = (Vec::new(), false);
+        for part in self.group().shelves.parts(&info) {
+            let question = Question::List {
+                pool: part.pool,
+                prefix: prefix.to_owned(),
+                after: after.cloned(),
+                limit: u32::try_from(limit).unwrap_or(u32::MAX),
+            };
+            match self.ask(part.shard, &question, care(&info)).await? {
+                Ok(Answer::Listed(listed)) => {
+                    entries.extend(listed.entries);
+                    more |= listed.more;
+                }
+                Ok(_) => return Err(another_answer()),
+                // Nothing was ever written there.
+                Err(Missing::PoolUnknown) if self.group().shelves.is_apart(&info) => {}
+                Err(none) => return Err(missing(none)),
+            }
         }
-        Ok(listed)
+        entries.sort_by(|one, other| one.key.cmp(&other.key));
+        more |= entries.len() > limit;
+        entries.truncate(limit);
+        Ok((entries, more))
     }
 
-    /// The same as of what this node has.
+    /// The platform's own objects of a pool, as of what this node has.
     pub(crate) fn list_here(
         &self,
         pool: &PoolName,
@@ -290,48 +330,14 @@ impl Node {
         listed.map(|listed| (listed.entries, listed.more)).map_err(missing)
     }
 
-    /// The changes of a pool after `from` that are safe, in order. A version's changes come
-    /// together.
-    /// # Errors  [`Refusal::HistoryTrimmed`] when some of them are no longer kept.
-    pub fn changes(
-        &self,
-        pool: &PoolName,
-        prefix: &str,
-        from: Version,
-        limit: usize,
-    ) -> Result<Vec<Change>, Refusal> {
-        let (safe, _) = self.store().safe();
-        self.store().read(|objects| {
-            objects.pool(pool).ok_or(Refusal::PoolUnknown)?;
-            let changes = objects.changes(pool, prefix, from, limit);
-            let mut changes = changes.map_err(|_| Refusal::HistoryTrimmed)?;
-            changes.retain(|change| change.version <= safe);
-            Ok(changes)
-        })
-    }
-
-    pub(crate) fn pool_now(&self, pool: &PoolName) -> Result<(u32, Durability), Refusal> {
-        self.store().read(|objects| {
-            let pool = objects.pool(pool).ok_or(Refusal::PoolUnknown)?;
-            Ok((pool.key_epoch, pool.spec.durability))
-        })
-    }
-
-    /// A pool's current key with its epoch, and the pool's durability. A shred that ends between
-    /// the two looks takes the first one's key away; then both are taken anew.
-    fn key_now(&self, pool: &PoolName) -> Result<(WrappingKey, u32, Durability), Refusal> {
-        for _ in 1..PUT_TRIES_MAX {
-            let (epoch, durability) = self.pool_now(pool)?;
-            if let Ok(key) = self.pool_key(pool, epoch) {
-                return Ok((key, epoch, durability));
-            }
-        }
-        Err(Refusal::Internal("finding a pool's key"))
-    }
-
     fn overtaken(&self) -> Refusal {
         Refusal::Busy { retry_after: std::time::Duration::from_secs(1) }
     }
+}
+
+/// The machine answered another question than was asked.
+pub(crate) fn another_answer() -> Refusal {
+    Refusal::Internal("understanding an answer of the store")
 }
 
 /// An operation whose value is sealed.
@@ -351,6 +357,12 @@ impl SealedOp {
             TransactOp::Delete { key, condition } => Self::Delete { key, condition },
             TransactOp::Check { key, condition } => Self::Check { key, condition },
         })
+    }
+
+    fn key(&self) -> &ObjectKey {
+        match self {
+            Self::Put { key, .. } | Self::Delete { key, .. } | Self::Check { key, .. } => key,
+        }
     }
 
     fn wrapped_by(&self, pool: &WrappingKey, epoch: u32) -> Result<Op, Refusal> {
@@ -381,7 +393,7 @@ fn op_bytes(op: &TransactOp) -> Vec<u8> {
     bytes
 }
 
-fn condition_bytes(condition: &Condition) -> [u8; 9] {
+pub(crate) fn condition_bytes(condition: &Condition) -> [u8; 9] {
     let (kind, version) = match condition {
         Condition::Always => (0, 0),
         Condition::Absent => (1, 0),
@@ -392,6 +404,17 @@ fn condition_bytes(condition: &Condition) -> [u8; 9] {
         tail.copy_from_slice(&version.to_be_bytes());
     }
     bytes
+}
+
+/// The condition that these bytes are.
+pub(crate) fn condition_of(bytes: &[u8; 9]) -> Option<Condition> {
+    let [kind, version @ ..] = bytes;
+    match kind {
+        0 => Some(Condition::Always),
+        1 => Some(Condition::Absent),
+        2 => Some(Condition::VersionIs(Version::from_wire(u64::from_be_bytes(*version)))),
+        _ => None,
+    }
 }
 
 /// Why a read found nothing.

@@ -1,14 +1,18 @@
 //! Pools, and the destroying of keys.
 
 use notrace_policy_promise::digest::{Digest, Domain};
-use notrace_policy_promise::name::{ObjectKey, ObjectName, PoolName};
+use notrace_policy_promise::name::{ObjectName, PoolName};
 use notrace_sdk_seal::WrappingKey;
-use notrace_store_objects::{Command, Condition, PoolInfo, PoolSpec, Reply, ShredScope};
-use notrace_store_protocol::ids::Version;
+use notrace_store_objects::{
+    Answer, Command, Condition, Objects, PoolInfo, PoolSpec, Question, Reply, ShredScope,
+};
+use notrace_store_protocol::ids::{ShardId, Version};
 use notrace_store_protocol::machine::{Durability, Place};
 use notrace_store_protocol::time::Hlc;
+use notrace_store_replica::Replicated;
 
-use crate::group::{KeyOrder as Order, KeyOrdered as Ordered};
+use crate::find::care;
+use crate::group::{Care, HOME, Part, latest_of};
 use crate::keys::Epoch;
 use crate::limits::{SHRED_TRIES_AMONG_WRITES, SHRED_TRIES_MAX};
 use crate::node::Node;
@@ -51,33 +55,68 @@ impl Node {
         if let Some(existing) = self.store().read(|objects| objects.pool(name)) {
             return if existing.spec == spec { Ok(false) } else { Err(Refusal::PoolExists) };
         }
-        let epoch = self.first_epoch(name);
-        self.new_pool_key(name, epoch).await?;
-        let command = Command::CreatePool { pool: name.clone(), spec, key_epoch: epoch };
-        match self.order(command, Durability::AllDurable).await {
+        let epoch = self.new_pool_key(name, 0).await?;
+        let command =
+            Command::CreatePool { pool: name.clone(), spec: spec.clone(), key_epoch: epoch };
+        match self.order_at(HOME, command, Durability::AllDurable).await {
             Ok(Reply::PoolCreated { place }) => {
                 self.keys_follow(place);
                 Ok(true)
             }
+            // Another member was first.
+            Ok(Reply::PoolExists) => {
+                self.destroy_pool_key(name, epoch).await?;
+                let existing = self.store().read(|objects| objects.pool(name));
+                match existing.is_some_and(|existing| existing.spec == spec) {
+                    true => Ok(false),
+                    false => Err(Refusal::PoolExists),
+                }
+            }
             Err(Refusal::Unavailable | Refusal::NoMajority) => Err(unknown_until_the_next_start()),
             other => {
-                self.forget_stray_keys()?;
+                self.destroy_pool_key(name, epoch).await?;
                 Err(other.map_or_else(|refusal| refusal, refused))
             }
         }
     }
 
-    /// A pool of a client's, as it is.
+    /// A pool of a client's, as it is, with what all its parts hold.
     /// # Errors  [`Refusal::PoolUnknown`]
-    pub fn pool(&self, name: &PoolName) -> Result<PoolInfo, Refusal> {
-        self.store().read(|objects| objects.pool(name)).ok_or(Refusal::PoolUnknown)
+    pub async fn pool(&self, name: &PoolName) -> Result<PoolInfo, Refusal> {
+        let mut pool = self.pool_to_read(name).await?;
+        if self.group().shelves.is_apart(&pool) {
+            for part in self.group().shelves.parts(&pool) {
+                let question = Question::Pool(part.pool);
+                if let Ok(Answer::Pools(pools)) =
+                    self.ask(part.shard, &question, care(&pool)).await?
+                {
+                    pools.iter().for_each(|part| add_up(&mut pool, part));
+                }
+            }
+        }
+        Ok(pool)
     }
 
     /// All pools of clients, by name.
-    pub fn pools(&self) -> Vec<PoolInfo> {
+    /// # Errors  [`Refusal`]
+    pub async fn pools(&self) -> Result<Vec<PoolInfo>, Refusal> {
         let mut pools = self.store().read(|objects| objects.pools());
         pools.retain(|pool| !pool.name.is_reserved());
-        pools
+        let apart = pools.iter().any(|pool| self.group().shelves.is_apart(pool));
+        for shelf in self.group().shelves.all().filter(|_| apart) {
+            let asked = self.ask(shelf.shard(), &Question::Pools, Care::NONE).await?;
+            let Ok(Answer::Pools(parts)) = asked else { continue };
+            for part in parts {
+                let Some((name, since)) = part.name.whole() else { continue };
+                let whole = pools
+                    .iter_mut()
+                    .find(|pool| pool.name == name && pool.created.version.to_wire() == since);
+                if let Some(pool) = whole {
+                    add_up(pool, &part);
+                }
+            }
+        }
+        Ok(pools)
     }
 
     /// Destroys the keys of all versions of an object.
@@ -90,95 +129,190 @@ impl Node {
         condition: Condition,
     ) -> Result<Shredded, Refusal> {
         let (node, name) = (self.clone(), name.clone());
-        let scope = ShredScope::Object(name.key.clone());
         to_its_end(async move {
-            node.shred_scope(&name.pool, scope, Some((&name.key, condition))).await
+            let pool = node.pool_to_read(&name.pool).await?;
+            let part = node.group().shelves.part(&pool, &name.key);
+            let scope = ShredScope::Object(name.key);
+            let shredded = node.shred_part(&part, scope, condition).await;
+            match shredded {
+                Err(Refusal::PoolUnknown) if node.group().shelves.is_apart(&pool) => {
+                    Err(Refusal::ObjectUnknown)
+                }
+                shredded => node.shredded(&name.pool, [shredded?]),
+            }
         })
         .await
     }
 
-    /// Destroys a pool's key, and with it everything in the pool, and the pool.
-    /// # Errors  [`Refusal::PoolUnknown`]
+    /// Destroys a pool's keys, and with them everything in the pool, and the pool.
+    /// # Errors  [`Refusal::PoolUnknown`]. A part that could not be reached is shredded within a
+    /// minute of its coming back.
     /// # Cancel  Dropping the future abandons the answer, not the shred.
     pub async fn shred_pool(&self, pool: &PoolName) -> Result<Shredded, Refusal> {
-        let (node, pool) = (self.clone(), pool.clone());
-        to_its_end(async move { node.shred_scope(&pool, ShredScope::Pool, None).await }).await
+        let (node, name) = (self.clone(), pool.clone());
+        to_its_end(async move {
+            let pool = node.pool_to_read(&name).await?;
+            // First what says that there is such a pool, so that nothing is added to it any more.
+            let home = Part { shard: HOME, pool: name.clone() };
+            let mut shredded =
+                vec![node.shred_part(&home, ShredScope::Pool, Condition::Always).await?];
+            for part in node.group().shelves.parts(&pool).into_iter().filter(|part| *part != home) {
+                match node.shred_part(&part, ShredScope::Pool, Condition::Always).await {
+                    // Nothing was ever written there.
+                    Err(Refusal::PoolUnknown) => {}
+                    part => shredded.push(part?),
+                }
+            }
+            node.shredded(&name, shredded)
+        })
+        .await
+    }
+
+    /// What a client is told of a shred, of which the first part is the one that counts.
+    fn shredded(
+        &self,
+        pool: &PoolName,
+        parts: impl IntoIterator<Item = (Place, u64)>,
+    ) -> Result<Shredded, Refusal> {
+        let mut parts = parts.into_iter();
+        let (place, mut versions) = parts.next().ok_or(Refusal::Internal("shredding"))?;
+        versions += parts.map(|(_, versions)| versions).sum::<u64>();
+        let digest = shred_digest(pool, place.version);
+        Ok(Shredded { place, versions, digest, replicas: self.members() })
     }
 
     /// Destroys every version that has outlived its pool's retention, and keys that are left over.
     /// A pool that cannot be cleared keeps no other from it.
     /// # Errors  [`Refusal`] of the first pool that could not be cleared.
     pub(crate) async fn retire(&self, now: Hlc) -> Result<(), Refusal> {
-        // What an earlier shred destroyed in memory but could not wipe from the disk.
-        let changing = self.key_changes().lock().await;
-        let mut cleared = self.forget_stray_keys();
-        drop(changing);
-        for (pool, cutoff) in self.store().read(|objects| objects.expired(now)) {
-            let shredded = self.shred_scope(&pool, ShredScope::OlderThan(cutoff), None).await;
-            cleared = cleared.and(shredded.map(drop));
+        let mut cleared = self.clear_keys().await;
+        for shelf in self.group().shelves.all() {
+            // One of those who hold a shard is enough.
+            if !self.holds(shelf.shard()) || !self.leads(shelf.shard()) {
+                continue;
+            }
+            let mut due: Vec<_> = shelf
+                .read(|objects| objects.expired(now))
+                .into_iter()
+                .map(|(pool, cutoff)| (pool, ShredScope::OlderThan(cutoff)))
+                .collect();
+            due.extend(self.orphans(shelf).await?.into_iter().map(|pool| (pool, ShredScope::Pool)));
+            for (pool, scope) in due {
+                let part = Part { shard: shelf.shard(), pool };
+                let shredded = self.shred_part(&part, scope, Condition::Always).await;
+                cleared = cleared.and(shredded.map(drop));
+            }
         }
         cleared
     }
 
-    /// The shred itself. The pool gets a new key; the data keys of what survives are wrapped anew
-    /// under it; that is ordered; and then the old pool key is destroyed, in memory and on disk.
-    /// Logs, snapshots and backups hold data keys under the old pool key, so they are reached too.
-    async fn shred_scope(
+    /// Parts of pools that are no more.
+    async fn orphans(&self, shelf: &Replicated<Objects>) -> Result<Vec<PoolName>, Refusal> {
+        let parts = shelf.read(|objects| objects.pools());
+        let parts: Vec<_> = parts.into_iter().filter(|part| part.name.whole().is_some()).collect();
+        if parts.is_empty() {
+            return Ok(Vec::new());
+        }
+        // Only now, so that a pool that was made before its part is seen.
+        self.latest().await?;
+        Ok(self.store().read(|home| {
+            let whole = |part: &PoolInfo| {
+                let (name, since) = part.name.whole()?;
+                home.pool(&name).filter(|pool| pool.created.version.to_wire() == since)
+            };
+            let orphans = parts.iter().filter(|part| whole(part).is_none());
+            orphans.map(|part| part.name.clone()).collect()
+        }))
+    }
+
+    /// Shreds a part, here or at a node that holds it.
+    async fn shred_part(
         &self,
-        pool: &PoolName,
+        part: &Part,
         scope: ShredScope,
-        object: Option<(&ObjectKey, Condition)>,
-    ) -> Result<Shredded, Refusal> {
+        condition: Condition,
+    ) -> Result<(Place, u64), Refusal> {
+        let (shard, pool) = (part.shard, &part.pool);
+        let shredded = match self.holds(shard) {
+            true => self.shred_here((shard, pool), scope, condition).await?,
+            false => self.shred_far((shard, pool), scope, condition).await?,
+        };
+        match shredded {
+            Reply::Shredded { place, versions } => Ok((place, versions)),
+            other => Err(refused(other)),
+        }
+    }
+
+    /// The shred itself. The part gets a new key; the data keys of what survives are wrapped anew
+    /// under it; that is ordered; and then the old key is destroyed, in memory and on disk.
+    /// Logs, snapshots and backups hold data keys under the old key, so they are reached too.
+    pub(crate) async fn shred_here(
+        &self,
+        (shard, pool): (ShardId, &PoolName),
+        scope: ShredScope,
+        condition: Condition,
+    ) -> Result<Reply, Refusal> {
         let _changing = self.key_changes().lock().await;
+        let shelf = self.shelf(shard)?;
+        latest_of(shelf).await?;
         let mut alone = None;
         for attempt in 0..SHRED_TRIES_MAX {
             if attempt == SHRED_TRIES_AMONG_WRITES {
                 alone = Some(self.writes().write().await);
             }
-            let (from_epoch, survivors) = self.store().read(|objects| {
+            let (from_epoch, survivors) = shelf.read(|objects| {
                 let epoch = objects.pool(pool).ok_or(Refusal::PoolUnknown)?.key_epoch;
-                if let Some((key, condition)) = object {
+                if let ShredScope::Object(key) = &scope {
                     objects.require(pool, key, condition).map_err(mismatch)?;
                     objects.history(pool, key).map_err(missing)?;
                 }
                 Ok::<_, Refusal>((epoch, objects.survivors(pool, &scope)))
             })?;
-            let to_epoch = from_epoch.checked_add(1).ok_or(Refusal::Internal("numbering keys"))?;
-            let rewrapped = if scope == ShredScope::Pool {
-                Vec::new()
-            } else {
-                self.new_pool_key(pool, to_epoch).await?;
-                let (old, new) = (self.pool_key(pool, from_epoch)?, self.pool_key(pool, to_epoch)?);
-                rewrap_all(&old, &new, survivors)?
+            let next = from_epoch.checked_add(1).ok_or(Refusal::Internal("numbering keys"))?;
+            let (to_epoch, rewrapped) = match scope {
+                ShredScope::Pool => (next, Vec::new()),
+                _ => {
+                    let to_epoch = self.new_pool_key(pool, next).await?;
+                    let keys = (self.pool_key(pool, from_epoch)?, self.pool_key(pool, to_epoch)?);
+                    (to_epoch, rewrap_all(&keys.0, &keys.1, survivors)?)
+                }
             };
+            let scope = scope.clone();
+            let pool_name = pool.clone();
             let command = Command::Shred {
-                pool: pool.clone(),
+                pool: pool_name,
                 scope: scope.clone(),
                 from_epoch,
                 to_epoch,
                 rewrapped,
             };
-            match self.order(command, Durability::AllDurable).await {
+            match self.order_at(shard, command, Durability::AllDurable).await {
                 Ok(Reply::Shredded { place, versions }) => {
-                    self.keys_follow(place);
+                    if shard == HOME {
+                        self.keys_follow(place);
+                    }
                     drop(alone);
                     let forgotten = self.destroy_pool_key(pool, from_epoch).await;
                     forgotten.map_err(|_| Refusal::Internal("wiping a key from its disk"))?;
-                    let digest = shred_digest(pool, place.version);
-                    let replicas = self.members();
-                    return Ok(Shredded { place, versions, digest, replicas });
+                    return Ok(Reply::Shredded { place, versions });
                 }
-                Ok(Reply::Moved) => self.forget_stray_keys()?,
                 Err(Refusal::Unavailable | Refusal::NoMajority) => {
                     return Err(unknown_until_the_next_start());
                 }
+                // The key that was drawn for nothing has wrapped what is to be destroyed, and that
+                // is in the log; so it goes, and no later attempt takes its place.
                 other => {
-                    self.forget_stray_keys()?;
-                    return Err(other.map_or_else(|refusal| refusal, refused));
+                    if scope != ShredScope::Pool {
+                        self.destroy_pool_key(pool, to_epoch).await?;
+                    }
+                    match other {
+                        Ok(Reply::Moved) => {}
+                        other => return Err(other.map_or_else(|refusal| refusal, refused)),
+                    }
                 }
             }
         }
-        Err(Refusal::Busy { retry_after: std::time::Duration::from_secs(1) })
+        Err(Refusal::Busy { retry_after: RETRY })
     }
 
     /// Tells the key table how far the store is on disk, so that it knows an older copy later.
@@ -189,73 +323,17 @@ impl Node {
             Ok(())
         });
     }
+}
 
-    /// The current key of each pool, as the store names it.
-    pub(crate) fn live_keys(&self) -> std::collections::BTreeMap<PoolName, Epoch> {
-        self.store().read(|objects| {
-            objects.pools().into_iter().map(|pool| (pool.name, pool.key_epoch)).collect()
-        })
-    }
-
-    /// Destroys every key that the store does not name as a pool's current one. Where there are
-    /// other members, a key that all of them were given may be one that another is about to make a
-    /// pool's, so it is left until it is destroyed by order.
-    pub(crate) fn forget_stray_keys(&self) -> Result<(), Refusal> {
-        let live = self.live_keys();
-        if self.group().links.is_none() {
-            return self.change_keys(|keys| keys.keep_only(|pool| live.get(pool).copied()));
-        }
-        let ordered = self.group().keyring.read(|ring| ring.keys().clone());
-        let stray = self.key_places().into_iter().filter(|(pool, epoch)| {
-            let given = ordered.contains_key(&(pool.as_str().to_owned(), *epoch));
-            !given && live.get(pool) != Some(epoch)
-        });
-        let stray: Vec<_> = stray.collect();
-        self.change_keys(|keys| keys.destroy(&stray))
-    }
-
-    /// The number of a new pool's first key: none that an earlier pool of this name had.
-    fn first_epoch(&self, pool: &PoolName) -> Epoch {
-        if self.group().links.is_none() {
-            return 1;
-        }
-        let used = self.group().keyring.read(|ring| ring.last_epoch(pool));
-        used.saturating_add(1)
-    }
-
-    /// Draws a pool's next key. When this returns, every member keeps it, on its disk too.
-    async fn new_pool_key(&self, pool: &PoolName, epoch: Epoch) -> Result<(), Refusal> {
-        let Some(links) = &self.group().links else {
-            return self.change_keys(|keys| keys.add(pool, epoch));
-        };
-        let mut drawn = zeroize::Zeroizing::new([0; 32]);
-        crate::identity::fill(&mut *drawn).map_err(|_| Refusal::Internal("drawing a key"))?;
-        let wrapped = links.wrap(pool.as_str(), epoch, &drawn)?;
-        let place = (pool.as_str().to_owned(), epoch);
-        let (version, reply) = self.order_key(Order::Add { place, wrapped }).await?;
-        match reply {
-            Ordered::Done | Ordered::There => self.keys_settled(version).await,
-            Ordered::Removed => Err(Refusal::Busy { retry_after: RETRY }),
-            Ordered::Full => Err(Refusal::PoolsFull),
-        }
-    }
-
-    /// Destroys a pool's former key. When this returns, no member has it any more.
-    async fn destroy_pool_key(&self, pool: &PoolName, epoch: Epoch) -> Result<(), Refusal> {
-        if self.group().links.is_none() {
-            return self.forget_stray_keys();
-        }
-        let place = (pool.as_str().to_owned(), epoch);
-        let (version, _) = self.order_key(Order::Remove { place }).await?;
-        self.keys_settled(version).await?;
-        self.forget_stray_keys()
-    }
+fn add_up(pool: &mut PoolInfo, part: &PoolInfo) {
+    pool.objects += part.objects;
+    pool.bytes += part.bytes;
 }
 
 /// Carries a change of keys to its end, even when nobody waits for it any more. One that was cut
 /// off would give the lock on keys free while its command is still on its way, and the next change
 /// would replace or forget the very key that the command makes the pool's.
-async fn to_its_end<T: Send + 'static>(
+pub(crate) async fn to_its_end<T: Send + 'static>(
     change: impl Future<Output = Result<T, Refusal>> + Send + 'static,
 ) -> Result<T, Refusal> {
     tokio::spawn(change).await.unwrap_or(Err(Refusal::Internal("changing its keys")))

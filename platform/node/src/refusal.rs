@@ -46,6 +46,12 @@ pub enum Refusal {
         /// Which operation it was, counted from 0.
         index: u32,
     },
+    /// A transaction's keys are in different shards.
+    #[error(
+        "the transaction's keys are kept apart; give them a common tag in braces, as in \
+         {{kitchen}}/lamp, and they are kept together"
+    )]
+    NotTogether,
     /// The same idempotency key came with another request.
     #[error("this idempotency key was used with another request; use a fresh one")]
     IdempotencyMismatch,

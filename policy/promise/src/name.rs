@@ -66,10 +66,25 @@ impl PoolName {
         self.0.starts_with('.')
     }
 
-    /// A name that was a [`PoolName`] when it was stored, reserved ones included.
+    /// The part of this pool that one shard keeps. `since` is the version that made the pool, so
+    /// that a later pool of the same name has other parts.
+    #[must_use]
+    pub fn part(&self, shard: u16, since: u64) -> Self {
+        Self(format!(".{}.{since}.{shard}", self.0).into())
+    }
+
+    /// Which pool this is a part of, and the version that made that pool.
+    pub fn whole(&self) -> Option<(Self, u64)> {
+        let (rest, shard) = self.0.strip_prefix('.')?.rsplit_once('.')?;
+        let (pool, since) = rest.rsplit_once('.')?;
+        shard.parse::<u16>().ok()?;
+        Some((Self::from_stored(pool).ok()?, since.parse().ok()?))
+    }
+
+    /// A name that was a [`PoolName`] when it was stored, reserved ones and parts included.
     pub fn from_stored(text: &str) -> Result<Self, BadName> {
         match text.strip_prefix('.') {
-            Some(word) if is_plain_name(word, POOL_NAME_BYTES_MAX) => Ok(Self(text.into())),
+            Some(word) if is_plain_name(word, STORED_BYTES_MAX) => Ok(Self(text.into())),
             _ => text.parse(),
         }
     }
@@ -93,6 +108,9 @@ impl TaskName {
         &self.0
     }
 }
+
+/// The longest name of a part without its first dot: the pool, a version, a shard.
+const STORED_BYTES_MAX: usize = POOL_NAME_BYTES_MAX + ".18446744073709551615.65535".len();
 
 fn is_plain_name(text: &str, bytes_max: usize) -> bool {
     let known = |byte: u8| {
@@ -187,5 +205,20 @@ mod names {
         assert!(tasks.is_reserved());
         assert_eq!(PoolName::from_stored(".tasks"), Ok(tasks));
         assert_eq!(".tasks".parse::<PoolName>(), Err(BadName::Pool));
+    }
+
+    #[test]
+    fn of_parts_tell_whose_they_are_and_no_client_can_say_them() {
+        let longest = "a".repeat(POOL_NAME_BYTES_MAX);
+        for pool in ["photos", "v1.2", longest.as_str()] {
+            let pool: PoolName = pool.parse().unwrap();
+            let part = pool.part(u16::MAX, u64::MAX);
+            assert_eq!(part.whole(), Some((pool.clone(), u64::MAX)));
+            assert_eq!(PoolName::from_stored(part.as_str()), Ok(part.clone()));
+            assert!(part.is_reserved() && part.as_str().parse::<PoolName>().is_err());
+            assert_ne!(part, pool.part(u16::MAX, 1));
+            assert_eq!(pool.whole(), None);
+        }
+        assert_eq!(PoolName::reserved("tasks").whole(), None);
     }
 }

@@ -110,6 +110,10 @@ pub struct Welcome {
     pub group_key: String,
     /// The members there are.
     pub members: Vec<MemberAddress>,
+    /// Into how many shards the group divides its keys.
+    pub shards: u16,
+    /// How many nodes hold each of them.
+    pub copies: u16,
     /// Proof that it comes from somebody who knows the token, 32 bytes.
     pub proof: String,
 }
@@ -140,6 +144,8 @@ impl Welcome {
             bytes.extend_from_slice(&(text.len() as u64).to_be_bytes());
             bytes.extend_from_slice(text.as_bytes());
         }
+        bytes.extend_from_slice(&self.shards.to_be_bytes());
+        bytes.extend_from_slice(&self.copies.to_be_bytes());
         for member in &self.members {
             bytes.extend_from_slice(&member.node.to_be_bytes());
         }

@@ -194,6 +194,9 @@ codes! {
     NotACluster = "not_a_cluster", 409,
         "This node keeps its store alone and listens to no other.",
         "Start it again with `--cluster HOST:PORT`.";
+    NotTogether = "not_together", 409,
+        "The keys of the transaction are kept in different shards.",
+        "Give keys that change together a common tag in braces, as in `{kitchen}/lamp`.";
     Internal = "internal", 500,
         "The node failed at something that is its own duty.",
         "Try again; if it persists, tell the node's operator the code and the time.";

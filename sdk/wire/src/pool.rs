@@ -74,7 +74,9 @@ pub struct PoolList {
 words! {
     /// When a put is acknowledged.
     Durability, NotADurability,
-    "durability is one of delivered, majority_durable, all_durable":
+    "durability is one of volatile, delivered, majority_durable, all_durable":
+    /// When it stands in the order. Kept in memory alone, never in a file.
+    Volatile = "volatile",
     /// When it stands in the order, in memory.
     Delivered = "delivered",
     /// When a majority of disks has it.

@@ -6,6 +6,7 @@
 //! written must be readable. Nothing is allocated that the bytes at hand do not pay for.
 
 mod command;
+mod question;
 mod snapshot;
 mod word;
 

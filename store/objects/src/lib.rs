@@ -29,6 +29,7 @@ mod sessions;
 mod check;
 mod codec;
 mod objects;
+mod question;
 mod reads;
 
 #[cfg(test)]
@@ -40,5 +41,6 @@ pub use found::{
 };
 pub use notrace_store_protocol::machine::Durability;
 pub use objects::Objects;
-pub use pool::{Consistency, PoolInfo, PoolSpec, Retain, Transport};
+pub use pool::{Consistency, Kept, PoolInfo, PoolSpec, Retain, Transport};
+pub use question::{Answer, Question};
 pub use sealed::{Sealed, WrappedKey};

@@ -35,6 +35,15 @@ pub enum Transport {
     Tls,
 }
 
+/// Where versions of a pool are kept.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kept {
+    /// In memory, and on the disks of those who hold them.
+    OnDisk,
+    /// In memory alone; nothing of them ever is in a file. What all holders lose at once is gone.
+    InMemory,
+}
+
 impl Consistency {
     /// The name used in configuration and on the wire.
     pub const fn name(self) -> &'static str {
@@ -64,6 +73,8 @@ pub struct PoolSpec {
     pub retain: Retain,
     /// How safe a write is when its sender hears of it.
     pub durability: Durability,
+    /// Where versions are kept.
+    pub kept: Kept,
     /// What readers may rely on.
     pub consistency: Consistency,
     /// How values may come and go.

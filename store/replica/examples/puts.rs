@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use notrace_store_fabric::loopback::Network;
 use notrace_store_objects::{
-    Command, Condition, Consistency, Objects, ObjectsConfig, PoolSpec, Retain, Sealed, Transport,
+    Command, Condition, Consistency, Kept, Objects, ObjectsConfig, PoolSpec, Retain, Sealed, Transport,
     WrappedKey,
 };
 use notrace_store_protocol::ids::NodeId;
@@ -95,6 +95,7 @@ fn measure(
     let spec = PoolSpec {
         retain: Retain::Forever,
         durability,
+        kept: Kept::OnDisk,
         consistency: Consistency::Linearizable,
         transport: Transport::Any,
         label: None,

@@ -146,6 +146,14 @@ pub(crate) struct Serve {
     /// When founding a group: a folder of tokens, one in each file, that are good for a day
     #[arg(long, value_name = "FOLDER", requires = "cluster", conflicts_with = "join")]
     pub(crate) invites: Option<PathBuf>,
+    /// When founding a group: divide the keys into so many shards [default: 1]
+    #[arg(long, value_name = "NUMBER", requires = "cluster", conflicts_with = "join",
+        value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(crate) shards: Option<u16>,
+    /// When founding a group: keep each shard on so many nodes, where there are as many [default: 5]
+    #[arg(long, value_name = "NUMBER", requires = "cluster", conflicts_with = "join",
+        value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(crate) copies: Option<u16>,
 }
 
 #[derive(Subcommand)]
@@ -173,7 +181,8 @@ pub(crate) struct PoolCreate {
     /// How long a version is kept from when it was written: 90s, 15m, 12h, 30d or forever
     #[arg(long)]
     pub(crate) retain: Retain,
-    /// When a put is acknowledged: delivered, majority_durable or all_durable
+    /// When a put is acknowledged: delivered, majority_durable or all_durable; volatile keeps the
+    /// pool in memory alone
     #[arg(long)]
     pub(crate) durability: Option<Durability>,
     /// What a read may see: linearizable, causal or scratch

@@ -21,7 +21,19 @@ pub(crate) async fn serve(serve: Serve) -> Done {
     })?;
     join_if_told(&serve).await?;
     let Serve { dir, listen, config, strict, cluster, advertise, invites, .. } = serve;
-    let options = ServeOptions { dir, config, listen, strict, cluster, advertise, invites, exe };
+    let (shards, copies) = (serve.shards, serve.copies);
+    let options = ServeOptions {
+        dir,
+        config,
+        listen,
+        strict,
+        cluster,
+        advertise,
+        shards,
+        copies,
+        invites,
+        exe,
+    };
     let starting = std::io::stdout().is_terminal().then(|| progress::waiting("starting"));
     let ready = move |banner: &Banner| {
         drop(starting);
@@ -62,6 +74,7 @@ async fn join_if_told(serve: &Serve) -> Done {
         owner: welcome.owner,
         group_key: welcome.group_key.into(),
         members: members.map(|member| (member.node, member.address)).collect(),
+        shape: group::GroupShape { shards: welcome.shards, copies: welcome.copies },
     };
     group::settle_in(&serve.dir, &welcomed).map_err(|error| failed(&error))
 }

@@ -124,6 +124,8 @@ fn welcome(welcomed: &Welcomed) -> Welcome {
         members: members
             .map(|(node, address)| MemberAddress { node: *node, address: address.clone() })
             .collect(),
+        shards: welcomed.shape.shards,
+        copies: welcomed.shape.copies,
         proof: String::new(),
     }
 }

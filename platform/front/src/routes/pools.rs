@@ -56,7 +56,7 @@ pub(super) async fn create(
     let spec: PoolSpec = arrived.bytes.reveal(|bytes| translate::json(bytes, &FIELDS))?;
     let created = front.node.create_pool(&pool, translate::pool_spec(spec), session).await?;
     let status = if created { StatusCode::CREATED } else { StatusCode::OK };
-    let pool = translate::pool(front.node.pool(&pool)?);
+    let pool = translate::pool(front.node.pool(&pool).await?);
     Ok((status, Json(pool)).into_response())
 }
 
@@ -82,7 +82,7 @@ pub(super) async fn show(
     let (parts, _) = request.into_parts();
     auth::permit(&front.node, &parts, Action::ReadObjects)?;
     Query::parse(parts.uri.query(), &[])?;
-    Ok(Json(translate::pool(front.node.pool(&pool.parse()?)?)).into_response())
+    Ok(Json(translate::pool(front.node.pool(&pool.parse()?).await?)).into_response())
 }
 
 /// `GET /v1/pools`
@@ -99,7 +99,7 @@ pub(super) async fn list(State(front): State<Front>, request: Request) -> Answer
     let (parts, _) = request.into_parts();
     auth::permit(&front.node, &parts, Action::ReadObjects)?;
     Query::parse(parts.uri.query(), &[])?;
-    let pools = front.node.pools().into_iter().map(translate::pool).collect();
+    let pools = front.node.pools().await?.into_iter().map(translate::pool).collect();
     Ok(Json(PoolList { pools }).into_response())
 }
 

@@ -8,7 +8,7 @@ use notrace_sdk_seal::{InviteKey, TOKEN_BYTES, same_proof};
 use notrace_store_protocol::machine::Durability;
 use zeroize::{Zeroize, Zeroizing};
 
-use super::place::{Place, hex, unhex};
+use super::place::{Place, Shape, hex, unhex};
 use super::registry::{Command, Entry, Reply};
 use crate::files;
 use crate::identity::{Identity, IdentityError, fill};
@@ -32,6 +32,8 @@ pub struct Welcomed {
     pub group_key: Zeroizing<String>,
     /// The members there are, and where they are found.
     pub members: Vec<(u32, String)>,
+    /// How the group keeps its objects.
+    pub shape: Shape,
 }
 
 impl Node {
@@ -117,6 +119,7 @@ impl Node {
             owner: self.identity().owner_digest().map(|it| it.to_string()).unwrap_or_default(),
             group_key: Zeroizing::new(links.key_text()),
             members: members.map(|(number, entry)| (number, entry.address)).collect(),
+            shape: links.shape(),
         };
         let certificate = *certificate_sha256;
         Ok((welcomed, move |answer: &[u8]| hex(&key.answer(&certificate, &nonce, answer))))
@@ -154,6 +157,7 @@ pub fn settle_in(dir: &Path, welcomed: &Welcomed) -> Result<(), IdentityError> {
         group: welcomed.group.clone(),
         key: welcomed.group_key.to_string(),
         others: welcomed.members.clone(),
+        shape: welcomed.shape,
     };
     // Last, because it is what says that the node is in a group.
     let written = place.write(dir);

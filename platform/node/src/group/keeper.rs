@@ -1,18 +1,19 @@
 //! The task that follows the registry and the keyring: it tells the member where others are found,
 //! keeps this node's key table as the keyring says, and answers those who ask whether it has.
 
+use std::collections::BTreeMap;
 use std::sync::Weak;
 use std::time::Duration;
 
 use notrace_policy_promise::name::PoolName;
-use notrace_store_protocol::ids::{NodeId, Version};
+use notrace_store_protocol::ids::{NodeId, ShardId, Version};
 use notrace_store_protocol::machine::Durability;
-use notrace_store_protocol::view::Fate;
+use notrace_store_protocol::view::{Fate, View};
 use zeroize::Zeroizing;
 
 use super::keyring::{self, KeyPlace};
 use super::registry;
-use super::{Called, KEYS, Links};
+use super::{Called, KEYS, Links, MEMORY, far};
 use crate::keys::Epoch;
 use crate::limits::KEYS_SETTLE_MAX;
 use crate::node::{Inner, Node};
@@ -69,13 +70,25 @@ impl Node {
     /// are destroyed. Keys that the keyring does not know, after all members were down, are given
     /// to it.
     async fn follow_keyring(&self, links: &Links) -> Result<(), Refusal> {
+        // One at a time: what one saw before a key was removed, it must not keep after another has
+        // destroyed it and said so.
+        let _following = links.following.lock().await;
         let (keys, removed) = self.group().keyring.read(|ring| {
             let mine = self.key_places();
             let removed = mine.iter().filter(|(pool, epoch)| ring.is_removed(pool, *epoch));
             (ring.keys().clone(), removed.cloned().collect::<Vec<_>>())
         });
+        let (live, mine) = (self.live_keys_here(), self.key_places());
         for ((pool, epoch), wrapped) in &keys {
             let Ok(name) = PoolName::from_stored(pool) else { continue };
+            let current = live.get(&name).copied();
+            let (old, known) =
+                (current.is_some_and(|current| *epoch < current), current == Some(*epoch));
+            // What a shred has done away with does not come back, and what opens a pool is not
+            // replaced.
+            if old || known && mine.contains(&(name.clone(), *epoch)) {
+                continue;
+            }
             let Some(key) = links.unwrap(pool, *epoch, wrapped) else { continue };
             let bytes = key.reveal(|bytes| Zeroizing::new(*bytes));
             if !self.has_key(&name, *epoch, &bytes) {
@@ -85,12 +98,26 @@ impl Node {
         if !removed.is_empty() {
             self.change_keys(|table| table.destroy(&removed))?;
         }
-        let live = self.live_keys();
-        for (pool, epoch) in self.key_places() {
-            let place: KeyPlace = (pool.as_str().to_owned(), epoch);
-            if live.get(&pool) == Some(&epoch) && !keys.contains_key(&place) {
-                self.give_key(links, &pool, epoch).await?;
-            }
+        self.give_keys(links, &keys).await
+    }
+
+    /// Gives the keyring what it lacks: the keys that the store names as current, as it is now and
+    /// not as it was when this node last looked.
+    async fn give_keys(
+        &self,
+        links: &Links,
+        given: &BTreeMap<KeyPlace, Vec<u8>>,
+    ) -> Result<(), Refusal> {
+        let lacks = |(pool, epoch): &(PoolName, Epoch)| {
+            !given.contains_key(&(pool.as_str().to_owned(), *epoch))
+        };
+        let lacking: Vec<_> = self.key_places().into_iter().filter(lacks).collect();
+        if lacking.is_empty() {
+            return Ok(());
+        }
+        let live = self.live_keys().await?;
+        for (pool, epoch) in lacking.iter().filter(|(pool, epoch)| live.get(pool) == Some(epoch)) {
+            self.give_key(links, pool, *epoch).await?;
         }
         Ok(())
     }
@@ -146,17 +173,27 @@ impl Node {
         settled.map_err(|_| Refusal::Internal("settling keys with another member"))
     }
 
-    /// Founds the keyring anew after all members were down: nobody has it any more, and each gives
-    /// it what its own table holds.
-    fn refound_keyring(&self, links: &Links) {
+    /// Founds the shards that are kept in memory alone anew after all who had them were down: there
+    /// is nothing of them left that could be lost.
+    pub(crate) fn refound_memory(&self) {
         let status = self.group().member.status();
         let Some(view) = status.view.as_ref().filter(|_| status.serves()) else { return };
-        let lost = view.shard(KEYS).is_some_and(|shard| shard.fate == Fate::Lost);
-        let first = view.members.first().is_some_and(|member| member.node == links.node);
-        if lost && first {
-            self.group().member.refound(KEYS);
+        if view.members.first().is_some_and(|member| member.node == status.node) {
+            for shard in [KEYS, MEMORY].into_iter().filter(|shard| is_lost(view, *shard)) {
+                self.group().member.refound(shard);
+            }
         }
     }
+
+    /// Whether this is the shard in memory, and nobody has anything of it.
+    pub(crate) fn is_lost_memory(&self, shard: ShardId) -> bool {
+        let status = self.group().member.status();
+        shard == MEMORY && status.view.as_ref().is_some_and(|view| is_lost(view, shard))
+    }
+}
+
+fn is_lost(view: &View, shard: ShardId) -> bool {
+    view.shard(shard).is_some_and(|shard| shard.fate == Fate::Lost)
 }
 
 /// Follows until the node ends.
@@ -165,7 +202,7 @@ async fn follow(node: Weak<Inner>) {
     loop {
         let Some(node) = Node::upgrade(&node) else { return };
         let Some(links) = &node.group().links else { return };
-        node.refound_keyring(links);
+        node.refound_memory();
         node.follow_registry(links);
         // What could not be done now is tried again below.
         let followed = node.announce().await.is_ok() & node.follow_keyring(links).await.is_ok();
@@ -186,8 +223,11 @@ async fn answer(node: Weak<Inner>, mut calls: tokio::sync::mpsc::UnboundedReceiv
     while let Some(call) = calls.recv().await {
         let Some(node) = Node::upgrade(&node) else { return };
         tokio::spawn(async move {
-            let settled = settle(&node, &call).await.is_some();
-            call.answerer.answer(vec![u8::from(settled)]);
+            let told = match call.bytes.first() {
+                Some(&SETTLED) => vec![u8::from(settle(&node, &call).await.is_some())],
+                _ => far::serve(&node, &call.bytes).await,
+            };
+            call.answerer.answer(told);
         });
     }
 }

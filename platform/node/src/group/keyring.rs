@@ -4,14 +4,14 @@
 //! snapshot holds. Nothing of this shard is ever written, so what is removed from it is gone; each
 //! member keeps its keys in its own table, which forgets for good.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use notrace_policy_promise::name::PoolName;
 use notrace_store_protocol::machine::{Machine, Malformed, Place};
 use serde::{Deserialize, Serialize};
 
 use crate::keys::Epoch;
-use crate::limits::{POOLS_MAX, REMOVED_KEYS_MAX};
+use crate::limits::{KEYS_MAX, REMOVED_KEYS_MAX};
 
 /// Which key of which pool.
 pub(crate) type KeyPlace = (String, Epoch);
@@ -21,6 +21,8 @@ pub(crate) type KeyPlace = (String, Epoch);
 pub(crate) struct Keyring {
     keys: BTreeMap<KeyPlace, Vec<u8>>,
     removed: BTreeSet<KeyPlace>,
+    /// The same, the oldest first.
+    by_age: VecDeque<KeyPlace>,
 }
 
 /// A change of it.
@@ -81,16 +83,20 @@ impl Machine for Keyring {
         match command {
             Command::Add { place, .. } if self.removed.contains(&place) => Reply::Removed,
             Command::Add { place, .. } if self.keys.contains_key(&place) => Reply::There,
-            Command::Add { .. } if self.keys.len() >= 2 * POOLS_MAX => Reply::Full,
+            Command::Add { .. } if self.keys.len() >= KEYS_MAX => Reply::Full,
             Command::Add { place, wrapped } => {
                 self.keys.insert(place, wrapped);
                 Reply::Done
             }
             Command::Remove { place } => {
                 self.keys.remove(&place);
-                self.removed.insert(place);
-                if self.removed.len() > REMOVED_KEYS_MAX {
-                    self.removed.pop_first();
+                if self.removed.insert(place.clone()) {
+                    self.by_age.push_back(place);
+                }
+                if self.removed.len() > REMOVED_KEYS_MAX
+                    && let Some(oldest) = self.by_age.pop_front()
+                {
+                    self.removed.remove(&oldest);
                 }
                 Reply::Done
             }
@@ -122,5 +128,18 @@ mod the_keyring {
         assert_eq!(ring.apply(Place::ZERO, add(3)), Reply::Removed);
         assert!(ring.keys().is_empty() && ring.is_removed(&"a".parse().unwrap(), 1));
         assert!(Keyring::restore(&ring.snapshot()).unwrap() == ring);
+    }
+
+    #[test]
+    fn forgets_what_was_removed_longest_ago() {
+        let mut ring = Keyring::default();
+        let mut remove = |pool: &str, epoch| {
+            ring.apply(Place::ZERO, Command::Remove { place: (pool.to_owned(), epoch) });
+        };
+        (0..REMOVED_KEYS_MAX as Epoch).for_each(|epoch| remove("b", epoch));
+        remove("a", 1);
+        assert!(ring.is_removed(&"a".parse().unwrap(), 1));
+        assert!(!ring.is_removed(&"b".parse().unwrap(), 0));
+        assert!(ring.is_removed(&"b".parse().unwrap(), 1));
     }
 }

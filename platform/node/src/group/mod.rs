@@ -1,15 +1,18 @@
 //! The group that keeps the store: which shards there are, how this node comes to it, who else is
 //! there, and how keys travel.
 //!
-//! Reading order: `place` is what a node remembers outside the store; `registry` and `keyring` are
-//! machines beside the objects; `open` begins; `door` lets nodes in; `keeper` is the task that
-//! follows both machines; `status` is what a member tells of all this.
+//! Reading order: `place` is what a node remembers outside the store; `shelves` says which shard
+//! keeps which object, and `far` asks one that is elsewhere; `registry` and `keyring` are machines
+//! beside the objects; `open` begins; `door` lets nodes in; `keeper` is the task that follows both
+//! machines; `status` is what a member tells of all this.
 
 mod door;
+mod far;
 mod keeper;
 mod keyring;
 mod place;
 mod registry;
+mod shelves;
 mod status;
 
 use std::net::SocketAddr;
@@ -34,24 +37,27 @@ use crate::limits::NODES_MAX;
 use crate::node::StartError;
 use crate::refusal::Refusal;
 use keyring::Keyring;
-use place::{Place, unhex};
+use place::{Place, Shape, unhex};
 use registry::Registry;
+use shelves::Shelves;
 
 pub use door::{Welcomed, belongs_to_a_group, settle_in};
-pub(crate) use keyring::{Command as KeyOrder, Reply as KeyOrdered};
+pub(crate) use far::{Care, latest_of};
+pub(crate) use keyring::{Command as KeyOrder, KeyPlace, Reply as KeyOrdered};
+pub use place::Shape as GroupShape;
+pub(crate) use shelves::Part;
 pub use status::{GroupStatus, MemberInfo, ShardInfo};
 
-/// How many copies of the objects there are, where there are as many nodes.
-pub(crate) const COPIES: usize = 5;
-
-/// The shards, in the order of their numbers: the same at every node for ever.
-pub(crate) const OBJECTS: ShardId = ShardId(0);
+/// The shards, in the order of their numbers: the same at every node for ever. After them come the
+/// data shards, where there is more than one.
+pub(crate) const HOME: ShardId = ShardId(0);
 pub(crate) const REGISTRY: ShardId = ShardId(1);
 pub(crate) const KEYS: ShardId = ShardId(2);
+pub(crate) const MEMORY: ShardId = ShardId(3);
 
 /// A node's group.
 pub(crate) struct Group {
-    pub(crate) objects: Replicated<Objects>,
+    pub(crate) shelves: Shelves,
     pub(crate) registry: Replicated<Registry>,
     pub(crate) keyring: Replicated<Keyring>,
     pub(crate) member: Member,
@@ -66,12 +72,14 @@ pub(crate) struct Links {
     pub(crate) address: String,
     place: Mutex<Place>,
     key: WrappingKey,
+    /// Held while the key table is made what the keyring says.
+    following: tokio::sync::Mutex<()>,
 }
 
 /// A call of another member.
 pub(crate) struct Called {
     pub(crate) from: NodeId,
-    pub(crate) bytes: Vec<u8>,
+    pub(crate) bytes: bytes::Bytes,
     pub(crate) answerer: notrace_store_replica::Answerer,
 }
 
@@ -79,6 +87,7 @@ pub(crate) struct Called {
 /// # Errors  [`StartError`]
 pub(crate) fn open(config: &Config, identity: &Identity) -> Result<Group, StartError> {
     let place = place_of(config)?;
+    let shape = place.as_ref().map(|place| place.shape).unwrap_or_default();
     let number = place.as_ref().map_or(1, |place| place.node);
     let node = NodeId::new(number).ok_or(StartError::Step("find its number in its group"))?;
     let mut settings = ReplicaConfig::new(node);
@@ -92,16 +101,22 @@ pub(crate) fn open(config: &Config, identity: &Identity) -> Result<Group, StartE
     // The same at every node for ever; bounds that a configuration names are ordered.
     let first = || Objects::new(ObjectsConfig::default());
     let failed = StartError::Store;
-    let objects = replica.shard(spec(COPIES as u16, Mode::Durable), first).map_err(failed)?;
     let everywhere = NODES_MAX as u16;
+    let home = replica.shard(spec(everywhere, Mode::Durable), first).map_err(failed)?;
     let durable = spec(everywhere, Mode::Durable);
     let registry = replica.shard(durable, Registry::default).map_err(failed)?;
     let volatile = spec(everywhere, Mode::Volatile);
     let keyring = replica.shard(volatile, Keyring::default).map_err(failed)?;
+    let in_memory = spec(shape.copies, Mode::Volatile);
+    let memory = replica.shard(in_memory, first).map_err(failed)?;
+    let data =
+        (0..shape.data_shards()).map(|_| replica.shard(spec(shape.copies, Mode::Durable), first));
+    let data = data.collect::<Result<Vec<_>, _>>().map_err(failed)?;
+    let shelves = Shelves::new(home, memory, data);
     let (calls, heard) = tokio::sync::mpsc::unbounded_channel();
     let on_call: OnCall = Box::new(move |from, bytes, answerer| {
         // Nobody listens any more once the node drains.
-        let _ = calls.send(Called { from, bytes: bytes.to_vec(), answerer });
+        let _ = calls.send(Called { from, bytes, answerer });
     });
     let region = settings.region_bytes;
     let (member, links) = match (&config.cluster, place) {
@@ -118,7 +133,7 @@ pub(crate) fn open(config: &Config, identity: &Identity) -> Result<Group, StartE
             (member.map_err(failed)?, None)
         }
     };
-    Ok(Group { objects, registry, keyring, member, links, calls: Mutex::new(Some(heard)) })
+    Ok(Group { shelves, registry, keyring, member, links, calls: Mutex::new(Some(heard)) })
 }
 
 /// The node's place, made if it founds a group now.
@@ -127,8 +142,13 @@ fn place_of(config: &Config) -> Result<Option<Place>, StartError> {
     let place = Place::read(&config.dir).map_err(failed)?;
     match (&config.cluster, place) {
         (None, Some(place)) if !place.others.is_empty() => Err(StartError::NeedsCluster),
-        (Some(_), None) => {
-            let place = Place::founder().map_err(|_| StartError::Step("name its group"))?;
+        (Some(cluster), Some(place)) if !cluster.allows(place.shape) => {
+            let Shape { shards, copies } = place.shape;
+            Err(StartError::OtherShape { shards, copies })
+        }
+        (Some(cluster), None) => {
+            let place =
+                Place::founder(cluster.shape()).map_err(|_| StartError::Step("name its group"))?;
             place.write(&config.dir).map_err(|_| StartError::Step("write its place down"))?;
             Ok(Some(place))
         }
@@ -165,12 +185,22 @@ impl Links {
     fn new(node: NodeId, address: String, place: Place) -> Result<Self, StartError> {
         let key = unhex::<32>(&place.key).ok_or(StartError::Step("read its group's key"))?;
         let key = WrappingKey::from_bytes(&key);
-        Ok(Self { node, address, place: Mutex::new(place), key })
+        Ok(Self {
+            node,
+            address,
+            place: Mutex::new(place),
+            key,
+            following: tokio::sync::Mutex::default(),
+        })
     }
 
     /// The group's name.
     pub(crate) fn group(&self) -> String {
         self.place.lock().unwrap_or_else(PoisonError::into_inner).group.clone()
+    }
+
+    fn shape(&self) -> Shape {
+        self.place.lock().unwrap_or_else(PoisonError::into_inner).shape
     }
 
     fn key_text(&self) -> String {

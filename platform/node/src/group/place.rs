@@ -13,6 +13,29 @@ use crate::limits::KEY_FILE_BYTES_MAX;
 
 const FILE: &str = "group.toml";
 
+/// How a group keeps its objects, said when it is founded.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct Shape {
+    /// Into how many shards the keys are divided.
+    pub shards: u16,
+    /// How many nodes hold each of them, where there are as many.
+    pub copies: u16,
+}
+
+impl Default for Shape {
+    fn default() -> Self {
+        Self { shards: 1, copies: 5 }
+    }
+}
+
+impl Shape {
+    /// How many shards for data there are besides the home shard, which keeps what is not divided.
+    pub(crate) fn data_shards(self) -> u16 {
+        if self.shards > 1 { self.shards } else { 0 }
+    }
+}
+
 /// A node's place in its group.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -25,6 +48,9 @@ pub(crate) struct Place {
     pub(crate) key: String,
     /// Other nodes, and where they were found last.
     pub(crate) others: Vec<(u32, String)>,
+    /// How the group keeps its objects.
+    #[serde(default)]
+    pub(crate) shape: Shape,
 }
 
 impl Drop for Place {
@@ -50,12 +76,12 @@ impl Place {
 
     /// The place of a group's first node.
     /// # Errors  [`IdentityError::NoCrypto`]
-    pub(crate) fn founder() -> Result<Self, IdentityError> {
+    pub(crate) fn founder(shape: Shape) -> Result<Self, IdentityError> {
         let (mut name, mut key) = ([0; 8], [0; 32]);
         fill(&mut name)?;
         fill(&mut key)?;
-        let place =
-            Self { node: 1, group: format!("g{}", hex(&name)), key: hex(&key), others: Vec::new() };
+        let (group, others) = (format!("g{}", hex(&name)), Vec::new());
+        let place = Self { node: 1, group, key: hex(&key), others, shape };
         key.zeroize();
         Ok(place)
     }

@@ -5,7 +5,7 @@ use notrace_store_protocol::group::Stage;
 use notrace_store_protocol::ids::Version;
 use notrace_store_protocol::view::{Duty, Fate};
 
-use super::{KEYS, OBJECTS, REGISTRY};
+use super::{HOME, KEYS, MEMORY, REGISTRY};
 use crate::node::Node;
 
 /// The group as one member knows it.
@@ -80,9 +80,12 @@ impl Node {
         let shards = shards.map(|((shard, held), here)| ShardInfo {
             shard: shard.0,
             kind: match shard {
-                OBJECTS => "objects",
+                HOME if self.group().shelves.is_divided() => "home",
+                HOME => "objects",
+                MEMORY => "memory",
                 REGISTRY => "registry",
                 KEYS => "keys",
+                _ if self.group().shelves.shelf(shard).is_some() => "objects",
                 _ => "unknown",
             },
             since: held.since.number(),

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::command::ObjectsConfig;
 use crate::found::ChangeKind;
-use crate::pool::{Consistency, PoolSpec, Retain, Transport};
+use crate::pool::{Consistency, Kept, PoolSpec, Retain, Transport};
 use crate::sealed::WrappedKey;
 
 /// Bytes that are written as one piece rather than as a sequence of numbers.
@@ -69,6 +69,9 @@ pub(super) struct SpecWord<'a> {
     label: Option<&'a str>,
 }
 
+/// What stands for a pool that is never on a disk, and so is as durable as memory.
+const IN_MEMORY: u8 = 3;
+
 impl<'a> SpecWord<'a> {
     pub(super) fn of(spec: &'a PoolSpec) -> Self {
         Self {
@@ -76,10 +79,11 @@ impl<'a> SpecWord<'a> {
                 Retain::Forever => None,
                 Retain::Micros(micros) => Some(micros),
             },
-            durability: match spec.durability {
-                Durability::Delivered => 0,
-                Durability::MajorityDurable => 1,
-                Durability::AllDurable => 2,
+            durability: match (spec.kept, spec.durability) {
+                (Kept::InMemory, _) => IN_MEMORY,
+                (Kept::OnDisk, Durability::Delivered) => 0,
+                (Kept::OnDisk, Durability::MajorityDurable) => 1,
+                (Kept::OnDisk, Durability::AllDurable) => 2,
             },
             consistency: match spec.consistency {
                 Consistency::Linearizable => 0,
@@ -99,11 +103,12 @@ impl<'a> SpecWord<'a> {
         Ok(PoolSpec {
             retain: self.retain_micros.map_or(Retain::Forever, Retain::Micros),
             durability: match self.durability {
-                0 => Durability::Delivered,
+                0 | IN_MEMORY => Durability::Delivered,
                 1 => Durability::MajorityDurable,
                 2 => Durability::AllDurable,
                 _ => return Err(Malformed),
             },
+            kept: if self.durability == IN_MEMORY { Kept::InMemory } else { Kept::OnDisk },
             consistency: match self.consistency {
                 0 => Consistency::Linearizable,
                 1 => Consistency::Causal,

@@ -3,6 +3,7 @@
 mod bounds;
 mod bytes;
 mod model;
+mod questions;
 mod random;
 mod shredding;
 mod stories;
@@ -15,7 +16,7 @@ use notrace_store_protocol::machine::{Durability, Machine, Place};
 use notrace_store_protocol::time::Hlc;
 
 use crate::{
-    Command, Condition, Consistency, Objects, ObjectsConfig, PoolSpec, Reply, Retain, Sealed,
+    Command, Condition, Consistency, Kept, Objects, ObjectsConfig, PoolSpec, Reply, Retain, Sealed,
     Session, ShredScope, Transport, WrappedKey,
 };
 
@@ -41,6 +42,7 @@ pub(crate) fn spec(retain: Retain) -> PoolSpec {
     PoolSpec {
         retain,
         durability: Durability::AllDurable,
+        kept: Kept::OnDisk,
         consistency: Consistency::Linearizable,
         transport: Transport::Tls,
         label: Some("medical".parse().unwrap()),
