@@ -122,12 +122,13 @@ pub(crate) enum Local {
     TooLarge,
     TokenMalformed,
     NodeNotStarted,
+    FabricMissing,
     DemoFailed,
     OutputClosed,
 }
 
 impl Local {
-    pub(crate) const ALL: [Local; 19] = [
+    pub(crate) const ALL: [Local; 20] = [
         Local::CredentialsMissing,
         Local::CredentialsMalformed,
         Local::CertificateChanged,
@@ -146,6 +147,7 @@ impl Local {
         Local::TooLarge,
         Local::TokenMalformed,
         Local::NodeNotStarted,
+        Local::FabricMissing,
         Local::DemoFailed,
     ];
 
@@ -229,6 +231,11 @@ impl Local {
             Local::NodeNotStarted => ("node_not_started", Unavailable,
                 "The node could not be started.",
                 "The cause is in the line above; `notrace serve --help` lists the settings."),
+            Local::FabricMissing => ("fabric_missing", Usage,
+                "This program was built without the network that nodes are to meet on.",
+                "Install libfabric 1.17 or later, such as Debian's libfabric-dev, and build with \
+                 `cargo build --release -p notrace-platform-cli --features libfabric`; or leave \
+                 `fabric` out."),
             Local::DemoFailed => ("demo_failed", Unavailable,
                 "The demo did not come to its end.",
                 "The step that failed is named above; please report it with the code."),

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use notrace_platform_node::{Config, ConfigError, Identity, IdentityError, Node, StartError};
+use notrace_platform_node::{
+    Carrier, CarrierWord, Config, ConfigError, Identity, IdentityError, Node, Provider, StartError,
+};
 use notrace_policy_promise::digest::{Digest, Domain};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -38,6 +40,11 @@ pub struct ServeOptions {
     pub strict: bool,
     /// Where to listen for other nodes, over what the file says.
     pub cluster: Option<SocketAddr>,
+    /// What carries what nodes tell each other, and which of libfabric's providers, over what the
+    /// file says of both.
+    pub fabric: Option<CarrierWord>,
+    /// See `fabric`.
+    pub provider: Option<Provider>,
     /// What other nodes are told instead of that.
     pub advertise: Option<String>,
     /// Into how many shards a group that this node founds divides its keys.
@@ -183,6 +190,9 @@ fn configure(options: &ServeOptions) -> Result<Config, ConfigError> {
         });
     }
     if let Some(cluster) = &mut config.cluster {
+        if options.fabric.is_some() {
+            cluster.carrier = Carrier::of(options.fabric, options.provider)?;
+        }
         cluster.advertise = options.advertise.clone().or(cluster.advertise.take());
         cluster.shards = options.shards.or(cluster.shards);
         cluster.copies = options.copies.or(cluster.copies);

@@ -1,6 +1,6 @@
 //! The node's configuration: one TOML file, read once, unknown keys are errors.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -46,6 +46,10 @@ pub struct Config {
 pub struct Cluster {
     /// Where it listens for them.
     pub listen: SocketAddr,
+    /// What carries what they tell each other; the same at all nodes of a group.
+    pub carrier: Carrier,
+    /// The address of the card that libfabric writes through, where that is not the one in `listen`.
+    pub card: Option<IpAddr>,
     /// What they are told instead, as `HOST:PORT`; a name is looked up at each attempt.
     pub advertise: Option<String>,
     /// Into how many shards a group that it founds divides its keys; one if not said.
@@ -58,7 +62,8 @@ impl Cluster {
     /// Meets others here, and leaves the rest as it is usual.
     #[must_use]
     pub fn at(listen: SocketAddr) -> Self {
-        Self { listen, advertise: None, shards: None, copies: None }
+        let (advertise, shards, copies) = (None, None, None);
+        Self { listen, carrier: Carrier::Tcp, card: None, advertise, shards, copies }
     }
 
     /// The shape of a group that is founded so.
@@ -75,6 +80,56 @@ impl Cluster {
     pub(crate) fn allows(&self, shape: GroupShape) -> bool {
         self.shards.is_none_or(|shards| shards == shape.shards)
             && self.copies.is_none_or(|copies| copies == shape.copies)
+    }
+}
+
+/// What carries what nodes tell each other.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Carrier {
+    /// TCP with TLS 1.3.
+    Tcp,
+    /// Libfabric; for a program that was built with it.
+    Libfabric(Provider),
+}
+
+/// Which of libfabric's providers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Provider {
+    /// TCP.
+    Tcp,
+    /// Memory that processes of one machine share.
+    Shm,
+    /// InfiniBand and RoCE.
+    Verbs,
+    /// Elastic Fabric Adapters.
+    Efa,
+}
+
+/// The word for a carrier.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CarrierWord {
+    /// [`Carrier::Tcp`].
+    Tcp,
+    /// [`Carrier::Libfabric`].
+    Libfabric,
+}
+
+impl Carrier {
+    /// What two words say, of which either may be left out.
+    /// # Errors  [`ConfigError::ProviderAlone`]
+    pub fn of(
+        fabric: Option<CarrierWord>,
+        provider: Option<Provider>,
+    ) -> Result<Self, ConfigError> {
+        match (fabric, provider) {
+            (Some(CarrierWord::Libfabric), provider) => {
+                Ok(Self::Libfabric(provider.unwrap_or(Provider::Tcp)))
+            }
+            (_, None) => Ok(Self::Tcp),
+            (_, Some(_)) => Err(ConfigError::ProviderAlone),
+        }
     }
 }
 
@@ -132,6 +187,9 @@ struct File {
 #[serde(deny_unknown_fields)]
 struct FileCluster {
     listen: SocketAddr,
+    fabric: Option<CarrierWord>,
+    provider: Option<Provider>,
+    card: Option<IpAddr>,
     advertise: Option<String>,
     shards: Option<u64>,
     copies: Option<u64>,
@@ -178,6 +236,9 @@ pub enum ConfigError {
     /// operator's own file is shown to the operator alone.
     #[error("{0}")]
     Malformed(Box<toml::de::Error>),
+    /// There is a provider, and no libfabric that it could be of.
+    #[error("`provider` is libfabric's; it goes with `fabric` = libfabric")]
+    ProviderAlone,
     /// A value is outside its bounds.
     #[error("`{key}` must be between {least} and {most}")]
     OutOfBounds {
@@ -280,14 +341,15 @@ impl File {
 
 impl FileCluster {
     fn checked(self) -> Result<Cluster, ConfigError> {
-        let Self { listen, advertise, shards, copies } = self;
+        let Self { listen, fabric, provider, card, advertise, shards, copies } = self;
+        let carrier = Carrier::of(fabric, provider)?;
         let number = |key, number: Option<u64>, most: usize| {
             let number = number.map(|number| within(key, number, 1, most as u64)).transpose();
             number.map(|number| number.map(|number| number as u16))
         };
         let shards = number("cluster.shards", shards, DATA_SHARDS_MAX)?;
         let copies = number("cluster.copies", copies, NODES_MAX)?;
-        Ok(Cluster { listen, advertise, shards, copies })
+        Ok(Cluster { listen, carrier, card, advertise, shards, copies })
     }
 }
 
@@ -355,6 +417,24 @@ mod a_configuration {
     fn with_an_unknown_key_is_refused_with_its_line() {
         let error = read("strict = true\nspeed = 9\n").unwrap_err().to_string();
         assert!(error.contains("line 2") && error.contains("speed"), "{error}");
+    }
+
+    #[test]
+    fn names_what_carries_the_group() {
+        let carrier = |more: &str| {
+            let config = read(&format!("[cluster]\nlisten = \"127.0.0.1:1\"\n{more}"));
+            config.map(|config| config.cluster.unwrap().carrier)
+        };
+        assert_eq!(carrier("").unwrap(), Carrier::Tcp);
+        assert_eq!(carrier("fabric = \"tcp\"").unwrap(), Carrier::Tcp);
+        let libfabric = carrier("fabric = \"libfabric\"").unwrap();
+        assert_eq!(libfabric, Carrier::Libfabric(Provider::Tcp));
+        let verbs = carrier("fabric = \"libfabric\"\nprovider = \"verbs\"").unwrap();
+        assert_eq!(verbs, Carrier::Libfabric(Provider::Verbs));
+        for alone in ["provider = \"shm\"", "fabric = \"tcp\"\nprovider = \"shm\""] {
+            assert!(matches!(carrier(alone), Err(ConfigError::ProviderAlone)));
+        }
+        assert!(carrier("fabric = \"carrier pigeon\"").is_err());
     }
 
     #[test]

@@ -41,7 +41,9 @@ mod stack;
 
 mod refusal;
 
-pub use config::{Cluster, Config, ConfigError, Strictness, TaskBounds, Workers};
+pub use config::{
+    Carrier, CarrierWord, Cluster, Config, ConfigError, Provider, Strictness, TaskBounds, Workers,
+};
 pub use identity::{Identity, IdentityError, OwnerCredentials, TlsIdentity};
 pub use ledger::ReceiptId;
 pub use node::{Node, ReceiptState, StartError};

@@ -105,6 +105,13 @@ pub enum StartError {
     /// It cannot listen for other nodes.
     #[error("other nodes cannot be listened for: {0}")]
     Links(notrace_store_fabric::tcp::TcpError),
+    /// It should meet other nodes over libfabric, and cannot.
+    #[cfg(feature = "libfabric")]
+    #[error("libfabric cannot be used: {0}")]
+    Libfabric(notrace_store_fabric::libfabric::LibfabricError),
+    /// It should meet other nodes over libfabric, and was built without.
+    #[error("this notrace was built without libfabric")]
+    NoLibfabric,
     /// It is one of several nodes.
     #[error("this node is one of a group; start it with --cluster HOST:PORT")]
     NeedsCluster,

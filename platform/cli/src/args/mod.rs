@@ -15,6 +15,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use notrace_platform_node::{CarrierWord, Provider};
 use notrace_policy_promise::label::Label;
 use notrace_policy_promise::name::PoolName;
 use notrace_sdk_client::wire::pool::{Consistency, Durability, Retain, Transport};
@@ -124,6 +125,13 @@ pub(crate) struct Serve {
     /// Listen here for other nodes, to keep the store together with them
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) cluster: Option<SocketAddr>,
+    /// What carries what nodes tell each other: tcp or libfabric; the same at all of a group
+    /// [default: tcp]
+    #[arg(long, value_name = "FABRIC", requires = "cluster", value_parser = fabric)]
+    pub(crate) fabric: Option<CarrierWord>,
+    /// Which provider of libfabric: tcp, shm, verbs or efa [default: tcp]
+    #[arg(long, value_name = "PROVIDER", requires = "fabric", value_parser = provider)]
+    pub(crate) provider: Option<Provider>,
     /// Tell other nodes this HOST:PORT instead; a name is looked up at each attempt
     #[arg(long, value_name = "HOST:PORT", requires = "cluster")]
     pub(crate) advertise: Option<String>,
@@ -154,6 +162,24 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "NUMBER", requires = "cluster", conflicts_with = "join",
         value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) copies: Option<u16>,
+}
+
+fn fabric(word: &str) -> Result<CarrierWord, &'static str> {
+    match word {
+        "tcp" => Ok(CarrierWord::Tcp),
+        "libfabric" => Ok(CarrierWord::Libfabric),
+        _ => Err("it is tcp or libfabric"),
+    }
+}
+
+fn provider(word: &str) -> Result<Provider, &'static str> {
+    match word {
+        "tcp" => Ok(Provider::Tcp),
+        "shm" => Ok(Provider::Shm),
+        "verbs" => Ok(Provider::Verbs),
+        "efa" => Ok(Provider::Efa),
+        _ => Err("it is tcp, shm, verbs or efa"),
+    }
 }
 
 #[derive(Subcommand)]

@@ -5,7 +5,7 @@ use std::io::IsTerminal as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use notrace_platform_front::{Banner, ServeError, ServeOptions};
-use notrace_platform_node::{Config, group};
+use notrace_platform_node::{Config, StartError, group};
 use notrace_sdk_client::cluster::Joiner;
 use zeroize::Zeroizing;
 
@@ -21,13 +21,16 @@ pub(crate) async fn serve(serve: Serve) -> Done {
     })?;
     join_if_told(&serve).await?;
     let Serve { dir, listen, config, strict, cluster, advertise, invites, .. } = serve;
-    let (shards, copies) = (serve.shards, serve.copies);
+    let (shards, copies, fabric, provider) =
+        (serve.shards, serve.copies, serve.fabric, serve.provider);
     let options = ServeOptions {
         dir,
         config,
         listen,
         strict,
         cluster,
+        fabric,
+        provider,
         advertise,
         shards,
         copies,
@@ -41,11 +44,12 @@ pub(crate) async fn serve(serve: Serve) -> Done {
         let _ = say::text(&lines(banner));
     };
     notrace_platform_front::serve(options, ready).await.map_err(|error| {
-        let exit = match error {
-            ServeError::Config(_) => Exit::Usage,
-            _ => Exit::Unavailable,
+        let (exit, word) = match error {
+            ServeError::Config(_) => (Exit::Usage, Local::NodeNotStarted),
+            ServeError::Start(StartError::NoLibfabric) => (Exit::Usage, Local::FabricMissing),
+            _ => (Exit::Unavailable, Local::NodeNotStarted),
         };
-        Failure { exit, ..Failure::local(Local::NodeNotStarted, &error) }
+        Failure { exit, ..Failure::local(word, &error) }
     })
 }
 

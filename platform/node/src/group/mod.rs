@@ -3,25 +3,24 @@
 //!
 //! Reading order: `place` is what a node remembers outside the store; `shelves` says which shard
 //! keeps which object, and `far` asks one that is elsewhere; `registry` and `keyring` are machines
-//! beside the objects; `open` begins; `door` lets nodes in; `keeper` is the task that follows both
+//! beside the objects; `open` begins, and `listen` turns to others; `door` lets nodes in; `keeper` is the task that follows both
 //! machines; `status` is what a member tells of all this.
 
 mod door;
 mod far;
 mod keeper;
 mod keyring;
+mod listen;
 mod place;
 mod registry;
 mod shelves;
 mod status;
 
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use notrace_sdk_seal::{DataKey, WrappingKey, unwrap_key, wrap_key};
 use notrace_store_fabric::loopback::Network;
-use notrace_store_fabric::tcp::{Tcp, TcpConfig};
 use notrace_store_objects::{Objects, ObjectsConfig};
 use notrace_store_protocol::ids::{NodeId, ShardId};
 use notrace_store_protocol::layout::{Mode, Senders, ShardSpec};
@@ -30,13 +29,14 @@ use notrace_store_replica::{
     fabric_name,
 };
 
-use crate::config::{Cluster, Config};
+use crate::config::Config;
 use crate::identity::{Identity, fill};
 use crate::keys::Epoch;
 use crate::limits::NODES_MAX;
 use crate::node::StartError;
 use crate::refusal::Refusal;
 use keyring::Keyring;
+use listen::Outward;
 use place::{Place, Shape, unhex};
 use registry::Registry;
 use shelves::Shelves;
@@ -121,10 +121,10 @@ pub(crate) fn open(config: &Config, identity: &Identity) -> Result<Group, StartE
     let region = settings.region_bytes;
     let (member, links) = match (&config.cluster, place) {
         (Some(cluster), Some(place)) => {
-            let (fabric, address) = listen(cluster, &place, identity, region)?;
             let others = contacts(&place);
             let entry = if others.is_empty() { Entry::Found } else { Entry::Join(others) };
-            let member = replica.start(fabric, SystemClock, entry, on_call).map_err(failed)?;
+            let outward = Outward { cluster, place: &place, identity, region_bytes: region };
+            let (member, address) = outward.start(replica, entry, on_call)?;
             (member, Some(Links::new(node, address, place)?))
         }
         _ => {
@@ -159,26 +159,6 @@ fn place_of(config: &Config) -> Result<Option<Place>, StartError> {
 fn contacts(place: &Place) -> Vec<(NodeId, String)> {
     let others = place.others.iter().filter(|(number, _)| *number != place.node);
     others.filter_map(|(number, address)| Some((NodeId::new(*number)?, address.clone()))).collect()
-}
-
-fn listen(
-    cluster: &Cluster,
-    place: &Place,
-    identity: &Identity,
-    region_bytes: u32,
-) -> Result<(Tcp, String), StartError> {
-    let name = format!("{}.{}", fabric_name_of(place.node), place.group);
-    let no_certificate = |_| StartError::Step("make its certificate for other nodes");
-    let identity = identity.fabric(&name, &place.group).map_err(no_certificate)?;
-    let config = TcpConfig { listen: cluster.listen, hello: Vec::new(), region_bytes, identity };
-    let fabric = Tcp::open(config).map_err(StartError::Links)?;
-    let address: SocketAddr = fabric.local_addr();
-    let address = cluster.advertise.clone().unwrap_or_else(|| address.to_string());
-    Ok((fabric, address))
-}
-
-fn fabric_name_of(node: u32) -> String {
-    NodeId::new(node).map(fabric_name).unwrap_or_default()
 }
 
 impl Links {
