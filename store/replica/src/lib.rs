@@ -8,7 +8,7 @@
 //!
 //! Reading order: [`limits`]; [`Clock`] is time and [`Storage`] folders; `replica` begins;
 //! `worker` is the thread, `perform` what it does, `traffic` what comes and goes over `links` as
-//! `letters`, `rings` what is under way, `reads` and `transfer` two dialogues of their own; `shard`
+//! `letters`, as far as an [`Admission`] allows, `rings` what is under way, `reads` and `transfer` two dialogues of their own; `shard`
 //! and `host` are a shard without and with its machine's type; `lane` and `records` are the disk's
 //! threads, `past` and `line` what they find; [`Replicated`] and [`Member`] are the handles.
 #![forbid(unsafe_code)]
@@ -24,6 +24,8 @@ mod worker;
 
 mod perform;
 mod traffic;
+
+mod admission;
 
 mod letters;
 mod links;
@@ -49,6 +51,7 @@ mod replicated;
 
 mod error;
 
+pub use admission::{Admission, Verdict};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use error::{CallError, CheckpointError, OpenError, ReadError, SendError};
 pub use links::fabric_name;

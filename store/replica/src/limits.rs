@@ -50,7 +50,7 @@ pub(crate) const DIAL_PATIENCE: Duration = Duration::from_secs(1);
 /// Members' addresses that are remembered.
 pub(crate) const ADDRESSES_MAX: usize = 1024;
 /// How long a peer may take to say who it is.
-pub(crate) const GREETING_MAX: Duration = Duration::from_secs(5);
+pub const GREETING_MAX: Duration = Duration::from_secs(5);
 /// How long the replica looks for something to do before it sleeps, after there was something.
 pub const SPIN_DEFAULT: Duration = Duration::from_micros(0);
 

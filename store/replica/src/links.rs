@@ -12,6 +12,7 @@ use notrace_store_fabric::{DialId, Fabric, LinkId};
 use notrace_store_protocol::ids::NodeId;
 use notrace_store_protocol::message::Peer;
 
+use crate::admission::{Admission, Verdict};
 use crate::limits::{ADDRESSES_MAX, DIAL_PATIENCE, DIAL_PAUSE, GREETING_MAX};
 
 /// A node that may be dialled.
@@ -27,6 +28,8 @@ struct Route {
 #[derive(Clone, Copy)]
 struct Known {
     peer: Peer,
+    /// The key that it proved its name with.
+    key: Option<[u8; 32]>,
     /// This end dialled.
     is_ours: bool,
 }
@@ -43,10 +46,17 @@ pub(crate) struct Links {
 
 /// Somebody who has not said yet who it is.
 struct Stranger {
-    /// The name that was proved.
-    name: String,
+    /// The name that was proved, if it is one of a node, and the key that proved it.
+    node: Option<NodeId>,
+    key: Option<[u8; 32]>,
     until: Duration,
     is_ours: bool,
+    /// Who was dialled, if this end did.
+    sought: Option<NodeId>,
+    /// It may be linked to, and was told who is here.
+    admitted: bool,
+    /// What it said of itself before it was admitted.
+    heard: Option<Peer>,
 }
 
 /// What a greeting changes.
@@ -59,6 +69,12 @@ pub(crate) struct Greeted {
 #[must_use]
 pub fn fabric_name(node: NodeId) -> String {
     format!("n{}", node.number())
+}
+
+/// Whose name this is.
+fn node_of(name: &str) -> Option<NodeId> {
+    let node = NodeId::new(name.strip_prefix('n')?.parse().ok()?)?;
+    (fabric_name(node) == name).then_some(node)
 }
 
 impl Links {
@@ -108,7 +124,7 @@ impl Links {
             .map(|(link, _)| *link)
             .collect();
         for link in &silent {
-            self.strangers.remove(link);
+            self.leave_stranger(*link, now);
         }
         silent
     }
@@ -118,18 +134,61 @@ impl Links {
         &mut self,
         link: LinkId,
         dialled: Option<DialId>,
-        name: String,
+        (name, key): (&str, Option<[u8; 32]>),
         now: Duration,
     ) {
-        if dialled.is_some() {
-            for route in self.routes.values_mut().filter(|route| route.dial == dialled) {
-                (route.dial, route.pause) = (None, DIAL_PAUSE.0);
+        let (until, is_ours) = (now + GREETING_MAX, dialled.is_some());
+        let mut sought = None;
+        for (node, route) in self.routes.iter_mut().filter(|_| is_ours) {
+            if route.dial == dialled {
                 // Until it has greeted it is not known to be linked.
-                route.next = Some(now + GREETING_MAX);
+                (route.dial, route.next) = (None, Some(until));
+                sought = Some(*node);
             }
         }
-        let (until, is_ours) = (now + GREETING_MAX, dialled.is_some());
-        self.strangers.insert(link, Stranger { name, until, is_ours });
+        let node = node_of(name);
+        let (admitted, heard) = (false, None);
+        let stranger = Stranger { node, key, until, is_ours, sought, admitted, heard };
+        self.strangers.insert(link, stranger);
+    }
+
+    /// Strangers of whom it is not known yet whether they may be linked to.
+    pub(crate) fn in_question(&self) -> Vec<LinkId> {
+        let open = self.strangers.iter().filter(|(_, stranger)| !stranger.admitted);
+        open.map(|(link, _)| *link).collect()
+    }
+
+    /// Whether whoever is at the other end may be there.
+    pub(crate) fn judge(&self, link: LinkId, admission: &Admission) -> Verdict {
+        let known = self.links.get(&link).map(|known| (Some(known.peer.node), known.key));
+        let stranger = self.strangers.get(&link).map(|stranger| (stranger.node, stranger.key));
+        match known.or(stranger) {
+            Some((Some(node), key)) => admission(node, key.as_ref()),
+            _ => Verdict::Refused,
+        }
+    }
+
+    /// It may be; what it said already.
+    pub(crate) fn admit(&mut self, link: LinkId) -> Option<Peer> {
+        let stranger = self.strangers.get_mut(&link)?;
+        stranger.admitted = true;
+        stranger.heard.take()
+    }
+
+    /// Keeps what a link says of itself until it may be there; whether there was nothing before.
+    /// Nothing if it may already.
+    pub(crate) fn hear(&mut self, link: LinkId, peer: Peer) -> Option<bool> {
+        let stranger = self.strangers.get_mut(&link).filter(|stranger| !stranger.admitted)?;
+        Some(stranger.heard.replace(peer).is_none())
+    }
+
+    /// A link ended before it was known to be to anybody; whom it sought is dialled later.
+    fn leave_stranger(&mut self, link: LinkId, now: Duration) {
+        let sought = self.strangers.remove(&link).and_then(|stranger| stranger.sought);
+        if let Some(route) = sought.and_then(|node| self.routes.get_mut(&node)) {
+            route.next = Some(now + route.pause);
+            route.pause = (route.pause * 2).min(DIAL_PAUSE.1);
+        }
     }
 
     /// An attempt failed.
@@ -144,8 +203,8 @@ impl Links {
     /// A link says who is there. Nothing if that is not whose name was proved, or if there is a
     /// better link to it: to a later life, or the one of two that crossed that is to stay.
     pub(crate) fn greeted(&mut self, me: NodeId, link: LinkId, peer: Peer) -> Option<Greeted> {
-        let Stranger { name, is_ours, .. } = self.strangers.remove(&link)?;
-        if name != fabric_name(peer.node) || peer.node == me {
+        let Stranger { node, key, is_ours, .. } = self.strangers.remove(&link)?;
+        if node != Some(peer.node) || peer.node == me {
             return None;
         }
         let known = self.by_node.get(&peer.node).copied();
@@ -159,14 +218,17 @@ impl Links {
         if let Some((old, _)) = replaced {
             self.links.remove(&old);
         }
-        self.links.insert(link, Known { peer, is_ours });
+        self.links.insert(link, Known { peer, key, is_ours });
         self.by_node.insert(peer.node, link);
+        if let Some(route) = self.routes.get_mut(&peer.node) {
+            route.pause = DIAL_PAUSE.0;
+        }
         Some(Greeted { replaced })
     }
 
     /// A link is gone; who was there, if it was known.
     pub(crate) fn down(&mut self, me: NodeId, link: LinkId, now: Duration) -> Option<Peer> {
-        self.strangers.remove(&link);
+        self.leave_stranger(link, now);
         let peer = self.links.remove(&link)?.peer;
         if self.by_node.get(&peer.node) == Some(&link) {
             self.by_node.remove(&peer.node);

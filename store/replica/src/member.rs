@@ -164,7 +164,8 @@ impl Member {
         self.0.asks.push(Ask::Know(node, address.to_owned()));
     }
 
-    /// A node left for good; it is not looked for any more.
+    /// A node left for good: it is not looked for any more, and a link to it is cut. Whether it may
+    /// come again is for the [`crate::Admission`] to say.
     pub fn forget(&self, node: NodeId) {
         self.0.asks.push(Ask::Forget(node));
     }
@@ -175,7 +176,8 @@ impl Member {
         self.0.asks.push(Ask::Leave);
     }
 
-    /// Gives a lost shard up: it begins anew, empty. The operator's word, never a guess.
+    /// Gives a lost shard up: it begins anew, empty. For a shard on disks that is the operator's
+    /// word, never a guess; one in memory alone, that nobody has any more, holds nothing to lose.
     pub fn refound(&self, shard: ShardId) {
         self.0.asks.push(Ask::Refound(shard));
     }

@@ -17,6 +17,7 @@ use notrace_store_protocol::limits::Limits;
 use notrace_store_protocol::machine::{Machine, Place};
 use notrace_store_protocol::view::Duty;
 
+use crate::admission::{Admission, everybody};
 use crate::bell::Bell;
 use crate::clock::Clock;
 use crate::error::OpenError;
@@ -113,13 +114,20 @@ pub struct Replica<S: Storage> {
     storage: S,
     bell: Arc<Bell>,
     shards: Vec<Prepared>,
+    admission: Admission,
 }
 
 impl<S: Storage> Replica<S> {
     /// A member that keeps what it has to in `storage`.
     #[must_use]
     pub fn on(storage: S, config: ReplicaConfig) -> Self {
-        Self { config, storage, bell: Arc::default(), shards: Vec::new() }
+        let admission = everybody();
+        Self { config, storage, bell: Arc::default(), shards: Vec::new(), admission }
+    }
+
+    /// Has every node judged before it is linked to. Unless this is said, the fabric alone decides.
+    pub fn admit(&mut self, admission: Admission) {
+        self.admission = admission;
     }
 
     /// Adds a shard of this machine, and recovers what its log holds. Where there is nothing, it is
@@ -227,6 +235,7 @@ impl<S: Storage> Replica<S> {
             asks: asks.clone(),
             status: status.clone(),
             on_call,
+            admission: self.admission,
         };
         let worker = thread::Builder::new().name("replica".into());
         worker.spawn(move || Worker::run(beginning, fabric, clock)).map_err(failed)?;

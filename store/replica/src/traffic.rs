@@ -12,6 +12,7 @@ use notrace_store_protocol::message::{Message, Peer, Write};
 use notrace_store_protocol::row::Frames;
 use notrace_store_protocol::rpc::{Gather, RequestId};
 
+use crate::admission::Verdict;
 use crate::clock::Clock;
 use crate::error::{CallError, SendError};
 use crate::letters::{self, Word};
@@ -44,9 +45,8 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
                 LinkEvent::Up { link, .. } if !self.is_in_a_life() => self.fabric.cut(link),
                 LinkEvent::Up { link, dialled, peer } => {
                     self.mail.open(link, &peer, self.config.region_bytes);
-                    self.links.up(link, dialled, peer.name, self.now);
-                    let me = Peer { node: self.config.node, life: self.life };
-                    self.post_letter(link, letters::greeting(me));
+                    self.links.up(link, dialled, (&peer.name, peer.key), self.now);
+                    self.consider(link, &mut arrived);
                 }
                 LinkEvent::Down { link, .. } => {
                     self.mail.close(link);
@@ -59,7 +59,24 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
         self.step_all(arrived);
     }
 
-    fn cut(&mut self, link: Link, arrived: &mut Vec<Event>) {
+    /// Greets who may be linked to, and cuts off who may not. Of whom it is not known yet nothing
+    /// is taken but the name.
+    pub(crate) fn consider(&mut self, link: Link, arrived: &mut Vec<Event>) {
+        match self.links.judge(link, &self.admission) {
+            Verdict::Unknown => {}
+            Verdict::Refused => self.cut(link, arrived),
+            Verdict::Admitted => {
+                let me = Peer { node: self.config.node, life: self.life };
+                let heard = self.links.admit(link);
+                self.post_letter(link, letters::greeting(me));
+                if let Some(peer) = heard {
+                    self.greeted(link, peer, arrived);
+                }
+            }
+        }
+    }
+
+    pub(crate) fn cut(&mut self, link: Link, arrived: &mut Vec<Event>) {
         self.mail.close(link);
         self.fabric.cut(link);
         self.lost(link, arrived);
@@ -83,7 +100,10 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
         };
         match peer {
             (from, Word::Write(write, load)) => {
-                if !self.land(from, *write, load, arrived) {
+                // Whoever was a member once may still be linked; that does not make it one again.
+                let joins = matches!(*write, Write::Message(Message::Join { .. }));
+                let may = || self.links.judge(link, &self.admission) == Verdict::Admitted;
+                if joins && !may() || !self.land(from, *write, load, arrived) {
                     self.cut(link, arrived);
                 }
             }
@@ -109,6 +129,11 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
     }
 
     fn greeted(&mut self, link: Link, peer: Peer, arrived: &mut Vec<Event>) {
+        match self.links.hear(link, peer) {
+            None => {}
+            Some(true) => return,
+            Some(false) => return self.cut(link, arrived),
+        }
         match self.links.greeted(self.config.node, link, peer) {
             None => {
                 self.mail.close(link);

@@ -21,6 +21,7 @@ use notrace_store_protocol::journal::Journal;
 use notrace_store_protocol::layout::LayoutSpec;
 use notrace_store_protocol::rpc::RequestId;
 
+use crate::admission::Admission;
 use crate::bell::Bell;
 use crate::clock::Clock;
 use crate::error::CallError;
@@ -53,6 +54,7 @@ pub(crate) struct Beginning {
     pub(crate) asks: Arc<Asks>,
     pub(crate) status: Arc<Changes<Status>>,
     pub(crate) on_call: OnCall,
+    pub(crate) admission: Admission,
 }
 
 /// A direct call of this node that is open.
@@ -94,6 +96,7 @@ pub(crate) struct Worker<F, C> {
     pub(crate) asks: Arc<Asks>,
     pub(crate) status: Arc<Changes<Status>>,
     pub(crate) on_call: OnCall,
+    pub(crate) admission: Admission,
     pub(crate) durable: Option<Arc<Durable>>,
     /// Own updates on their way into the order: their bytes until they have a place.
     pub(crate) outgoing: BTreeMap<RequestId, Bytes>,
@@ -168,6 +171,7 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
             asks: beginning.asks,
             status: beginning.status,
             on_call: beginning.on_call,
+            admission: beginning.admission,
             durable,
             outgoing: BTreeMap::new(),
             requests: BTreeMap::new(),
@@ -288,6 +292,11 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
             self.mail.close(link);
             self.fabric.cut(link);
         }
+        let mut arrived = Vec::new();
+        for link in self.links.in_question() {
+            self.consider(link, &mut arrived);
+        }
+        self.step_all(arrived);
     }
 
     /// What has become of the shards by what was done: how safe updates are, which bytes are not
@@ -368,7 +377,14 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
                     self.look_after_links();
                 }
             }
-            Ask::Forget(node) => self.links.forget(node),
+            Ask::Forget(node) => {
+                self.links.forget(node);
+                let mut arrived = Vec::new();
+                if let Some(link) = self.links.to(node) {
+                    self.cut(link, &mut arrived);
+                }
+                self.step_all(arrived);
+            }
             Ask::Leave => {
                 self.leaving = true;
                 self.step(Event::Leave);
