@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use notrace_store_fabric::loopback::Network;
 use notrace_store_objects::{
-    Command, Condition, Consistency, Kept, Objects, ObjectsConfig, PoolSpec, Retain, Sealed, Transport,
-    WrappedKey,
+    Command, Condition, Consistency, Kept, Objects, ObjectsConfig, PoolSpec, Retain, Sealed,
+    Transport, WrappedKey,
 };
 use notrace_store_protocol::ids::NodeId;
 use notrace_store_protocol::layout::{Mode, Senders, ShardSpec};
