@@ -1,0 +1,226 @@
+//! Four nodes that hold three shards, two copies of each, so that every node lacks one: whatever
+//! is asked of any of them is answered, also when one is killed, and when all come back.
+#![cfg(test)]
+
+mod run;
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use run::{Ran, notrace};
+
+const NODES: usize = 4;
+const KEYS: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
+const GATHER: &str = include_str!("gather.wat");
+
+/// A node of the group; killed when dropped.
+struct Node {
+    child: Child,
+    url: String,
+    cluster: String,
+}
+
+/// All of them, each in a folder below one.
+struct Group {
+    folder: tempfile::TempDir,
+    nodes: Vec<Node>,
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Group {
+    fn found() -> Self {
+        let mut group = Self { folder: tempfile::tempdir().unwrap(), nodes: Vec::new() };
+        let founder =
+            group.start(1, "--listen 127.0.0.1:0 --cluster 127.0.0.1:0 --shards 3 --copies 2");
+        group.add(founder);
+        for number in 2..=NODES {
+            let token = group.types(1, "cluster invite").ended(0).out;
+            let join = group.nodes[0].url.replace("https://", "");
+            let line = format!(
+                "--listen 127.0.0.1:0 --cluster 127.0.0.1:0 --join {join} --token {}",
+                token.trim()
+            );
+            let node = group.start(number, &line);
+            group.add(node);
+        }
+        group.settles();
+        group
+    }
+
+    /// Adds a node, with the founder's credentials for it in a file of their own.
+    fn add(&mut self, node: Node) {
+        let credentials = self.folder.path().join("n1/client.toml");
+        let credentials = std::fs::read_to_string(credentials).unwrap();
+        let first = self.nodes.first().map_or(&node.url, |first| &first.url);
+        let credentials = credentials.replace(first.as_str(), &node.url);
+        let name = format!("{}.toml", self.nodes.len() + 1);
+        std::fs::write(self.folder.path().join(name), credentials).unwrap();
+        self.nodes.push(node);
+    }
+
+    /// Starts a node and reads where it listens, which it says once it serves.
+    fn start(&self, number: usize, line: &str) -> Node {
+        let mut child = self.spawn(number, line);
+        let out: ChildStdout = child.stdout.take().unwrap();
+        let mut lines = BufReader::new(out).lines().map_while(Result::ok);
+        let first = lines.next().unwrap();
+        let cluster = first.split_whitespace().find(|word| word.contains("127.0.0.1:")).unwrap();
+        let second = lines.next().unwrap();
+        let url = second.split_whitespace().next().unwrap().to_owned();
+        Node { child, url, cluster: cluster.to_owned() }
+    }
+
+    fn spawn(&self, number: usize, line: &str) -> Child {
+        Command::new(env!("CARGO_BIN_EXE_notrace"))
+            .args(["serve", "--dir", &format!("n{number}")])
+            .args(line.split_whitespace())
+            .current_dir(self.folder.path())
+            .env_clear()
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap()
+    }
+
+    fn kill(&mut self, number: usize) {
+        self.nodes[number - 1].child.kill().unwrap();
+        self.nodes[number - 1].child.wait().unwrap();
+    }
+
+    /// Starts a node again where it was. It serves as soon as enough of the others do.
+    fn restart(&mut self, number: usize) {
+        let node = &self.nodes[number - 1];
+        let listen = node.url.replace("https://", "");
+        let line = format!("--listen {listen} --cluster {}", node.cluster);
+        self.nodes[number - 1].child = self.spawn(number, &line);
+    }
+
+    fn types(&self, number: usize, line: &str) -> Ran {
+        self.types_with(number, line, b"")
+    }
+
+    fn types_with(&self, number: usize, line: &str, input: &[u8]) -> Ran {
+        let config = format!("./{number}.toml");
+        notrace(self.folder.path(), Some(&config), line, input)
+    }
+
+    /// Asks again until the answer is this one, as a client does while a view changes.
+    #[track_caller]
+    fn comes_to(&self, number: usize, line: &str, wanted: impl Fn(&Ran) -> bool) {
+        let until = Instant::now() + Duration::from_secs(30);
+        loop {
+            let ran = self.types(number, line);
+            if wanted(&ran) {
+                return;
+            }
+            assert!(Instant::now() < until, "{line} at {number}: {}{}", ran.out, ran.err);
+        }
+    }
+
+    /// Waits until each data shard is on two nodes, and no node holds two more than another.
+    fn settles(&self) {
+        self.comes_to(1, "cluster status", |ran| {
+            let shards = || ran.out.lines().filter(|line| line.contains(" objects  on "));
+            let held = |line: &str| {
+                line.split("  ").find_map(|part| part.strip_prefix("on ").map(str::to_owned))
+            };
+            let holders = || {
+                shards()
+                    .filter_map(held)
+                    .flat_map(|on| on.split(", ").map(str::to_owned).collect::<Vec<_>>())
+            };
+            let load = |number: usize| holders().filter(|it| *it == number.to_string()).count();
+            let loads: Vec<usize> = (1..=NODES).map(load).collect();
+            shards().count() == 3
+                && holders().count() == 6
+                && loads.iter().max().unwrap() - loads.iter().min().unwrap() < 2
+        });
+    }
+
+    fn reads(&self, number: usize) {
+        for key in KEYS {
+            self.comes_to(number, &format!("get photos/{key}"), |ran| {
+                ran.out == format!("value {key}")
+            });
+        }
+    }
+}
+
+#[test]
+fn is_one_store_at_each_of_its_nodes() {
+    let mut group = Group::found();
+    group.types(2, "pool create photos --retain 1d").ended(0);
+    group.types(3, "pool create notes --retain 1d --durability volatile").ended(0);
+    for (key, number) in KEYS.iter().zip((1..=NODES).cycle()) {
+        let value = format!("value {key}");
+        group.types_with(number, &format!("put photos/{key} -"), value.as_bytes()).ended(0);
+    }
+    group.types_with(4, "put notes/a -", b"a canary that no disk sees").ended(0);
+    for number in 1..=NODES {
+        group.reads(number);
+        let listed = group.types(number, "ls photos").ended(0).out;
+        let keys: Vec<&str> =
+            listed.lines().filter_map(|line| line.split_whitespace().next()).collect();
+        assert_eq!(keys, KEYS);
+        assert!(group.types(number, "pool show photos").ended(0).out.contains("objects      6"));
+        assert_eq!(group.types(number, "get notes/a").ended(0).out, "a canary that no disk sees");
+    }
+    runs_on_objects_of_different_shards(&group);
+    shreds_everywhere(&group);
+    group.kill(3);
+    [1, 2, 4].into_iter().for_each(|number| group.reads(number));
+    group.restart(3);
+    group.reads(3);
+    (1..=NODES).for_each(|number| group.kill(number));
+    assert!(!holds_canary(group.folder.path()), "a pool in memory was written down");
+    (1..=NODES).for_each(|number| group.restart(number));
+    (1..=NODES).for_each(|number| group.reads(number));
+    group.comes_to(2, "get notes/a", |ran| ran.err.contains("object_unknown"));
+    group.types(4, "pool shred photos").ended(0);
+    group.comes_to(1, "get photos/a", |ran| ran.err.contains("pool_unknown"));
+}
+
+fn runs_on_objects_of_different_shards(group: &Group) {
+    std::fs::write(group.folder.path().join("gather.wat"), GATHER).unwrap();
+    group.types(1, "task push gather.wat --name gather").ended(0);
+    for number in 1..=NODES {
+        let objects: Vec<String> =
+            KEYS.iter().map(|key| format!("--object photos/{key}")).collect();
+        // A node compiles a task that it meets for the first time.
+        group.comes_to(number, &format!("run gather {}", objects.join(" ")), |ran| {
+            ran.out == "value avalue bvalue cvalue dvalue evalue f"
+        });
+    }
+}
+
+fn shreds_everywhere(group: &Group) {
+    for (key, number) in ["x", "y", "z"].into_iter().zip(2..) {
+        group.types_with(number, &format!("put photos/{key} -"), b"to be shredded").ended(0);
+        group.types(1, &format!("shred photos/{key}")).ended(0);
+        for other in 1..=NODES {
+            let gone = group.types(other, &format!("get photos/{key}"));
+            assert!(gone.err.contains("object_shredded"), "{}", gone.err);
+        }
+    }
+}
+
+/// Whether any file below this folder has the canary in it.
+fn holds_canary(folder: &std::path::Path) -> bool {
+    std::fs::read_dir(folder).unwrap().any(|entry| {
+        let path = entry.unwrap().path();
+        match path.is_dir() {
+            true => holds_canary(&path),
+            false => {
+                let bytes = std::fs::read(&path).unwrap_or_default();
+                bytes.windows(8).any(|window| window == b"a canary")
+            }
+        }
+    })
+}
