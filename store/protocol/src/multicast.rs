@@ -245,15 +245,17 @@ impl Epoch {
     }
 
     /// How many slots have to be passed until everything is delivered that this member has received
-    /// by now. Whatever anybody was told to be delivered is among it: an update is stable only once
-    /// every member, so this one too, has received it.
+    /// by now, or sent itself: another one may deliver that first. Whatever anybody was told to be
+    /// delivered is among it: an update is stable only once every member, so this one too, has it.
     #[must_use]
     pub fn heard(&self) -> u64 {
-        let lasts = self.inboxes.iter().zip(0..).filter_map(|(inbox, sender)| {
-            let index = inbox.last_that_counts()?;
-            Some(order::slot(self.senders, sender, index) + 1)
+        let others = self.inboxes.iter().map(Inbox::last_that_counts).zip(0..);
+        let own = (self.window.last_update_before(self.window.sent()), self.me as u16);
+        let ends = others.chain([own]).filter_map(|(index, sender)| {
+            // A member that does not send has sent nothing.
+            Some(order::slot(self.senders, sender, index?) + 1)
         });
-        lasts.max().unwrap_or_default().max(self.mine.delivered)
+        ends.max().unwrap_or_default().max(self.mine.delivered)
     }
 
     /// This member now holds everything before the epoch; `base` is the last of it, and the times

@@ -12,6 +12,7 @@ pub(crate) mod fifo;
 pub(crate) mod layout;
 pub(crate) mod linear;
 pub(crate) mod no_split_brain;
+pub(crate) mod reads;
 pub(crate) mod recovery;
 pub(crate) mod stability;
 pub(crate) mod total_order;

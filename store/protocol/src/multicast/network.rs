@@ -217,6 +217,8 @@ impl Network {
         for epoch in self.among.iter().map(|at| &self.epochs[*at]) {
             assert!(epoch.received[from] > slot.index, "not everybody received it");
             assert!(epoch.is_ready());
+            // Else a read there could miss what a read here shows.
+            assert!(epoch.heard() >= place.version.seq().number(), "not everybody waits for it");
         }
         let next = self.delivered[at];
         match self.order.get(next) {

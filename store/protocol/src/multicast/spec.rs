@@ -60,6 +60,32 @@ mod an_update {
     }
 }
 
+mod a_sender {
+    use super::*;
+
+    #[test]
+    fn waits_at_a_read_for_its_own_update_that_another_member_delivered_first() {
+        let mut network = all(3);
+        network.run_until_quiet();
+        network.send(0, 1, WALL).unwrap();
+        network.advance(0);
+        // What the last member says to the sender stays on its way.
+        let mut moved = true;
+        while std::mem::take(&mut moved) {
+            for (from, to) in [(0, 1), (0, 2), (1, 0), (1, 2), (2, 1)] {
+                while network.pass(from, to) {
+                    moved = true;
+                }
+                network.advance(to);
+            }
+        }
+        assert_eq!(network.delivered, [0, 1, 1]);
+        assert!(network.epochs[0].heard() > network.epochs[0].passed());
+        network.run_until_quiet();
+        assert_eq!(network.epochs[0].heard(), network.epochs[0].passed());
+    }
+}
+
 mod a_lone_member {
     use super::*;
 

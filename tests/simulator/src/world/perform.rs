@@ -16,7 +16,8 @@ use super::node::{bit, index};
 use super::queue::Happening;
 use super::replica::Entry;
 use super::sends::State;
-use crate::checks::{Answered, Delivery, Held, Verdict, durability, exactly_once, violated};
+use crate::checks::{Answered, Delivery, Held, Verdict};
+use crate::checks::{durability, exactly_once, reads, violated};
 use crate::coverage::Scene;
 use crate::plan::{Loss, Moment};
 
@@ -217,7 +218,7 @@ impl World {
         (closing, departing): (Option<&View>, bool),
     ) -> Verdict {
         let (sender, shard) = (index(sender), usize::from(slot.shard.0));
-        let node = &mut self.nodes[at];
+        let node = &self.nodes[at];
         let Some(payload) = node.rings.get(&slot, sender) else {
             let text = format!("node {} lacks the bytes of {}: {slot:?}", at + 1, place.version);
             return violated("stability", text);
@@ -238,7 +239,9 @@ impl World {
         };
         let sent = &mut self.sends[payload as usize];
         self.checks.delivered(&delivery, sent)?;
+        reads::delivered(&delivery, &self.nodes)?;
         self.report.delivered += 1;
+        let node = &mut self.nodes[at];
         if self.plan.shape.shards[shard].mode == Mode::Durable {
             node.disk.logs[shard].append(entry);
         }
