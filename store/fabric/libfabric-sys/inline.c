@@ -133,6 +133,13 @@ ssize_t inline_fi_write(struct fid_ep *ep, const void *buf, size_t len, void *de
     return fi_write(ep, buf, len, desc, dest_addr, addr, key, context);
 }
 
+ssize_t inline_fi_writedata(struct fid_ep *ep, const void *buf, size_t len, void *desc,
+                            uint64_t data, fi_addr_t dest_addr, uint64_t addr, uint64_t key,
+                            void *context)
+{
+    return fi_writedata(ep, buf, len, desc, data, dest_addr, addr, key, context);
+}
+
 ssize_t inline_fi_inject(struct fid_ep *ep, const void *buf, size_t len, fi_addr_t dest_addr)
 {
     return fi_inject(ep, buf, len, dest_addr);

@@ -55,6 +55,9 @@ uint64_t inline_fi_mr_key(struct fid_mr *mr);
 void *inline_fi_mr_desc(struct fid_mr *mr);
 ssize_t inline_fi_write(struct fid_ep *ep, const void *buf, size_t len, void *desc,
                         fi_addr_t dest_addr, uint64_t addr, uint64_t key, void *context);
+ssize_t inline_fi_writedata(struct fid_ep *ep, const void *buf, size_t len, void *desc,
+                            uint64_t data, fi_addr_t dest_addr, uint64_t addr, uint64_t key,
+                            void *context);
 ssize_t inline_fi_inject(struct fid_ep *ep, const void *buf, size_t len, fi_addr_t dest_addr);
 ssize_t inline_fi_recv(struct fid_ep *ep, void *buf, size_t len, void *desc, fi_addr_t src_addr,
                        void *context);

@@ -31,12 +31,12 @@ use std::time::{Duration, Instant};
 use ring::rand::SystemRandom;
 
 use crate::limits::{
-    HELLO_BYTES_MAX, NAP_MAX, NAP_MIN, REGION_BYTES_MAX, REGION_BYTES_MIN, RETRY, SPIN, TICK,
+    ASK, HELLO_BYTES_MAX, NAP_MAX, NAP_MIN, REGION_BYTES_MAX, REGION_BYTES_MIN, RETRY, SPIN, TICK,
 };
 use crate::tcp::{Tcp, TcpConfig, TcpError};
 use crate::{Broken, DialId, Event, Fabric, LinkId, Refused};
 pub use config::{LibfabricConfig, LibfabricError, Provider};
-use lane::Flow;
+use lane::{Flow, Lane};
 use link::{Link, Stage};
 use raw::{Device, Done};
 
@@ -107,8 +107,8 @@ impl Libfabric {
         }
         let device = Device::open(provider, provider.connects().then_some(card));
         let device = device.map_err(LibfabricError::from)?;
-        for descriptor in device.descriptors(None) {
-            let watched = control.watch(descriptor);
+        if let Some(listener) = device.connection(None) {
+            let watched = control.watch(listener, true);
             watched.map_err(|error| LibfabricError::Control(TcpError::Wait(error.kind())))?;
         }
         let now = clock();
@@ -166,6 +166,10 @@ impl Libfabric {
             let link = self.links.get_mut(&number).filter(|link| link.stage != Stage::Down);
             let Some(lane) = link.and_then(|link| link.lane.as_mut()) else { continue };
             let flow = lane.flush(&mut self.device, now);
+            if lane.wakes() && !self.device.has_descriptors() {
+                // A bell on the control connection, which is waited for, and says no more than that.
+                let _ = self.control.ring(LinkId(number), 0);
+            }
             if let Some(backlog) = lane.freed() {
                 events.push(Event::Sent { link: LinkId(number), backlog });
             }
@@ -184,6 +188,9 @@ impl Libfabric {
     fn ask(&mut self, wait: Duration, events: &mut Vec<Event>) -> bool {
         let mut told = std::mem::take(&mut self.told);
         let woken = self.control.attend(wait, &mut told);
+        if self.control.found_rare() {
+            self.device.unsettle();
+        }
         self.asked = clock();
         for event in told.drain(..) {
             self.hear_control(event, events);
@@ -199,9 +206,15 @@ impl Libfabric {
             until = until.min(now + RETRY);
         }
         if !self.device.has_descriptors() {
-            // There is nothing to wait for but time. The longer it is quiet, the longer it may be.
+            // Who has nothing to wait for looks, and lets others work in between, among them perhaps
+            // the peer; once it was quiet for long, a bell on the control connection ends the wait.
             let quiet = now.saturating_duration_since(self.stirred);
-            let nap = (quiet / 4).clamp(NAP_MIN, NAP_MAX);
+            let busy = self.links.values().filter_map(|link| link.lane.as_ref());
+            let most = if busy.into_iter().all(Lane::is_idle) { NAP_MAX } else { NAP_MIN };
+            let nap = (quiet / 4).clamp(NAP_MIN, most);
+            if quiet < SPIN {
+                std::thread::yield_now();
+            }
             until = until.min(if quiet < SPIN { now } else { now + nap });
         } else if !self.device.may_wait() {
             until = now;
@@ -269,7 +282,7 @@ impl Fabric for Libfabric {
             let idle = events.len() == before;
             let nap = if idle { self.idle_for(now, end) } else { Duration::ZERO };
             // While there is much to do, asking every time would cost more than it tells.
-            let woken = (idle || now >= self.asked + TICK) && self.ask(nap, events);
+            let woken = (idle || now >= self.asked + ASK) && self.ask(nap, events);
             now = clock();
             if now >= self.due {
                 self.look_at_times(now);

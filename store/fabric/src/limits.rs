@@ -72,7 +72,8 @@ pub const SPIN: Duration = Duration::from_micros(250);
 /// then in steps that get longer, from this
 pub const NAP_MIN: Duration = Duration::from_micros(50);
 /// to this.
-pub const NAP_MAX: Duration = Duration::from_millis(1);
-/// How often `libfabric` looks at how long things take, and how often it asks the connections of
-/// its links while there is enough else to do.
+pub const NAP_MAX: Duration = Duration::from_millis(5);
+/// How often `libfabric` looks at how long things take,
 pub const TICK: Duration = Duration::from_millis(250);
+/// and how often it asks the connections of its links while there is enough else to do.
+pub const ASK: Duration = Duration::from_millis(5);

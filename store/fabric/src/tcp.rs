@@ -114,7 +114,7 @@ impl Tcp {
             numbers: LISTENER,
             sending: Vec::new(),
             over: Vec::new(),
-            found: Found { numbers: Vec::new(), woken: false, other: false },
+            found: Found::default(),
             heard: Vec::new(),
             scratch: vec![0; SCRATCH_BYTES],
             turn: 0,
@@ -128,10 +128,16 @@ impl Tcp {
         self.address
     }
 
-    /// Has polls end as well when this has something to say.
+    /// Has polls end as well when this has something to say, often or rarely.
     #[cfg(feature = "libfabric")]
-    pub(crate) fn watch(&self, other: impl std::os::fd::AsFd) -> std::io::Result<()> {
-        self.poller.add_other(other)
+    pub(crate) fn watch(&self, other: impl std::os::fd::AsFd, rare: bool) -> std::io::Result<()> {
+        self.poller.add_other(other, rare)
+    }
+
+    /// Whether something that is watched and rarely has anything to say ended the last poll.
+    #[cfg(feature = "libfabric")]
+    pub(crate) fn found_rare(&self) -> bool {
+        self.found.rare
     }
 
     fn next(&mut self) -> u64 {

@@ -8,8 +8,10 @@ pub const FI_WRITE: u32 = 512;
 pub const FI_RECV: u32 = 1024;
 pub const FI_TRANSMIT: u32 = 2048;
 pub const FI_REMOTE_WRITE: u32 = 8192;
+pub const FI_REMOTE_CQ_DATA: u32 = 131072;
 pub const FI_DELIVERY_COMPLETE: u32 = 268435456;
 pub const FI_SOURCE: u64 = 144115188075855872;
+pub const FI_RX_CQ_DATA: u64 = 72057594037927936;
 pub const FI_MR_LOCAL: u32 = 4;
 pub const FI_MR_VIRT_ADDR: u32 = 16;
 pub const FI_MR_ALLOCATED: u32 = 32;
@@ -328,12 +330,14 @@ pub const FI_CQ_FORMAT_TAGGED: fi_cq_format = 4;
 pub type fi_cq_format = ::core::ffi::c_uint;
 #[repr(C)]
 #[derive(Debug, Copy, Clone)]
-pub struct fi_cq_msg_entry {
+pub struct fi_cq_data_entry {
     pub op_context: *mut ::core::ffi::c_void,
     pub flags: u64,
     pub len: usize,
+    pub buf: *mut ::core::ffi::c_void,
+    pub data: u64,
 }
-impl Default for fi_cq_msg_entry {
+impl Default for fi_cq_data_entry {
     fn default() -> Self {
         let mut s = ::core::mem::MaybeUninit::<Self>::uninit();
         unsafe {
@@ -592,6 +596,17 @@ unsafe extern "C" {
         buf: *const ::core::ffi::c_void,
         len: usize,
         desc: *mut ::core::ffi::c_void,
+        dest_addr: fi_addr_t,
+        addr: u64,
+        key: u64,
+        context: *mut ::core::ffi::c_void,
+    ) -> isize;
+    pub fn inline_fi_writedata(
+        ep: *mut fid_ep,
+        buf: *const ::core::ffi::c_void,
+        len: usize,
+        desc: *mut ::core::ffi::c_void,
+        data: u64,
         dest_addr: fi_addr_t,
         addr: u64,
         key: u64,

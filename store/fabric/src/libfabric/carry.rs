@@ -33,6 +33,7 @@ impl Libfabric {
     fn take_note(&mut self, done: Done, now: Instant, events: &mut Vec<Event>) {
         match done {
             Done::Said(number, message) => self.listen(number, &message, events),
+            Done::Rung(number, word) => self.hear_ring(number, None, word, events),
             Done::Written(number, bytes) => {
                 if let Some(lane) = self.links.get_mut(&number).and_then(|it| it.lane.as_mut()) {
                     lane.written(&mut self.device, bytes, now);
@@ -56,13 +57,19 @@ impl Libfabric {
                 link.greeted = true;
                 self.come_up(number, events);
             }
-            Kind::Ring(word) => match link.hear(count) {
-                Ok(()) => {
-                    link.told_in = self.turn;
-                    events.push(Event::Bell { link: LinkId(number), word });
-                }
-                Err(why) => self.fail(number, why),
-            },
+            Kind::Ring(word) => self.hear_ring(number, Some(count), word, events),
+        }
+    }
+
+    fn hear_ring(&mut self, number: u64, count: Option<u64>, word: u32, events: &mut Vec<Event>) {
+        let link = self.links.get_mut(&number).filter(|link| link.stage != Stage::Down);
+        let Some(link) = link else { return };
+        match link.hear(count) {
+            Ok(()) => {
+                link.told_in = self.turn;
+                events.push(Event::Bell { link: LinkId(number), word });
+            }
+            Err(why) => self.fail(number, why),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::card::{Kind, message};
 use super::raw::{Device, MemoryId, Piece, Target, Unposted};
 use crate::limits::{
-    BACKLOG_BYTES_MAX, CHUNK_BYTES, STEPS_MAX, UNDER_WAY_BYTES_MAX, UNDER_WAY_MAX,
+    BACKLOG_BYTES_MAX, CHUNK_BYTES, SPIN, STEPS_MAX, UNDER_WAY_BYTES_MAX, UNDER_WAY_MAX,
 };
 use crate::{Broken, Refused};
 
@@ -34,6 +34,9 @@ pub(super) struct Lane {
     /// When something was last seen to go on, while there is something to.
     moved: Option<Instant>,
     broken: Option<Broken>,
+    /// When something was begun last, and whether the peer may have stopped looking before.
+    begun: Option<Instant>,
+    wake: bool,
 }
 
 /// Whether all was begun that could be.
@@ -60,6 +63,8 @@ impl Lane {
             rings: 0,
             moved: None,
             broken: None,
+            begun: None,
+            wake: false,
         }
     }
 
@@ -156,9 +161,15 @@ impl Lane {
                         self.queue.push_front(Step::Write { piece, offset });
                         return Ok(Flow::On);
                     }
-                    match device.write(self.link, piece, &self.to, offset) {
+                    let ring = self.next_ring().filter(|_| device.is_ordered());
+                    match device.write(self.link, piece, (&self.to, offset), ring) {
                         Ok(()) => {
+                            if ring.is_some() {
+                                self.queue.pop_front();
+                                self.rings += 1;
+                            }
                             self.under_way = (count + 1, all + bytes);
+                            self.note_begun(now);
                             continue;
                         }
                         Err((piece, unposted)) => (Step::Write { piece, offset }, unposted),
@@ -175,6 +186,7 @@ impl Lane {
                     match device.say(self.link, &said) {
                         Ok(()) => {
                             self.rings = count;
+                            self.note_begun(now);
                             self.moved = Some(now);
                             continue;
                         }
@@ -192,6 +204,25 @@ impl Lane {
             self.moved = None;
         }
         Ok(Flow::On)
+    }
+
+    fn note_begun(&mut self, now: Instant) {
+        self.wake |= self.begun.is_none_or(|before| now >= before + SPIN / 2);
+        self.begun = Some(now);
+    }
+
+    /// Whether something was begun since this was asked, after a time in which a peer that has
+    /// nothing to wait for stops looking.
+    pub(super) fn wakes(&mut self) -> bool {
+        std::mem::take(&mut self.wake)
+    }
+
+    /// The word to ring with, if that is the next step.
+    fn next_ring(&self) -> Option<u32> {
+        match self.queue.front() {
+            Some(Step::Say(Kind::Ring(word))) => Some(*word),
+            _ => None,
+        }
     }
 
     /// Bytes have arrived.

@@ -94,15 +94,17 @@ impl Link {
     }
 
     /// Takes note of a ring.
-    /// # Errors  [`Broken`] if it is none that can come now: one before it was lost.
-    pub(super) fn hear(&mut self, count: u64) -> Result<(), Broken> {
+    /// # Errors  [`Broken`] if it is none that can come now: one before it was lost. One that came
+    /// with a write is not counted; it cannot get lost alone.
+    pub(super) fn hear(&mut self, count: Option<u64>) -> Result<(), Broken> {
         if self.stage != Stage::Up {
             return Err(Broken::Rules);
         }
-        if count != self.heard + 1 {
+        let next = self.heard + 1;
+        if count.is_some_and(|count| count != next) {
             return Err(Broken::Gone);
         }
-        self.heard = count;
+        self.heard = next;
         Ok(())
     }
 

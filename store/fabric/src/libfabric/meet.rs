@@ -57,8 +57,11 @@ impl Libfabric {
         self.random.fill(&mut secret).map_err(|_| Broken::Gone)?;
         let opened = self.device.begin(number, token).map_err(|_| Broken::Gone)?;
         let address = self.reached_at.map_or(opened, address::written);
-        for descriptor in self.device.descriptors(Some(number)) {
-            self.control.watch(descriptor).map_err(|_| Broken::Gone)?;
+        if let Some(completions) = self.device.descriptor(number) {
+            self.control.watch(completions, false).map_err(|_| Broken::Gone)?;
+        }
+        if let Some(connection) = self.device.connection(Some(number)) {
+            self.control.watch(connection, true).map_err(|_| Broken::Gone)?;
         }
         let lent = self.device.lend(number, self.lends as usize, key).ok_or(Broken::Gone)?;
         let (room, region, hello) = (self.lends, lent.at, self.hello.clone());

@@ -29,7 +29,7 @@ use libfabric_sys as sys;
 use super::config::Provider;
 use crate::limits::{CHUNK_BYTES, UNDER_WAY_MAX};
 use connect::{Events, Happened, Listener};
-use endpoint::{Endpoint, Place, Way};
+use endpoint::{Endpoint, Over, Place, Way};
 pub(super) use handle::Code;
 use handle::Handle;
 use memory::Memories;
@@ -71,6 +71,8 @@ pub(super) enum Done {
     Lost(u64),
     /// Somebody said this.
     Said(u64, Message),
+    /// A write of the peer's is in memory, and all before it, and came with this word.
+    Rung(u64, u32),
 }
 
 /// Why something was not begun.
@@ -104,7 +106,9 @@ pub(super) struct Device {
     numbers: usize,
     /// Endpoints that do not receive as much as they could.
     deaf: Vec<u64>,
-    over: Vec<(usize, Option<usize>)>,
+    over: Vec<(u64, Over)>,
+    /// Nothing happens to connections before their descriptors get ready.
+    settled: bool,
     /// An endpoint could not be closed: libfabric may still use its memory.
     stuck: bool,
 }
@@ -136,11 +140,13 @@ impl Device {
             numbers: 0,
             deaf: Vec::new(),
             over: Vec::new(),
+            settled: false,
             stuck: false,
         })
     }
 
-    /// Whether a message is delivered only after the writes before it are in memory.
+    /// Whether a message is delivered only after the writes before it are in memory, and a word can
+    /// come with a write.
     pub(super) fn is_ordered(&self) -> bool {
         self.traits.ordered
     }
@@ -150,22 +156,30 @@ impl Device {
         self.listener.as_ref().map(|listener| listener.name.as_slice())
     }
 
-    /// What gets ready when something happens on an endpoint, or where connections are asked for.
-    pub(super) fn descriptors(&self, number: Option<u64>) -> Vec<BorrowedFd<'_>> {
-        let mut all = Vec::new();
-        match number {
-            Some(number) => {
-                let Some(endpoint) = self.endpoints.get(&number) else { return Vec::new() };
-                all.extend(endpoint.wait);
-                if let Way::Connected(events) = &endpoint.way {
-                    all.push(events.wait);
-                }
-            }
-            None => all.extend(self.listener.as_ref().map(|listener| listener.events.wait)),
-        }
-        // SAFETY: each is a queue's, which stays open as long as this is borrowed.
-        let borrowed = all.into_iter().map(|wait| unsafe { BorrowedFd::borrow_raw(wait) });
-        borrowed.collect()
+    /// What gets ready when something is completed on an endpoint.
+    pub(super) fn descriptor(&self, number: u64) -> Option<BorrowedFd<'_>> {
+        let wait = self.endpoints.get(&number)?.wait?;
+        // SAFETY: it is a queue's, which stays open as long as this is borrowed.
+        Some(unsafe { BorrowedFd::borrow_raw(wait) })
+    }
+
+    /// What gets ready when something happens to an endpoint's connection, or where connections are
+    /// asked for.
+    pub(super) fn connection(&self, number: Option<u64>) -> Option<BorrowedFd<'_>> {
+        let events = match number {
+            None => &self.listener.as_ref()?.events,
+            Some(number) => match &self.endpoints.get(&number)?.way {
+                Way::Connected(events) => events,
+                Way::Addressed(_) => return None,
+            },
+        };
+        // SAFETY: it is a queue's, which stays open as long as this is borrowed.
+        Some(unsafe { BorrowedFd::borrow_raw(events.wait) })
+    }
+
+    /// Looks at connections again: a descriptor of theirs is ready.
+    pub(super) fn unsettle(&mut self) {
+        self.settled = false;
     }
 
     /// Whether there is something to wait for: every endpoint has a descriptor.
@@ -176,14 +190,19 @@ impl Device {
     /// Whether waiting for the descriptors makes sense: there is nothing to be told now.
     pub(super) fn may_wait(&mut self) -> bool {
         let mut fids: Vec<_> = self.endpoints.values().map(|it| it.queue.fid()).collect();
-        fids.extend(self.endpoints.values().filter_map(|endpoint| match &endpoint.way {
-            Way::Connected(events) => Some(events.queue.fid()),
-            Way::Addressed(_) => None,
-        }));
-        fids.extend(self.listener.as_ref().map(|listener| listener.events.queue.fid()));
+        if !self.settled {
+            fids.extend(self.endpoints.values().filter_map(|endpoint| match &endpoint.way {
+                Way::Connected(events) => Some(events.queue.fid()),
+                Way::Addressed(_) => None,
+            }));
+            fids.extend(self.listener.as_ref().map(|listener| listener.events.queue.fid()));
+        }
         let (count, fids) = (fids.len() as i32, fids.as_mut_ptr());
         // SAFETY: all are open, and there are so many.
-        count == 0 || unsafe { sys::inline_fi_trywait(self.fabric.get(), fids, count) } == 0
+        let quiet =
+            count == 0 || unsafe { sys::inline_fi_trywait(self.fabric.get(), fids, count) } == 0;
+        self.settled |= quiet;
+        quiet
     }
 
     /// Opens an endpoint; what others find it by. With the token they get its connection, where
@@ -212,6 +231,7 @@ impl Device {
         let (idle, peer, lent) = ((0..RECEIVES).collect(), None, None);
         let endpoint = Endpoint { endpoint, way, queue, wait, mailbox, idle, peer, token, lent };
         self.endpoints.insert(number, endpoint);
+        self.settled = false;
         self.deaf.push(number);
         self.receive();
         Ok(name)
@@ -221,6 +241,7 @@ impl Device {
     /// peer's token, or waited for.
     pub(super) fn meet(&mut self, number: u64, name: &[u8], asks: Option<u64>) -> Result<(), Code> {
         let name = Name::new(name).ok_or(Code(0))?;
+        self.settled = false;
         let Some(it) = self.endpoints.get_mut(&number) else { return Err(Code(0)) };
         let Way::Connected(events) = &it.way else { return it.look_up(&name) };
         let Some(token) = asks else { return Ok(()) };
@@ -331,13 +352,14 @@ impl Device {
         Some(Piece { memory, at, bytes })
     }
 
-    /// Begins to write a piece. [`Done::Written`] or [`Done::Lost`] tells how it ended.
+    /// Begins to write a piece, and, where [`Device::is_ordered`] says so, to ring with it.
+    /// [`Done::Written`] or [`Done::Lost`] tells how it ended.
     pub(super) fn write(
         &mut self,
         number: u64,
         piece: Piece,
-        to: &Target,
-        offset: u32,
+        to: (&Target, u32),
+        ring: Option<u32>,
     ) -> Result<(), (Piece, Unposted)> {
         let Piece { memory, at, bytes } = piece;
         let place = Place::of(&self.memories, memory, at as usize, bytes as usize);
@@ -347,7 +369,7 @@ impl Device {
         let op = self.numbers + 1;
         // SAFETY: the piece is given back when the operation is completed, or when the endpoint is
         // closed, and not before.
-        if let Err(unposted) = unsafe { endpoint.write(place, to, offset, op) } {
+        if let Err(unposted) = unsafe { endpoint.write(place, to, ring, op) } {
             return Err((piece, unposted));
         }
         self.numbers = op;
@@ -367,19 +389,21 @@ impl Device {
 
     /// Carries on, and takes some of what was completed. Whether there may be more.
     pub(super) fn progress(&mut self, done: &mut Vec<Done>) -> bool {
-        self.answer();
         let (mut more, mut over) = (false, std::mem::take(&mut self.over));
         let mut lost = Vec::new();
+        if !self.settled {
+            self.answer();
+        }
         for (number, endpoint) in &mut self.endpoints {
-            match endpoint.progress(|op, length| over.push((op, length))) {
+            match endpoint.progress(|it| over.push((*number, it))) {
                 Some(true) => more = true,
                 // What came before the end of a connection is taken before the end is told.
-                Some(false) if !endpoint.attend() => {}
+                Some(false) if self.settled || !endpoint.attend() => {}
                 Some(false) | None => lost.push(*number),
             }
         }
-        for (op, length) in over.drain(..) {
-            self.complete(op, length, done);
+        for (number, over) in over.drain(..) {
+            self.complete(number, over, done);
         }
         self.over = over;
         done.extend(lost.into_iter().map(Done::Lost));
@@ -387,12 +411,16 @@ impl Device {
         more
     }
 
-    /// An operation is over; with its length if it went well.
-    fn complete(&mut self, number: usize, length: Option<usize>, done: &mut Vec<Done>) {
-        match self.ops.remove(&number) {
+    /// Something is over on an endpoint. A word that came with a write may have used up a place for
+    /// a message, or be of no operation of ours.
+    fn complete(&mut self, number: u64, over: Over, done: &mut Vec<Done>) {
+        if let Some(word) = over.word {
+            done.push(u32::try_from(word).map_or(Done::Lost(number), |it| Done::Rung(number, it)));
+        }
+        match self.ops.remove(&over.op) {
             Some(Op::Write { endpoint, memory, bytes }) => {
                 self.memories.give_back(memory);
-                done.push(match length {
+                done.push(match over.length {
                     Some(_) => Done::Written(endpoint, bytes),
                     None => Done::Lost(endpoint),
                 });
@@ -404,7 +432,7 @@ impl Device {
                 if !self.deaf.contains(&number) {
                     self.deaf.push(number);
                 }
-                let whole = length == Some(MESSAGE_BYTES);
+                let whole = over.length == Some(MESSAGE_BYTES) && over.word.is_none();
                 if whole && self.get(mailbox, slot * MESSAGE_BYTES, &mut message) {
                     done.push(Done::Said(number, message));
                 }

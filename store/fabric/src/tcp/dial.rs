@@ -110,7 +110,7 @@ mod tests {
     fn tried(addresses: Vec<SocketAddr>) -> Option<TcpStream> {
         let poller = Poller::new().unwrap();
         let mut attempt = Attempt::new(Instant::now());
-        let mut found = Found { numbers: Vec::new(), woken: false, other: false };
+        let mut found = Found::default();
         let mut going = attempt.try_all(addresses, &poller, 7);
         while going {
             poller.wait(Duration::from_secs(10), &mut found);

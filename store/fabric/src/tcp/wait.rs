@@ -14,8 +14,10 @@ use crate::limits::LINKS_MAX;
 
 /// The alarm's number among the sockets'.
 const ALARM: u64 = u64::MAX;
-/// The number of what is waited for and is none of ours.
+/// The numbers of what is waited for and is none of ours, and of that of it which is rare.
 const OTHER: u64 = u64::MAX - 1;
+/// See [`OTHER`].
+const RARE: u64 = u64::MAX - 2;
 
 /// Sockets by number.
 pub(super) struct Poller {
@@ -49,11 +51,15 @@ impl Wake for Alarm {
     }
 }
 
-/// Whom a wait found ready, and whether the waker ended it, or what is none of ours.
+/// Whom a wait found ready, and whether the waker ended it, or what is none of ours, and whether
+/// that is rare.
+#[derive(Default)]
 pub(super) struct Found {
     pub(super) numbers: Vec<u64>,
     pub(super) woken: bool,
     pub(super) other: bool,
+    #[cfg_attr(not(feature = "libfabric"), expect(dead_code, reason = "libfabric asks"))]
+    pub(super) rare: bool,
 }
 
 impl Poller {
@@ -75,8 +81,8 @@ impl Poller {
 
     /// Waits for something else as well.
     #[cfg(feature = "libfabric")]
-    pub(super) fn add_other(&self, other: impl AsFd) -> io::Result<()> {
-        self.add(other, OTHER, Wish::Receive)
+    pub(super) fn add_other(&self, other: impl AsFd, rare: bool) -> io::Result<()> {
+        self.add(other, if rare { RARE } else { OTHER }, Wish::Receive)
     }
 
     pub(super) fn change(&self, socket: impl AsFd, number: u64, wish: Wish) -> io::Result<()> {
@@ -86,7 +92,7 @@ impl Poller {
     /// Waits for up to `wait`. A socket that is closed leaves by itself.
     pub(super) fn wait(&self, wait: Duration, found: &mut Found) {
         found.numbers.clear();
-        (found.woken, found.other) = (false, false);
+        (found.woken, found.other, found.rare) = (false, false, false);
         let wait = wait.min(Duration::from_secs(3600));
         // Below a millisecond, and only there, the kernel's finer wait is worth a second call: this
         // one rounds.
@@ -114,6 +120,7 @@ impl Poller {
             match number {
                 ALARM => found.woken = self.quiet(),
                 OTHER => found.other = true,
+                RARE => (found.other, found.rare) = (true, true),
                 number => found.numbers.push(number),
             }
         }

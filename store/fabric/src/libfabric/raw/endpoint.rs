@@ -46,6 +46,16 @@ pub(super) enum Way {
     Addressed(Handle<sys::fid_av>),
 }
 
+/// Something that was completed.
+pub(super) struct Over {
+    /// Its number; that of no operation if it is something of the peer's.
+    pub(super) op: usize,
+    /// Its length, if it went well.
+    pub(super) length: Option<usize>,
+    /// What came with a write of the peer's.
+    pub(super) word: Option<u64>,
+}
+
 pub(super) struct Endpoint {
     /// There is none before there is a connection, where there are connections.
     pub(super) endpoint: Option<Handle<sys::fid_ep>>,
@@ -88,16 +98,18 @@ impl Endpoint {
         false
     }
 
-    /// Carries on, and hands out some of what was completed: its number, and its length if it went
-    /// well. Whether there may be more; `None` where there is nothing but trouble.
-    pub(super) fn progress(&self, mut complete: impl FnMut(usize, Option<usize>)) -> Option<bool> {
-        let mut entries = [sys::fi_cq_msg_entry::default(); BATCH];
+    /// Carries on, and hands out some of what was completed. Whether there may be more; `None` where
+    /// there is nothing but trouble.
+    pub(super) fn progress(&self, mut complete: impl FnMut(Over)) -> Option<bool> {
+        let mut entries = [sys::fi_cq_data_entry::default(); BATCH];
         let place = entries.as_mut_ptr().cast();
         // SAFETY: it is open, with entries of this format, and there is room for so many.
         let count = unsafe { sys::inline_fi_cq_read(self.queue.get(), place, BATCH) };
         if let Ok(count) = usize::try_from(count) {
             for entry in entries.iter().take(count) {
-                complete(entry.op_context.addr(), Some(entry.len));
+                let told = entry.flags & u64::from(sys::FI_REMOTE_CQ_DATA) != 0;
+                let (op, length) = (entry.op_context.addr(), Some(entry.len));
+                complete(Over { op, length, word: told.then_some(entry.data) });
             }
             return Some(count == BATCH);
         }
@@ -106,20 +118,20 @@ impl Endpoint {
             // SAFETY: it is open, and there is room for an entry.
             let count = unsafe { sys::inline_fi_cq_readerr(self.queue.get(), &mut entry, 0) };
             if count == 1 {
-                complete(entry.op_context.addr(), None);
+                complete(Over { op: entry.op_context.addr(), length: None, word: None });
             }
             return Some(true);
         }
         (count == -(sys::FI_EAGAIN as isize)).then_some(false)
     }
 
-    /// Begins to write.
+    /// Begins to write, and perhaps to ring with it.
     /// # Safety  The bytes stay where they are until `number` is completed or this is closed.
     pub(super) unsafe fn write(
         &self,
         place: Place,
-        to: &Target,
-        offset: u32,
+        (to, offset): (&Target, u32),
+        ring: Option<u32>,
         number: usize,
     ) -> Result<(), Unposted> {
         let Place { at, bytes, descriptor } = place;
@@ -127,9 +139,15 @@ impl Endpoint {
         let ep = self.endpoint.as_ref().ok_or(Unposted::Never)?.get();
         let (from, context) = (at.cast_const().cast(), context(number));
         let (there, key) = (to.base.wrapping_add(u64::from(offset)), to.key);
-        // SAFETY: it is open, and the caller answers for the bytes.
+        let Some(word) = ring.map(u64::from) else {
+            // SAFETY: it is open, and the caller answers for the bytes.
+            return posted(unsafe {
+                sys::inline_fi_write(ep, from, bytes, descriptor, peer, there, key, context)
+            });
+        };
+        // SAFETY: as above.
         posted(unsafe {
-            sys::inline_fi_write(ep, from, bytes, descriptor, peer, there, key, context)
+            sys::inline_fi_writedata(ep, from, bytes, descriptor, word, peer, there, key, context)
         })
     }
 

@@ -80,7 +80,10 @@ impl Found {
         let size = super::RECEIVES;
         let mut rx = sys::fi_rx_attr { msg_order: order, size, ..Default::default() };
         let mut ep = sys::fi_ep_attr { type_, ..Default::default() };
+        // A word that comes with a write, where there are connections.
+        let cq_data_size = if provider.connects() { size_of::<u32>() } else { 0 };
         let mut domain = sys::fi_domain_attr {
+            cq_data_size,
             mr_mode: modes(provider),
             threading: sys::FI_THREAD_DOMAIN,
             control_progress: sys::FI_PROGRESS_MANUAL,
@@ -98,6 +101,8 @@ impl Found {
             dest_addr,
             dest_addrlen,
             caps: u64::from(sys::FI_MSG | sys::FI_RMA),
+            // Such a word may use up a place for a message; with cards it does.
+            mode: sys::FI_RX_CQ_DATA,
             tx_attr: &mut tx,
             rx_attr: &mut rx,
             ep_attr: &mut ep,
@@ -212,7 +217,7 @@ pub(super) fn queue(
 ) -> Result<(Handle<sys::fid_cq>, Option<RawFd>), Code> {
     use sys::{FI_WAIT_FD, FI_WAIT_NONE};
     let open = |wait_obj| {
-        let format = sys::FI_CQ_FORMAT_MSG;
+        let format = sys::FI_CQ_FORMAT_DATA;
         let mut attr = sys::fi_cq_attr { size, format, wait_obj, ..Default::default() };
         let (domain, mut opened) = (domain.get(), null_mut());
         // SAFETY: the domain is open, and the attributes outlive the call.

@@ -49,7 +49,7 @@ impl Pair {
         self.done.clear();
         self.until(|pair| {
             if let Some(now) = piece.take() {
-                match pair.here.write(link, now, &to, offset) {
+                match pair.here.write(link, now, (&to, offset), None) {
                     Ok(()) => {}
                     Err((later, Unposted::Later)) => piece = Some(later),
                     Err((_, Unposted::Never)) => panic!("it is refused at once"),
@@ -89,7 +89,7 @@ fn offend(pair: &mut Pair, provider: Provider, to: Target, offset: u32) {
     let chunk = pair.here.chunk().unwrap();
     assert!(pair.here.put(chunk, 0, b"abc"));
     let piece = pair.here.piece(chunk, 0, 3).unwrap();
-    let _ = pair.here.write(5, piece, &to, offset);
+    let _ = pair.here.write(5, piece, (&to, offset), None);
     if provider.connects() {
         // Whoever does this is cut off.
         pair.until(|pair| pair.done.contains(&Done::Lost(5)));
@@ -138,7 +138,7 @@ fn nothing_is_written_once_an_endpoint_is_closed(provider: Provider) {
     // More than what is under way at once; how much of it arrives is left open.
     for _ in 0..1000 {
         let piece = pair.here.piece(chunk, 0, CHUNK_BYTES as u32).unwrap();
-        if let Err((piece, _)) = pair.here.write(5, piece, &lent.at, 0) {
+        if let Err((piece, _)) = pair.here.write(5, piece, (&lent.at, 0), None) {
             pair.here.forget(&piece);
         }
     }
@@ -166,6 +166,30 @@ fn messages_arrive_in_order(provider: Provider) {
     });
     let heard: Vec<Done> = said.into_iter().map(|it| Done::Said(6, it)).collect();
     assert!(pair.done_there == heard);
+}
+
+/// More often than there are places for messages, in case the words use those up.
+fn words_come_with_writes_and_messages_between_them(provider: Provider) {
+    let mut pair = Pair::new(provider);
+    assert!(pair.here.is_ordered());
+    let lent = pair.there.lend(6, ROOM, 77).unwrap();
+    let mut expected = Vec::new();
+    let mut last = 0;
+    for word in 0..2 * RECEIVES as u32 {
+        let chunk = pair.here.chunk().unwrap();
+        assert!(pair.here.put(chunk, 0, &word.to_le_bytes()));
+        let piece = pair.here.piece(chunk, 0, 4).unwrap();
+        pair.here.release(chunk);
+        pair.until(|pair| pair.here.say(5, &[word as u8; MESSAGE_BYTES]).is_ok());
+        assert!(pair.here.write(5, piece, (&lent.at, 0), Some(u32::MAX - word)).is_ok());
+        expected.push(Done::Said(6, [word as u8; MESSAGE_BYTES]));
+        expected.push(Done::Rung(6, u32::MAX - word));
+        pair.until(|pair| pair.done_there.len() == expected.len());
+        let now = u32::from_le_bytes(*pair.holds(&lent).first_chunk().unwrap());
+        assert!(now == word && now >= last, "the word came before its write");
+        last = now;
+    }
+    assert!(pair.done_there == expected);
 }
 
 fn memory_stays_while_it_is_used(provider: Provider) {
@@ -200,6 +224,7 @@ mod tcp {
         who_breaks_the_rules_harms_nobody_else,
         nothing_is_written_once_an_endpoint_is_closed,
         messages_arrive_in_order,
+        words_come_with_writes_and_messages_between_them,
         memory_stays_while_it_is_used,
     }
 }
