@@ -58,7 +58,6 @@ pub(super) struct Found {
     pub(super) numbers: Vec<u64>,
     pub(super) woken: bool,
     pub(super) other: bool,
-    #[cfg_attr(not(feature = "libfabric"), expect(dead_code, reason = "libfabric asks"))]
     pub(super) rare: bool,
 }
 
