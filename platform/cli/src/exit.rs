@@ -163,83 +163,96 @@ impl Local {
         self.row().2
     }
 
+    #[rustfmt::skip]
     pub(crate) fn remedy(self) -> &'static str {
-        self.row().3
+        match self {
+            Local::CredentialsMissing =>
+                "Set NOTRACE_CONFIG to a node's client.toml, or run `notrace serve --dir ./node` \
+                 here.",
+            Local::CredentialsMalformed => "Copy client.toml anew from the node's folder.",
+            Local::CertificateChanged =>
+                "If the node was made anew, take its new client.toml; if not, somebody stands in \
+                 between.",
+            Local::CertificateUnfit =>
+                "Check this machine's clock, and that `url` in the credentials names the node as \
+                 `names` in its configuration does.",
+            Local::DigestDiffers => "Do not run it; ask the node's operator.",
+            Local::ReceiptFalse =>
+                "Keep the file: a false receipt is evidence. Check that the credentials are of \
+                 the node that wrote it.",
+            Local::PromiseFalse =>
+                "Do not rely on it; check that the credentials are of this node.",
+            Local::LedgerFalse =>
+                "Keep what was shown: it is evidence. Check that the credentials are of this \
+                 node.",
+            Local::Unreachable =>
+                "Start it with `notrace serve`, or check `url` in the credentials.",
+            Local::Silent => "Try again; `notrace status` says whether it serves.",
+            Local::CutOff => "Try again; a change that was acknowledged is there.",
+            Local::NotUnderstood =>
+                "Check that node and client are of the same version: `notrace --version`, \
+                 `notrace status`.",
+            Local::FileUnreadable => "Check its path and rights.",
+            Local::FileUnwritable => "Check its folder's rights and space.",
+            Local::FileExists => "Choose another name, or move it away.",
+            Local::TooLarge => "Split it into smaller pieces.",
+            Local::TokenMalformed =>
+                "Pass what `notrace cluster invite` printed, or a file that has it.",
+            Local::NodeNotStarted =>
+                "The cause is in the line above; `notrace serve --help` lists the settings.",
+            Local::FabricMissing =>
+                "Install libfabric 1.17 or later, such as Debian's libfabric-dev, and build with \
+                 `cargo build --release -p notrace-platform-cli --features libfabric`; or leave \
+                 `fabric` out.",
+            Local::DemoFailed =>
+                "The step that failed is named above; please report it with the code.",
+            Local::OutputClosed => "Nothing.",
+        }
     }
 
     #[rustfmt::skip]
-    fn row(self) -> (&'static str, Exit, &'static str, &'static str) {
+    fn row(self) -> (&'static str, Exit, &'static str) {
         use Exit::{Conflict, Done, Limit, NotTrusted, Unavailable, Usage};
         match self {
             Local::CredentialsMissing => ("credentials_missing", Usage,
-                "No file says which node to talk to.",
-                "Set NOTRACE_CONFIG to a node's client.toml, or run `notrace serve --dir ./node` \
-                 here."),
+                "No file says which node to talk to."),
             Local::CredentialsMalformed => ("credentials_malformed", Usage,
-                "The credentials file is not one that a node wrote.",
-                "Copy client.toml anew from the node's folder."),
+                "The credentials file is not one that a node wrote."),
             Local::CertificateChanged => ("certificate_changed", NotTrusted,
-                "Another authority signed the certificate than the one in the credentials.",
-                "If the node was made anew, take its new client.toml; if not, somebody stands in \
-                 between."),
+                "Another authority signed the certificate than the one in the credentials."),
             Local::CertificateUnfit => ("certificate_unfit", NotTrusted,
-                "The certificate comes from the right authority but is not valid here or now.",
-                "Check this machine's clock, and that `url` in the credentials names the node as \
-                 `names` in its configuration does."),
+                "The certificate comes from the right authority but is not valid here or now."),
             Local::DigestDiffers => ("digest_differs", NotTrusted,
-                "The node answered for another module than the one that was sent.",
-                "Do not run it; ask the node's operator."),
+                "The node answered for another module than the one that was sent."),
             Local::ReceiptFalse => ("receipt_false", NotTrusted,
-                "The receipt does not prove what it says.",
-                "Keep the file: a false receipt is evidence. Check that the credentials are of \
-                 the node that wrote it."),
+                "The receipt does not prove what it says."),
             Local::PromiseFalse => ("promise_false", NotTrusted,
-                "The promise is not signed by the node's key.",
-                "Do not rely on it; check that the credentials are of this node."),
+                "The promise is not signed by the node's key."),
             Local::LedgerFalse => ("ledger_false", NotTrusted,
-                "The ledger's checkpoint is not signed by the node's key.",
-                "Keep what was shown: it is evidence. Check that the credentials are of this \
-                 node."),
+                "The ledger's checkpoint is not signed by the node's key."),
             Local::Unreachable => ("unreachable", Unavailable,
-                "Nobody answers at the node's address.",
-                "Start it with `notrace serve`, or check `url` in the credentials."),
-            Local::Silent => ("silent", Unavailable,
-                "The node was silent for too long.",
-                "Try again; `notrace status` says whether it serves."),
+                "Nobody answers at the node's address."),
+            Local::Silent => ("silent", Unavailable, "The node was silent for too long."),
             Local::CutOff => ("cut_off", Unavailable,
-                "The connection ended before the reply was complete.",
-                "Try again; a change that was acknowledged is there."),
+                "The connection ended before the reply was complete."),
             Local::NotUnderstood => ("not_understood", Unavailable,
-                "The reply is not what this client can read.",
-                "Check that node and client are of the same version: `notrace --version`, \
-                 `notrace status`."),
+                "The reply is not what this client can read."),
             Local::FileUnreadable => ("file_unreadable", Usage,
-                "A file on this machine cannot be read.",
-                "Check its path and rights."),
+                "A file on this machine cannot be read."),
             Local::FileUnwritable => ("file_unwritable", Usage,
-                "A file on this machine cannot be written.",
-                "Check its folder's rights and space."),
+                "A file on this machine cannot be written."),
             Local::FileExists => ("file_exists", Conflict,
-                "A file or folder of this name is there already.",
-                "Choose another name, or move it away."),
+                "A file or folder of this name is there already."),
             Local::TooLarge => ("too_large", Limit,
-                "What was to be sent is larger than any node takes.",
-                "Split it into smaller pieces."),
+                "What was to be sent is larger than any node takes."),
             Local::TokenMalformed => ("token_malformed", Usage,
-                "There is no join token, or it is not one, or not for that long.",
-                "Pass what `notrace cluster invite` printed, or a file that has it."),
+                "There is no join token, or it is not one, or not for that long."),
             Local::NodeNotStarted => ("node_not_started", Unavailable,
-                "The node could not be started.",
-                "The cause is in the line above; `notrace serve --help` lists the settings."),
+                "The node could not be started."),
             Local::FabricMissing => ("fabric_missing", Usage,
-                "This program was built without the network that nodes are to meet on.",
-                "Install libfabric 1.17 or later, such as Debian's libfabric-dev, and build with \
-                 `cargo build --release -p notrace-platform-cli --features libfabric`; or leave \
-                 `fabric` out."),
-            Local::DemoFailed => ("demo_failed", Unavailable,
-                "The demo did not come to its end.",
-                "The step that failed is named above; please report it with the code."),
-            Local::OutputClosed => ("output_closed", Done, "Nobody reads the output.", "Nothing."),
+                "This program was built without the network that nodes are to meet on."),
+            Local::DemoFailed => ("demo_failed", Unavailable, "The demo did not come to its end."),
+            Local::OutputClosed => ("output_closed", Done, "Nobody reads the output."),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Four nodes that hold three shards, two copies of each, so that every node lacks one: whatever
 //! is asked of any of them is answered, also when one is killed, and when all come back.
 #![cfg(test)]
+#![expect(clippy::disallowed_methods, reason = "a test of real nodes looks at a real clock")]
 
 mod run;
 

@@ -48,7 +48,7 @@ pub struct Cluster {
     pub listen: SocketAddr,
     /// What carries what they tell each other; the same at all nodes of a group.
     pub carrier: Carrier,
-    /// The address of the card that libfabric writes through, where that is not the one in `listen`.
+    /// The address of the card that libfabric writes through, where it is not the one in `listen`.
     pub card: Option<IpAddr>,
     /// What they are told instead, as `HOST:PORT`; a name is looked up at each attempt.
     pub advertise: Option<String>,

@@ -34,8 +34,6 @@ pub(crate) const FAR_TRIES_MAX: usize = 3;
 pub(crate) const FOLLOW_MAX: Duration = Duration::from_secs(5);
 /// Changes of one shard that are read at once for a watcher.
 pub(crate) const WATCH_BATCH_MAX: u32 = 256;
-/// Calls of other members that are answered at once.
-pub(crate) const CALLS_ANSWERED_MAX: usize = 512;
 /// Invitations that are good at once.
 pub(crate) const INVITES_MAX: usize = 256;
 /// How long an invitation may be good.

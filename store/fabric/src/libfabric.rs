@@ -167,7 +167,7 @@ impl Libfabric {
             let Some(lane) = link.and_then(|link| link.lane.as_mut()) else { continue };
             let flow = lane.flush(&mut self.device, now);
             if lane.wakes() && !self.device.has_descriptors() {
-                // A bell on the control connection, which is waited for, and says no more than that.
+                // A bell on the control connection, which is waited for; it says no more than that.
                 let _ = self.control.ring(LinkId(number), 0);
             }
             if let Some(backlog) = lane.freed() {
@@ -206,8 +206,9 @@ impl Libfabric {
             until = until.min(now + RETRY);
         }
         if !self.device.has_descriptors() {
-            // Who has nothing to wait for looks, and lets others work in between, among them perhaps
-            // the peer; once it was quiet for long, a bell on the control connection ends the wait.
+            // Who has nothing to wait for looks, and lets others work in between, the peer perhaps
+            // among them; once it was quiet for long, a bell on the control connection ends the
+            // wait.
             let quiet = now.saturating_duration_since(self.stirred);
             let busy = self.links.values().filter_map(|link| link.lane.as_ref());
             let most = if busy.into_iter().all(Lane::is_idle) { NAP_MAX } else { NAP_MIN };

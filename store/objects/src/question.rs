@@ -119,8 +119,8 @@ impl Question {
 }
 
 impl Answer {
-    /// What must be safe before anybody is told, if anything: the last version that it tells of, or,
-    /// where it tells of what is not there, all that was applied when it was found: `now`.
+    /// What must be safe before anybody is told, if anything: the last version that it tells of,
+    /// or, where it tells of what is not there, all that was applied when it was found: `now`.
     #[must_use]
     pub fn newest(&self, now: Version) -> Option<Version> {
         match self {

@@ -9,6 +9,7 @@ use notrace_store_fabric::Fabric;
 use notrace_store_log::disk::Disk;
 use notrace_store_log::limits::SEGMENT_BYTES_DEFAULT;
 use notrace_store_log::{Log, LogConfig, write_checkpoint};
+use notrace_store_protocol::effect::Durable;
 use notrace_store_protocol::group::{Begin, Stage};
 use notrace_store_protocol::ids::{Life, NodeId, ShardId, Version};
 use notrace_store_protocol::journal::Journal;
@@ -189,16 +190,7 @@ impl<S: Storage> Replica<S> {
         let life = Life(before.checked_add(1).ok_or(OpenError::OutOfLives)?);
         let specs = self.shards.iter().map(|shard| shard.spec).collect();
         let spec = Arc::new(LayoutSpec::new(specs).map_err(OpenError::Layout)?);
-        let contacts = match entry {
-            Entry::Found => Vec::new(),
-            Entry::Join(contacts) => contacts,
-        };
-        let nodes = contacts.iter().map(|(node, _)| *node).collect();
-        let begin = match durable {
-            Some(durable) => Begin::Restart { durable, contacts: nodes },
-            None if contacts.is_empty() => Begin::Found,
-            None => Begin::Join { contacts: nodes },
-        };
+        let (begin, contacts) = beginning(durable, entry);
         let failed = |error: std::io::Error| OpenError::Thread { kind: error.kind() };
         self.bell.hang(fabric.waker());
         let reports = Arc::new(Reports::new(fabric.waker()));
@@ -241,6 +233,21 @@ impl<S: Storage> Replica<S> {
         worker.spawn(move || Worker::run(beginning, fabric, clock)).map_err(failed)?;
         Ok(Member(Arc::new(Inner { asks, status })))
     }
+}
+
+/// How a node begins, and whom it turns to.
+fn beginning(durable: Option<Arc<Durable>>, entry: Entry) -> (Begin, Vec<(NodeId, String)>) {
+    let contacts = match entry {
+        Entry::Found => Vec::new(),
+        Entry::Join(contacts) => contacts,
+    };
+    let nodes = contacts.iter().map(|(node, _)| *node).collect();
+    let begin = match durable {
+        Some(durable) => Begin::Restart { durable, contacts: nodes },
+        None if contacts.is_empty() => Begin::Found,
+        None => Begin::Join { contacts: nodes },
+    };
+    (begin, contacts)
 }
 
 fn first_status(node: NodeId, life: Life, shards: &[Shard]) -> Status {

@@ -158,7 +158,7 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "NUMBER", requires = "cluster", conflicts_with = "join",
         value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) shards: Option<u16>,
-    /// When founding a group: keep each shard on so many nodes, where there are as many [default: 5]
+    /// When founding a group: keep each shard on so many nodes, where there are enough [default: 5]
     #[arg(long, value_name = "NUMBER", requires = "cluster", conflicts_with = "join",
         value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) copies: Option<u16>,

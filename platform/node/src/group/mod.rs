@@ -3,8 +3,8 @@
 //!
 //! Reading order: `place` is what a node remembers outside the store; `shelves` says which shard
 //! keeps which object, and `far` asks one that is elsewhere; `registry` and `keyring` are machines
-//! beside the objects; `open` begins, and `listen` turns to others; `door` lets nodes in; `keeper` is the task that follows both
-//! machines; `status` is what a member tells of all this.
+//! beside the objects; `open` begins, and `listen` turns to others; `door` lets nodes in; `keeper`
+//! is the task that follows both machines; `status` is what a member tells of all this.
 
 mod door;
 mod far;

@@ -30,8 +30,8 @@ pub(super) struct Cut {
 }
 
 /// Reads the cut. What one shard has is looked up under one reading lock, so the versions agree;
-/// keys are unwrapped, values are not opened. A shred that ends meanwhile takes a key away; then the
-/// cut is taken anew.
+/// keys are unwrapped, values are not opened. A shred that ends meanwhile takes a key away; then
+/// the cut is taken anew.
 /// # Errors  [`Refusal::ObjectUnknown`] and its like; [`Refusal::Busy`] when a pool is no longer
 /// what the grant was given for.
 pub(super) async fn read(node: &Node, grant: &Grant, _site: &Site) -> Result<Cut, Refusal> {

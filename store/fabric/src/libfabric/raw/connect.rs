@@ -1,4 +1,4 @@
-//! Connections between endpoints, where the provider has them: a listener, and what happens to each.
+//! Connections between endpoints, where the provider has them: a listener, and each one's events.
 
 use std::os::fd::RawFd;
 use std::ptr::{null, null_mut};

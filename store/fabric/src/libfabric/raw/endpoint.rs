@@ -98,8 +98,8 @@ impl Endpoint {
         false
     }
 
-    /// Carries on, and hands out some of what was completed. Whether there may be more; `None` where
-    /// there is nothing but trouble.
+    /// Carries on, and hands out some of what was completed. Whether there may be more; `None`
+    /// where there is nothing but trouble.
     pub(super) fn progress(&self, mut complete: impl FnMut(Over)) -> Option<bool> {
         let mut entries = [sys::fi_cq_data_entry::default(); BATCH];
         let place = entries.as_mut_ptr().cast();
