@@ -19,6 +19,9 @@ use notrace_sdk_wire::{header, path};
 use crate::problem::{Answer, Refused, refuse};
 use crate::translate;
 
+/// See [`header::VIEW`].
+pub(crate) const VIEW: HeaderName = HeaderName::from_static("notrace-view");
+
 /// What a write requires of the object's current version.
 pub(crate) fn condition(headers: &HeaderMap) -> Answer<Condition> {
     let matched = single(headers, IF_MATCH, "If-Match")?;
@@ -129,6 +132,13 @@ pub(crate) fn range(headers: &HeaderMap, length: u64) -> Answer<Option<(u64, u64
     Ok(Some((first, end)))
 }
 
+/// The view of the group that the client knows of.
+pub(crate) fn view(headers: &HeaderMap) -> Answer<Option<u32>> {
+    let text = single(headers, header_name(header::VIEW), header::VIEW)?;
+    let number = text.map(str::parse).transpose();
+    number.map_err(|_| malformed(header::VIEW, "the number that an answer had"))
+}
+
 fn single<'a>(headers: &'a HeaderMap, name: HeaderName, shown: &str) -> Answer<Option<&'a str>> {
     let mut values = headers.get_all(&name).iter();
     let first = values.next();
@@ -202,6 +212,16 @@ mod request_headers {
         assert!(of_this(&with("if-range", "\"1:42\"")));
         assert!(!of_this(&with("if-range", "\"1:41\"")));
         assert!(!of_this(&with("if-range", "Sun, 22 Nov 2026 00:00:00 GMT")));
+    }
+
+    #[test]
+    fn say_which_view_a_client_knows_of() {
+        let view_of = |text: &str| view(&with("notrace-view", text));
+        assert_eq!(view(&HeaderMap::new()).ok(), Some(None));
+        assert_eq!(view_of("17").ok(), Some(Some(17)));
+        for bad in ["", "-1", "1:2", "4294967296"] {
+            assert_eq!(code(view_of(bad)), Code::HeaderMalformed);
+        }
     }
 
     #[test]

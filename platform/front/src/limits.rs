@@ -36,5 +36,7 @@ pub(crate) const RECEIPT_WAIT_MAX: Duration = Duration::from_secs(10);
 pub(crate) const WATCH_HEARTBEAT: Duration = Duration::from_secs(15);
 /// How many watches may be open at once.
 pub(crate) const WATCHES_MAX: usize = 256;
+/// How long a request waits until the node is as far as its client has seen others.
+pub(crate) const VIEW_WAIT: Duration = Duration::from_secs(5);
 /// How long a request waits for a node that has only just started.
 pub(crate) const READY_WAIT: Duration = Duration::from_secs(1);

@@ -6,7 +6,7 @@ use notrace_store_objects::{
 };
 use notrace_store_protocol::machine::Durability;
 
-use crate::group::{Care, Part};
+use crate::group::{Care, Part, Sight};
 use crate::keys::Epoch;
 use crate::limits::PUT_TRIES_MAX;
 use crate::node::Node;
@@ -33,7 +33,12 @@ pub(crate) fn care(pool: &PoolInfo) -> Care {
         Durability::Delivered => Durability::Delivered,
         Durability::MajorityDurable | Durability::AllDurable => Durability::MajorityDurable,
     };
-    Care { fresh: pool.spec.consistency == Consistency::Linearizable, safe }
+    let sight = match pool.spec.consistency {
+        Consistency::Linearizable => Sight::Latest,
+        Consistency::Causal => Sight::InView,
+        Consistency::Scratch => Sight::Any,
+    };
+    Care { sight, safe }
 }
 
 impl Node {

@@ -322,6 +322,23 @@ impl Node {
         matches!(tokio::time::timeout(wait, ready).await, Ok(Ok(_)))
     }
 
+    /// The number of the group's view, the latest that this node knows something of. A client that
+    /// shows it to another node sees there what it could see here: see [`Node::has_reached`].
+    pub fn view(&self) -> u32 {
+        self.0.group.view().number()
+    }
+
+    /// Waits until this node is in that view of the group or a later one; whether it is after
+    /// `wait`.
+    /// # Cancel  Dropping the future changes nothing.
+    pub async fn has_reached(&self, view: u32, wait: Duration) -> bool {
+        let is_there =
+            self.0.group.member.when(move |status| {
+                status.view.as_ref().is_some_and(|now| now.id.number() >= view)
+            });
+        matches!(tokio::time::timeout(wait, is_there).await, Ok(Some(_)))
+    }
+
     /// Whether the node takes requests: it does not drain, and it can log.
     pub fn is_serving(&self) -> bool {
         let member = self.0.group.member.status().serves();

@@ -8,7 +8,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use notrace_policy_promise::name::PoolName;
 use notrace_store_objects::{Answer, Question};
-use notrace_store_protocol::machine::Durability;
 
 use crate::group::{Care, KEYS, KeyOrder as Order, KeyOrdered as Ordered, KeyPlace, Links};
 use crate::identity::fill;
@@ -32,8 +31,7 @@ impl Node {
             if self.is_lost_memory(shelf.shard()) {
                 continue;
             }
-            let care = Care { fresh: true, safe: Durability::Delivered };
-            match self.ask(shelf.shard(), &Question::Pools, care).await? {
+            match self.ask(shelf.shard(), &Question::Pools, Care::LATEST).await? {
                 Ok(Answer::Pools(pools)) => {
                     live.extend(pools.into_iter().map(|pool| (pool.name, pool.key_epoch)));
                 }

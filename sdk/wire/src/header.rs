@@ -1,5 +1,8 @@
 //! The names of our own headers.
 
+/// The number of the group's view that an answer was given in. A client that sends the highest it
+/// was told sees, at any node and also in causal pools, what it wrote and what it has seen.
+pub const VIEW: &str = "Notrace-View";
 /// An object that a run may read, `POOL/KEY`, percent-encoded like a path. Repeatable.
 pub const OBJECT: &str = "Notrace-Object";
 /// One argument of a run, percent-encoded like a path. Repeatable, in order.

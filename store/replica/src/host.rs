@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_channel::oneshot;
-use notrace_store_protocol::ids::{ShardId, Version};
+use notrace_store_protocol::ids::{ShardId, Version, ViewId};
 use notrace_store_protocol::machine::{Chunk, Durability, Machine, Malformed, Place};
 use notrace_store_protocol::rpc::{Outcome, RequestId};
 
@@ -18,6 +18,15 @@ use crate::replicated::Delivered;
 use crate::watchers::Watchers;
 
 pub(crate) type Reader = oneshot::Sender<Result<(), ReadError>>;
+
+/// What a reader must see at least.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Need {
+    /// Everything that anybody was told of.
+    Latest,
+    /// Everything that came before this view, and what was received since.
+    Since(ViewId),
+}
 
 /// What handles and the thread share of one shard.
 pub(crate) struct Shared<M: Machine> {
@@ -39,7 +48,7 @@ pub(crate) struct Shared<M: Machine> {
 pub(crate) struct Wishes<M: Machine> {
     requests: VecDeque<Request<M>>,
     bytes: u64,
-    readers: Vec<Reader>,
+    readers: Vec<(Need, Reader)>,
     checkpoints: Vec<Asked>,
     pub(crate) closing: bool,
     stopped: bool,
@@ -92,11 +101,11 @@ impl<M: Machine> Shared<M> {
         Ok(())
     }
 
-    pub(crate) fn ask_to_read(&self) -> oneshot::Receiver<Result<(), ReadError>> {
+    pub(crate) fn ask_to_read(&self, need: Need) -> oneshot::Receiver<Result<(), ReadError>> {
         let (reader, wait) = oneshot::channel();
         let mut wishes = self.wishes();
         if !wishes.stopped {
-            wishes.readers.push(reader);
+            wishes.readers.push((need, reader));
             drop(wishes);
             self.bell.ring(self.shard);
         }
@@ -149,7 +158,7 @@ pub(crate) trait Host: Send {
     /// Whether this member is alone in its view.
     fn be_alone(&self, alone: bool);
     /// Those who want to read what is latest.
-    fn readers(&mut self) -> Vec<Reader>;
+    fn readers(&mut self) -> Vec<(Need, Reader)>;
     /// Those who want a checkpoint.
     fn checkpoints(&mut self) -> Vec<Asked>;
     /// Takes nothing new from now on.
@@ -307,7 +316,7 @@ impl<M: Machine> Host for Typed<M> {
         self.shared.alone.store(alone, Ordering::Release);
     }
 
-    fn readers(&mut self) -> Vec<Reader> {
+    fn readers(&mut self) -> Vec<(Need, Reader)> {
         std::mem::take(&mut self.shared.wishes().readers)
     }
 

@@ -4,6 +4,8 @@
 //! Why that is enough: what anybody was told to be delivered had been received by every member of
 //! the shard's epoch before. So it is among what this member has received, unless a later view has
 //! taken it in; and while more than half have not agreed to any, there is none.
+//!
+//! A read that only must not go behind some view spares the questions.
 
 use std::time::Duration;
 
@@ -12,12 +14,13 @@ use notrace_store_protocol::group::{Group, Stage};
 use notrace_store_protocol::ids::{NodeId, ShardId, ViewId};
 
 use crate::error::ReadError;
-use crate::host::Reader;
+use crate::host::{Need, Reader};
 use crate::limits::{READ_AGAIN, READ_WAIT_MAX};
 
 /// Somebody who wants to read.
 struct Wish {
     shard: ShardId,
+    need: Need,
     reader: Reader,
     until: Duration,
 }
@@ -41,7 +44,10 @@ struct Barrier {
 /// All reads under way.
 #[derive(Default)]
 pub(crate) struct Reads {
+    /// Those for whom the view has to be confirmed.
     waiting: Vec<Wish>,
+    /// Those who wait for a view.
+    early: Vec<Wish>,
     round: Option<Round>,
     barriers: Vec<Barrier>,
     rounds: u64,
@@ -60,13 +66,23 @@ fn tell(wish: Wish, result: Result<(), ReadError>) {
 }
 
 impl Reads {
-    pub(crate) fn ask(&mut self, shard: ShardId, readers: Vec<Reader>, now: Duration) {
+    pub(crate) fn ask(&mut self, shard: ShardId, readers: Vec<(Need, Reader)>, now: Duration) {
         let until = now + READ_WAIT_MAX;
-        self.waiting.extend(readers.into_iter().map(|reader| Wish { shard, reader, until }));
+        for (need, reader) in readers {
+            self.queue(Wish { shard, need, reader, until });
+        }
+    }
+
+    fn queue(&mut self, wish: Wish) {
+        match wish.need {
+            Need::Latest => self.waiting.push(wish),
+            Need::Since(_) => self.early.push(wish),
+        }
     }
 
     pub(crate) fn is_idle(&self) -> bool {
-        self.waiting.is_empty() && self.round.is_none() && self.barriers.is_empty()
+        let none_waits = self.waiting.is_empty() && self.early.is_empty();
+        none_waits && self.round.is_none() && self.barriers.is_empty()
     }
 
     pub(crate) fn vouched(&mut self, node: NodeId, view: ViewId, number: u64) {
@@ -89,6 +105,7 @@ impl Reads {
             return None;
         }
         self.pass_barriers(group);
+        self.pass_early(group);
         self.end_round(group, now);
         let question = self.begin_round(group, now);
         if question.as_ref().is_some_and(|question| question.to.is_empty()) {
@@ -101,7 +118,8 @@ impl Reads {
 
     fn end_overdue(&mut self, now: Duration) {
         let is_over = |wish: &mut Wish| wish.until <= now || wish.reader.is_canceled();
-        for wish in self.waiting.extract_if(.., is_over) {
+        let early = self.early.extract_if(.., is_over);
+        for wish in self.waiting.extract_if(.., is_over).chain(early) {
             tell(wish, Err(ReadError::NoMajority));
         }
         if let Some(round) = &mut self.round {
@@ -118,7 +136,8 @@ impl Reads {
     fn refuse_all(&mut self) {
         let round = self.round.take().map(|round| round.wishes).unwrap_or_default();
         let behind = std::mem::take(&mut self.barriers).into_iter().map(|barrier| barrier.wish);
-        let waiting = std::mem::take(&mut self.waiting);
+        let waiting = std::mem::take(&mut self.waiting).into_iter();
+        let waiting = waiting.chain(std::mem::take(&mut self.early));
         for wish in round.into_iter().chain(behind).chain(waiting) {
             tell(wish, Err(ReadError::NoMajority));
         }
@@ -135,8 +154,31 @@ impl Reads {
                     }
                 }
                 // Another epoch has begun; what it goes on from is asked for anew.
-                _ => self.waiting.push(barrier.wish),
+                _ => self.queue(barrier.wish),
             }
+        }
+    }
+
+    fn pass_early(&mut self, group: &Group) {
+        let Some(now) = group.view().map(|view| view.id) else { return };
+        let has_come = |wish: &mut Wish| matches!(wish.need, Need::Since(view) if view <= now);
+        let come: Vec<Wish> = self.early.extract_if(.., has_come).collect();
+        for wish in come {
+            self.pass_what_is_received(group, wish);
+        }
+    }
+
+    /// Tells the reader once everything is delivered here that has been received by now.
+    fn pass_what_is_received(&mut self, group: &Group, wish: Wish) {
+        let Some(epoch) = group.epoch(wish.shard) else {
+            return tell(wish, Err(ReadError::NotHere));
+        };
+        // Before all are ready nothing of the epoch was delivered to anybody.
+        let slots = if epoch.is_ready() { epoch.heard() } else { 0 };
+        if epoch.is_ready() && epoch.passed() >= slots {
+            tell(wish, Ok(()));
+        } else {
+            self.barriers.push(Barrier { since: epoch.start().since, slots, wish });
         }
     }
 
@@ -153,17 +195,7 @@ impl Reads {
             return self.waiting.extend(round.wishes);
         }
         for wish in round.wishes {
-            let Some(epoch) = group.epoch(wish.shard) else {
-                tell(wish, Err(ReadError::NotHere));
-                continue;
-            };
-            // Before all are ready nothing of the epoch was delivered to anybody.
-            let slots = if epoch.is_ready() { epoch.heard() } else { 0 };
-            if epoch.is_ready() && epoch.passed() >= slots {
-                tell(wish, Ok(()));
-            } else {
-                self.barriers.push(Barrier { since: epoch.start().since, slots, wish });
-            }
+            self.pass_what_is_received(group, wish);
         }
     }
 

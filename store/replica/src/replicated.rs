@@ -5,11 +5,11 @@ use std::sync::atomic::Ordering;
 
 use futures_channel::oneshot;
 use notrace_store_log::limits::RECORD_BYTES_MAX;
-use notrace_store_protocol::ids::{ShardId, Version};
+use notrace_store_protocol::ids::{ShardId, Version, ViewId};
 use notrace_store_protocol::machine::{Durability, Machine, Place};
 
 use crate::error::{CheckpointError, ReadError, SendError};
-use crate::host::{Request, Shared};
+use crate::host::{Need, Request, Shared};
 use crate::limits::READ_WAIT_MAX;
 
 /// What the sender of an update is told.
@@ -83,7 +83,19 @@ impl<M: Machine> Replicated<M> {
         if self.shared.alone.load(Ordering::Acquire) {
             return Ok(());
         }
-        self.shared.ask_to_read().await.unwrap_or(Err(ReadError::Stopped))
+        self.shared.ask_to_read(Need::Latest).await.unwrap_or(Err(ReadError::Stopped))
+    }
+
+    /// Waits until this member is in `view` or a later one and has applied everything that it had
+    /// received by then, so that a [`Self::read`] that follows sees what anybody was told of before
+    /// or in that view, unless the others have gone on without this member since. Costs no message.
+    /// # Errors  [`ReadError`]; after [`READ_WAIT_MAX`] at the latest.
+    /// # Cancel  Dropping the future changes nothing.
+    pub async fn caught_up(&self, view: ViewId) -> Result<(), ReadError> {
+        if self.shared.alone.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        self.shared.ask_to_read(Need::Since(view)).await.unwrap_or(Err(ReadError::Stopped))
     }
 
     /// Waits until what was read at `version` is as safe as `durability` says, so that whoever is

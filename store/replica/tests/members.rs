@@ -158,6 +158,38 @@ fn a_read_sees_what_was_acknowledged_elsewhere() {
 }
 
 #[test]
+fn a_read_in_a_view_sees_what_was_acknowledged_in_it_and_asks_nobody() {
+    let (network, nodes) = group(3);
+    let view = |node: &Node| node.member().status().view.as_ref().unwrap().id;
+    for count in 0..300 {
+        let (writer, reader) = (&nodes[count % 3], &nodes[(count + 1) % 3]);
+        send(writer.lines(), count as u64, Delivered).unwrap();
+        wait(reader.lines().caught_up(view(writer))).unwrap();
+        assert_eq!(counts(reader.lines()).len(), count + 1);
+    }
+    wait(nodes[2].lines().latest()).unwrap();
+    for (one, other) in [(1, 3), (2, 3), (3, 1), (3, 2)] {
+        network.hold(&fabric_name(node(one)), &fabric_name(node(other)));
+    }
+    wait(nodes[2].lines().caught_up(view(&nodes[0]))).unwrap();
+}
+
+#[test]
+fn a_read_waits_for_the_view_that_somebody_has_seen() {
+    let (_network, mut nodes) = group(3);
+    let (reader, view) = (nodes[0].lines().clone(), nodes[0].member().status().view.clone());
+    let next = view.unwrap().id.next().unwrap();
+    let (tell, told) = std::sync::mpsc::channel();
+    let waits = std::thread::spawn(move || tell.send(wait(reader.caught_up(next))).unwrap());
+    wait(nodes[0].lines().latest()).unwrap();
+    assert!(told.try_recv().is_err(), "there is no such view yet");
+    nodes[2].stop();
+    waits.join().unwrap();
+    assert_eq!(told.recv(), Ok(Ok(())));
+    assert!(nodes[0].member().status().view.as_ref().is_some_and(|view| view.id >= next));
+}
+
+#[test]
 fn one_that_was_silent_for_long_is_heard() {
     let (_network, nodes) = group(3);
     for count in 0..6000 {

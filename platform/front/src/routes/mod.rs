@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Request, State};
+use axum::http::HeaderValue;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, get, post, put};
@@ -14,10 +15,10 @@ use notrace_sdk_wire::Code;
 use tokio::sync::Semaphore;
 
 use crate::body::BodyRoom;
-use crate::limits::{READY_WAIT, WATCHES_MAX};
+use crate::limits::{READY_WAIT, VIEW_WAIT, WATCHES_MAX};
 use crate::problem::{Answer, Refused, refuse};
 use crate::query::nearest_of;
-use crate::translate;
+use crate::{headers, translate};
 
 pub(crate) mod about;
 pub(crate) mod cluster;
@@ -102,6 +103,7 @@ pub(crate) fn router(
         .fallback(any(|| async {
             refuse(Code::NotFound, "there is nothing at this path; see /v1/openapi.json")
         }))
+        .layer(middleware::from_fn_with_state(front.clone(), in_view))
         .layer(middleware::from_fn_with_state(front.clone(), once_ready))
         .with_state(front)
 }
@@ -119,6 +121,23 @@ async fn once_ready(State(front): State<Front>, request: Request, next: Next) ->
     }
     let detail = "the node waits for others of its group; bring them back or try again later";
     refuse(Code::Unavailable, detail).into_response()
+}
+
+/// Lets a request wait for the view that its client has seen, and says in which it was answered.
+async fn in_view(State(front): State<Front>, request: Request, next: Next) -> Response {
+    let seen = match headers::view(request.headers()) {
+        Ok(seen) => seen,
+        Err(refused) => return refused.into_response(),
+    };
+    if let Some(seen) = seen
+        && !front.node.has_reached(seen, VIEW_WAIT).await
+    {
+        let detail = "the node is behind what the client has seen; ask another, or this one later";
+        return refuse(Code::Unavailable, detail).into_response();
+    }
+    let mut response = next.run(request).await;
+    response.headers_mut().insert(headers::VIEW, HeaderValue::from(front.node.view()));
+    response
 }
 
 /// What a node answers that is no member of a group that works.

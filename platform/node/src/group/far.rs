@@ -8,7 +8,7 @@ use notrace_policy_promise::name::PoolName;
 use notrace_store_objects::{
     Answer, At, Change, Command, Condition, Missing, Objects, Question, Reply, ShredScope,
 };
-use notrace_store_protocol::ids::{NodeId, ShardId, Version};
+use notrace_store_protocol::ids::{NodeId, ShardId, Version, ViewId};
 use notrace_store_protocol::machine::{Durability, Machine, Malformed};
 use notrace_store_protocol::view::Fate;
 use notrace_store_replica::{CallError, ReadError, Replicated, SendError};
@@ -29,15 +29,28 @@ pub(super) const FOLLOW: u8 = 5;
 /// How careful a read is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Care {
-    /// Whether it sees everything that anybody was told of before.
-    pub(crate) fresh: bool,
+    /// What it sees at least.
+    pub(crate) sight: Sight,
     /// How safe what it found is before it is told.
     pub(crate) safe: Durability,
 }
 
+/// What a read sees at least.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Sight {
+    /// Whatever is at hand.
+    Any,
+    /// What was told in the asker's view of the group, and before.
+    InView,
+    /// Everything that anybody was told of before.
+    Latest,
+}
+
 impl Care {
     /// Whatever is at hand.
-    pub(crate) const NONE: Self = Self { fresh: false, safe: Durability::Delivered };
+    pub(crate) const NONE: Self = Self { sight: Sight::Any, safe: Durability::Delivered };
+    /// Everything that anybody was told of before, however safe.
+    pub(crate) const LATEST: Self = Self { sight: Sight::Latest, safe: Durability::Delivered };
 }
 
 impl Node {
@@ -71,11 +84,12 @@ impl Node {
     ) -> Result<Result<Answer, Missing>, Refusal> {
         let shelf = self.shelf(shard)?;
         if self.holds(shard) {
-            return ask_here(shelf, question, care).await;
+            return ask_here(shelf, question, care, self.group().view()).await;
         }
         let mut call = vec![ASK];
         call.extend_from_slice(&shard.0.to_be_bytes());
-        call.extend_from_slice(&[u8::from(care.fresh), durability_byte(care.safe)]);
+        call.extend_from_slice(&[sight_byte(care.sight), durability_byte(care.safe)]);
+        call.extend_from_slice(&self.group().view().number().to_be_bytes());
         call.extend_from_slice(&question.encode());
         let told = self.call_holder(shard, call, true).await?;
         Answer::decode(&told).map_err(garbled)
@@ -140,7 +154,7 @@ impl Node {
             let is_there = shelf.read(|objects| objects.pool(&part.pool).is_some());
             return Ok(if is_there { shelf.safe().0 } else { Version::ZERO });
         }
-        let care = Care { fresh: true, safe: Durability::MajorityDurable };
+        let care = Care { safe: Durability::MajorityDurable, ..Care::LATEST };
         if let Err(Missing::PoolUnknown) =
             self.ask(part.shard, &Question::Pool(part.pool.clone()), care).await?
         {
@@ -188,7 +202,11 @@ impl Node {
                 Err(CallError::NoAnswer | CallError::Stopped) => return Err(Refusal::Unavailable),
             };
             match told.split_first() {
-                Some((&DONE, _)) => return Ok(told.slice(1..)),
+                Some((&DONE, rest)) => {
+                    let (view, _) = rest.split_first_chunk().ok_or_else(|| garbled(Malformed))?;
+                    self.group().note_view(u32::from_be_bytes(*view));
+                    return Ok(told.slice(DONE_BYTES..));
+                }
                 Some((&NOT_HERE, _)) => {}
                 Some((code, rest)) => return Err(refusal(*code, rest)),
                 None => return Err(garbled(Malformed)),
@@ -222,10 +240,7 @@ pub(super) async fn serve(node: &Node, call: &Bytes) -> Vec<u8> {
         None => Err(garbled(Malformed)),
     };
     match told {
-        Ok(mut told) => {
-            told.insert(0, DONE);
-            told
-        }
+        Ok(told) => [&[DONE][..], &node.group().view().number().to_be_bytes(), &told].concat(),
         Err(refusal) => code(&refusal),
     }
 }
@@ -246,11 +261,14 @@ async fn serve_here(
             Ok(reply.encode())
         }
         ASK => {
-            let ([fresh, safe], question) = call.split_first_chunk().ok_or_else(malformed)?;
+            let ([sight, safe], rest) = call.split_first_chunk().ok_or_else(malformed)?;
+            let (view, question) = rest.split_first_chunk().ok_or_else(malformed)?;
+            let sight = sight_of(*sight).ok_or_else(malformed)?;
             let safe = durability_of(*safe).ok_or_else(malformed)?;
+            let view = ViewId::new(u32::from_be_bytes(*view)).ok_or_else(malformed)?;
             let question = Question::decode(question).map_err(garbled)?;
-            let care = Care { fresh: *fresh != 0, safe };
-            Ok(Answer::encode(&ask_here(node.shelf(shard)?, &question, care).await?))
+            let care = Care { sight, safe };
+            Ok(Answer::encode(&ask_here(node.shelf(shard)?, &question, care, view).await?))
         }
         SHRED => {
             let (condition, command) = call.split_first_chunk::<9>().ok_or_else(malformed)?;
@@ -318,9 +336,12 @@ async fn ask_here(
     shelf: &Replicated<Objects>,
     question: &Question,
     care: Care,
+    view: ViewId,
 ) -> Result<Result<Answer, Missing>, Refusal> {
-    if care.fresh {
-        latest_of(shelf).await?;
+    match care.sight {
+        Sight::Any => {}
+        Sight::InView => shelf.caught_up(view).await.map_err(unread)?,
+        Sight::Latest => latest_of(shelf).await?,
     }
     let (answer, now) = shelf.read(|objects| (question.look(objects), objects.version()));
     // What is not there may have been taken away a moment ago.
@@ -333,10 +354,14 @@ async fn ask_here(
 
 /// Waits until everything is applied here that anybody was told of.
 pub(crate) async fn latest_of<M: Machine>(shelf: &Replicated<M>) -> Result<(), Refusal> {
-    shelf.latest().await.map_err(|error| match error {
+    shelf.latest().await.map_err(unread)
+}
+
+fn unread(error: ReadError) -> Refusal {
+    match error {
         ReadError::NoMajority => Refusal::NoMajority,
         ReadError::NotHere | ReadError::Stopped => Refusal::Unavailable,
-    })
+    }
 }
 
 async fn safe_at(
@@ -352,6 +377,23 @@ async fn safe_at(
 
 fn garbled(_: Malformed) -> Refusal {
     Refusal::Internal("understanding another member")
+}
+
+fn sight_byte(sight: Sight) -> u8 {
+    match sight {
+        Sight::Any => 0,
+        Sight::InView => 1,
+        Sight::Latest => 2,
+    }
+}
+
+fn sight_of(byte: u8) -> Option<Sight> {
+    match byte {
+        0 => Some(Sight::Any),
+        1 => Some(Sight::InView),
+        2 => Some(Sight::Latest),
+        _ => None,
+    }
 }
 
 fn durability_byte(durability: Durability) -> u8 {
@@ -373,6 +415,8 @@ fn durability_of(byte: u8) -> Option<Durability> {
 
 /// What an answer begins with: that it was done, that the shard is elsewhere, or why not.
 const DONE: u8 = 0;
+/// What comes before the answer then: that, and the view of whoever did it.
+const DONE_BYTES: usize = 1 + size_of::<u32>();
 const NOT_HERE: u8 = 1;
 const UNAVAILABLE: u8 = 2;
 const NO_MAJORITY: u8 = 3;

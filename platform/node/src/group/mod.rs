@@ -17,12 +17,13 @@ mod shelves;
 mod status;
 
 use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use notrace_sdk_seal::{DataKey, WrappingKey, unwrap_key, wrap_key};
 use notrace_store_fabric::loopback::Network;
 use notrace_store_objects::{Objects, ObjectsConfig};
-use notrace_store_protocol::ids::{NodeId, ShardId};
+use notrace_store_protocol::ids::{NodeId, ShardId, ViewId};
 use notrace_store_protocol::layout::{Mode, Senders, ShardSpec};
 use notrace_store_replica::{
     Entry, FileStorage, Member, OnCall, Replica, ReplicaConfig, Replicated, SystemClock,
@@ -42,7 +43,7 @@ use registry::Registry;
 use shelves::Shelves;
 
 pub use door::{Welcomed, belongs_to_a_group, settle_in};
-pub(crate) use far::{Care, latest_of};
+pub(crate) use far::{Care, Sight, latest_of};
 pub(crate) use keyring::{Command as KeyOrder, KeyPlace, Reply as KeyOrdered};
 pub use place::Shape as GroupShape;
 pub(crate) use shelves::Part;
@@ -64,6 +65,21 @@ pub(crate) struct Group {
     /// None for a node that listens to no other.
     pub(crate) links: Option<Links>,
     pub(crate) calls: Mutex<Option<tokio::sync::mpsc::UnboundedReceiver<Called>>>,
+    /// The latest view in which another member answered this one.
+    seen_view: AtomicU32,
+}
+
+impl Group {
+    fn note_view(&self, view: u32) {
+        self.seen_view.fetch_max(view, Ordering::AcqRel);
+    }
+
+    /// The latest view of the group that this node knows something of.
+    pub(crate) fn view(&self) -> ViewId {
+        let own = self.member.status().view.as_ref().map_or(ViewId::ZERO, |view| view.id);
+        let seen = ViewId::new(self.seen_view.load(Ordering::Acquire));
+        seen.map_or(own, |seen| seen.max(own))
+    }
 }
 
 /// What a node that other nodes reach knows of itself.
@@ -133,7 +149,15 @@ pub(crate) fn open(config: &Config, identity: &Identity) -> Result<Group, StartE
             (member.map_err(failed)?, None)
         }
     };
-    Ok(Group { shelves, registry, keyring, member, links, calls: Mutex::new(Some(heard)) })
+    Ok(Group {
+        shelves,
+        registry,
+        keyring,
+        member,
+        links,
+        calls: Mutex::new(Some(heard)),
+        seen_view: AtomicU32::new(0),
+    })
 }
 
 /// The node's place, made if it founds a group now.

@@ -97,7 +97,7 @@ fn wanted<'a>(
     grant: &'a Grant,
 ) -> Result<(BTreeMap<ShardId, Vec<Wanted<'a>>>, Care), Refusal> {
     let mut by_shard: BTreeMap<ShardId, Vec<Wanted<'a>>> = BTreeMap::new();
-    let mut care = Care { fresh: true, safe: Durability::Delivered };
+    let mut care = Care::LATEST;
     for (at, handle) in grant.handles().iter().enumerate() {
         let name = &handle.object;
         let pool = node.store().read(|objects| objects.pool(&name.pool));
