@@ -42,7 +42,7 @@ struct Follow {
 
 impl Node {
     /// Follows the changes of keys that begin so: those after `from`, which has a version for each
-    /// shard that keeps a part of the pool, or those that come next.
+    /// shard that keeps a part of the pool, or one nought for all; or those that come next.
     /// # Errors  [`Refusal::HistoryTrimmed`] when some of them are no longer kept;
     /// [`Refusal::TooMuch`] for marks of another number of shards.
     /// # Cancel  Dropping the watch ends it.
@@ -55,6 +55,7 @@ impl Node {
         let info = self.pool_to_read(pool).await?;
         let parts = self.group().shelves.parts(&info);
         let seen = match from {
+            Some(from) if from == [Version::ZERO] => vec![Version::ZERO; parts.len()],
             Some(from) if from.len() != parts.len() => {
                 let most = parts.len() as u64;
                 return Err(Refusal::TooMuch {

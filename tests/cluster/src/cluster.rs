@@ -21,6 +21,7 @@ use crate::door::Door;
 use crate::lab::Lab;
 use crate::limits::{ATTEMPT_MAX, START_MAX, WHOLE_MAX};
 use crate::moment::{Clock, pause};
+use crate::plan::Shape;
 
 /// Where each node listens for clients, and for other nodes.
 const PORTS: (u16, u16) = (7443, 7543);
@@ -55,6 +56,7 @@ struct Node {
 pub struct Cluster {
     /// The hosts.
     pub lab: Lab,
+    shape: Shape,
     nodes: Vec<Node>,
     program: PathBuf,
     authority: Arc<str>,
@@ -65,10 +67,11 @@ impl Cluster {
     /// Founds a group on the first host and lets the others join it. One host has a store of its
     /// own, without a group.
     /// # Errors  A node does not come up, or the group does not come together.
-    pub async fn found(lab: Lab, chance: &mut Chance) -> Result<Self> {
+    pub async fn found(lab: Lab, shape: Shape, chance: &mut Chance) -> Result<Self> {
         let program = binary()?;
+        let (authority, token_of_all) = ("".into(), "".into());
         let mut cluster =
-            Self { lab, nodes: Vec::new(), program, authority: "".into(), token: "".into() };
+            Self { lab, shape, nodes: Vec::new(), program, authority, token: token_of_all };
         fs::write(cluster.lab.folder().join("node.toml"), CONFIG)?;
         let count = cluster.lab.hosts.len();
         let tokens: Vec<String> = (0..count).map(|_| token(chance)).collect();
@@ -109,6 +112,9 @@ impl Cluster {
             }
             if number == 0 && count > 1 {
                 arguments.extend(["--invites".into(), invites.to_string_lossy().into_owned()]);
+                let Shape { shards, copies } = self.shape;
+                arguments.extend(["--shards".into(), shards.to_string()]);
+                arguments.extend(["--copies".into(), copies.to_string()]);
             }
             if number > 0 {
                 fs::write(invites.join(number.to_string()), token)?;
@@ -219,10 +225,10 @@ impl Cluster {
 
     /// Waits until each node behind these doors serves, in a group of `count` if that is over one.
     async fn each_is(&mut self, doors: &[Door], count: usize) -> Result<()> {
-        let clock = Clock::start();
+        let (clock, copies) = (Clock::start(), usize::from(self.shape.copies).min(count));
         for (host, door) in doors.iter().enumerate() {
             loop {
-                let asked = timeout(ATTEMPT_MAX, is_whole(door, count)).await;
+                let asked = timeout(ATTEMPT_MAX, is_whole(door, count, copies)).await;
                 let state = asked.context("it does not answer").flatten();
                 let Err(error) = state else { break };
                 if let Some(fallen) = self.fallen()?.into_iter().next() {
@@ -260,7 +266,7 @@ fn token(chance: &mut Chance) -> String {
     token
 }
 
-async fn is_whole(door: &Door, count: usize) -> Result<()> {
+async fn is_whole(door: &Door, count: usize, copies: usize) -> Result<()> {
     let mut line = door.open().await?;
     line.read("/v1/health").await?;
     if count == 1 {
@@ -274,7 +280,7 @@ async fn is_whole(door: &Door, count: usize) -> Result<()> {
     ensure!(!status.shards.is_empty(), "it knows of no shard");
     for shard in &status.shards {
         let held = shard.members.len();
-        ensure!(held == count, "shard {} is on {held} of {count} nodes", shard.shard);
+        ensure!(held >= copies, "shard {} is on {held} nodes", shard.shard);
         ensure!(shard.fate == "held", "shard {} is {}", shard.shard, shard.fate);
     }
     Ok(())

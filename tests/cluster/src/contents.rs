@@ -77,12 +77,12 @@ impl Contents {
         share.map(|(_, place)| place).take(READ_BACK_MAX).collect()
     }
 
-    /// The newest version of a pool's keys that begin with `prefix`.
+    /// The newest version of each of a pool's keys that begin with `prefix`.
     #[must_use]
-    pub fn newest(&self, pool: u8, prefix: &str) -> Option<Version> {
+    pub fn newest_of_each(&self, pool: u8, prefix: &str) -> BTreeMap<String, Version> {
         let of_pool = self.histories.iter().filter(|(key, _)| key.pool == pool);
         let watched = of_pool.filter(|(key, _)| key.name().starts_with(prefix));
-        watched.flat_map(|(_, history)| history.iter().map(|entry| entry.version)).max()
+        watched.filter_map(|(key, history)| Some((key.name(), history.last()?.version))).collect()
     }
 }
 

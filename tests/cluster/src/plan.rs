@@ -42,13 +42,24 @@ pub struct Step {
     pub fault: Fault,
 }
 
-/// All that goes wrong in a run.
+/// How a group divides its keys.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Shape {
+    /// Into how many shards.
+    pub shards: u16,
+    /// On how many nodes each of these is.
+    pub copies: u16,
+}
+
+/// The group that a run is done with, and all that goes wrong.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Plan {
     /// Where it comes from.
     pub seed: u64,
     /// How many hosts there are.
     pub hosts: usize,
+    /// How they divide the keys.
+    pub shape: Shape,
     /// How long the load lasts; everything is healed before.
     pub length: Duration,
     /// By the time at which they begin.
@@ -93,6 +104,25 @@ impl Fault {
     }
 }
 
+impl Shape {
+    /// Half of all groups keep everything together; of the others each shard is on two nodes at
+    /// least, so that one may be lost.
+    fn draw(chance: &mut Chance, hosts: usize) -> Self {
+        let hosts = hosts as u16;
+        if hosts < 3 || chance.percent(50) {
+            return Self { shards: 1, copies: hosts };
+        }
+        let (shards, copies) = (chance.within(2, 4), chance.within(2, u64::from(hosts)));
+        Self { shards: shards as u16, copies: copies as u16 }
+    }
+
+    /// Whether all versions of a pool are in one order.
+    #[must_use]
+    pub fn is_one(&self) -> bool {
+        self.shards == 1
+    }
+}
+
 impl Plan {
     /// Draws a plan: a fault every 1.2 s on average, each for 0.3 to 4 s, on `hosts` hosts.
     #[must_use]
@@ -109,7 +139,8 @@ impl Plan {
             steps.push(Step { at, until, fault });
             at += Duration::from_millis(chance.within(200, 2_200));
         }
-        Self { seed, hosts, length, steps }
+        let shape = Shape::draw(&mut Chance::of(seed).part(5), hosts);
+        Self { seed, hosts, shape, length, steps }
     }
 
     /// The plan without what cannot be done here, and how many faults that were.
@@ -124,8 +155,9 @@ impl Plan {
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { seed, hosts, length, steps } = self;
-        writeln!(f, "seed {seed}: {hosts} hosts, {:.1} s of load", length.as_secs_f64())?;
+        let Self { seed, hosts, shape: Shape { shards, copies }, length, steps } = self;
+        write!(f, "seed {seed}: {hosts} hosts, {shards} shards on {copies} hosts each, ")?;
+        writeln!(f, "{:.1} s of load", length.as_secs_f64())?;
         for Step { at, until, fault } in steps {
             let (at, until) = (at.as_secs_f64(), until.as_secs_f64());
             writeln!(f, "  {at:6.2} s to {until:6.2} s  {fault:?}")?;
@@ -173,6 +205,15 @@ mod a_plan {
             .map(|step| format!("{:?}", step.fault).split('(').next().unwrap().to_owned())
             .collect();
         assert_eq!(kinds.len(), 10, "{kinds:?}");
+    }
+
+    #[test]
+    fn divides_the_keys_of_some_groups_and_each_part_survives_a_node() {
+        let shapes: Vec<Shape> = (0..100).map(|seed| Plan::draw(seed, 3, LENGTH).shape).collect();
+        assert!(shapes.iter().filter(|shape| shape.is_one()).count() > 30);
+        assert!(shapes.iter().filter(|shape| !shape.is_one()).count() > 30);
+        assert!(shapes.iter().all(|shape| (2..=3).contains(&shape.copies)));
+        assert!((0..100).all(|seed| Plan::draw(seed, 1, LENGTH).shape.is_one()));
     }
 
     #[test]

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use bytes::Bytes;
-use notrace_sdk_wire::Version;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -20,9 +19,9 @@ use crate::limits::{ANSWER_MAX, CLIENTS};
 use crate::load::auditor::Auditor;
 use crate::load::client::{Client, Seen};
 use crate::load::shredder::{self, Shredder};
-use crate::load::watcher::Watcher;
+use crate::load::watcher::{Target, Watcher};
 use crate::moment::Clock;
-use crate::plan::Plan;
+use crate::plan::{Plan, Shape};
 use crate::storm;
 
 /// Prefixes that are watched in each pool: all keys, and some of them.
@@ -99,7 +98,7 @@ pub async fn run(seed: u64, hosts: usize, length: Duration) -> Result<Outcome> {
     let lab = Lab::start(hosts)?;
     let (plan, left_out) = Plan::draw(seed, hosts, length).possible(&lab.abilities);
     let remarks = lab.abilities.words();
-    let mut cluster = Cluster::found(lab, &mut chance.part(2)).await?;
+    let mut cluster = Cluster::found(lab, plan.shape, &mut chance.part(2)).await?;
     let mut figures = Figures { left_out, founded: began.elapsed(), ..Figures::default() };
     let doors = cluster.doors();
     make_pools(&doors).await?;
@@ -136,8 +135,8 @@ pub async fn run(seed: u64, hosts: usize, length: Duration) -> Result<Outcome> {
     }
     let newest = members.first().cloned().unwrap_or_default();
     load.point(&newest);
-    let views = (0..).zip(POOLS).filter_map(|(pool, _)| newest.newest(pool, ""));
-    figures.view = views.map(|version| version.view).max().unwrap_or_default();
+    let versions = (0..).zip(POOLS).flat_map(|(pool, _)| newest.newest_of_each(pool, ""));
+    figures.view = versions.map(|(_, version)| version.view).max().unwrap_or_default();
     let watchers = join(&mut load.watchers).await?;
     let mut auditor = audit.await?;
     if let Err(error) = auditor.close().await {
@@ -153,7 +152,7 @@ pub async fn run(seed: u64, hosts: usize, length: Duration) -> Result<Outcome> {
     violations.extend(panicked.map(|text| Violation::new("life", text)));
     let checking = Clock::start();
     let witnesses = Witnesses { seen, watchers, auditor, shredder };
-    violations.extend(judge(&witnesses, members)?);
+    violations.extend(judge(&witnesses, members, plan.shape)?);
     count(&mut figures, &witnesses);
     figures.checked = checking.elapsed();
     Ok(Outcome { plan, remarks, violations, figures })
@@ -175,7 +174,7 @@ async fn make_pools(doors: &[Door]) -> Result<()> {
 struct Load {
     clients: JoinSet<Seen>,
     watchers: JoinSet<Watcher>,
-    targets: Vec<(u8, &'static str, watch::Sender<Option<Version>>)>,
+    targets: Vec<(u8, &'static str, watch::Sender<Option<Target>>)>,
 }
 
 fn begin(doors: &[Door], chance: &Chance, clock: Clock, length: Duration) -> Load {
@@ -201,9 +200,8 @@ impl Load {
     /// Tells the watchers how far there is to follow.
     fn point(&self, contents: &Contents) {
         for (pool, prefix, sender) in &self.targets {
-            // Nothing at all happened: then there is nothing to wait for.
-            let nothing = Version { view: 0, seq: 0 };
-            let _ = sender.send(Some(contents.newest(*pool, prefix).unwrap_or(nothing)));
+            // A watcher that has given up listens no more.
+            let _ = sender.send(Some(contents.newest_of_each(*pool, prefix)));
         }
     }
 }
@@ -216,7 +214,7 @@ async fn join<T: 'static>(set: &mut JoinSet<T>) -> Result<Vec<T>> {
     Ok(ended)
 }
 
-fn judge(witnesses: &Witnesses, members: Vec<Contents>) -> Result<Vec<Violation>> {
+fn judge(witnesses: &Witnesses, members: Vec<Contents>, shape: Shape) -> Result<Vec<Violation>> {
     let Witnesses { seen, watchers, auditor, shredder } = witnesses;
     let mut violations = Vec::new();
     let oddities = seen.iter().flat_map(|seen| &seen.oddities);
@@ -227,7 +225,7 @@ fn judge(witnesses: &Witnesses, members: Vec<Contents>) -> Result<Vec<Violation>
     let merged = merge(&members);
     violations.extend(equal::check(&members));
     violations.extend(durable::check(&calls, &members));
-    violations.extend(watches::check(watchers, &merged));
+    violations.extend(watches::check(watchers, &merged, shape));
     violations.extend(ledger::check(&auditor.logs));
     // The search is as deep as a history is long.
     let search = std::thread::Builder::new().stack_size(512 << 20);

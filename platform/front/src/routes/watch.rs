@@ -40,7 +40,8 @@ struct Watch {
     params(
         ("pool" = String, Path, description = "The pool"),
         ("prefix" = Option<String>, Query, description = "Only keys that begin so"),
-        ("from" = Option<String>, Query, description = "Begin after this version"),
+        ("from" = Option<String>, Query,
+         description = "Begin after this version, or where an event of this id was the last; `0:0`: all"),
         ("Last-Event-ID" = Option<String>, Header, description = "Begin after this event")
     ),
     responses(

@@ -1,4 +1,7 @@
-//! Each watcher was told of every version of its keys, in order; again only where it took up.
+//! Each watcher was told of every version of its keys, in order; again only where it took up. Where
+//! keys are divided among shards, the order is that of each key.
+
+use std::collections::BTreeSet;
 
 use notrace_sdk_wire::Version;
 use notrace_sdk_wire::object::Change;
@@ -6,21 +9,34 @@ use notrace_sdk_wire::object::Change;
 use super::Violation;
 use crate::contents::Contents;
 use crate::load::watcher::{Told, Watcher};
+use crate::plan::Shape;
 
 const CHECK: &str = "watch";
 
 /// Judges what each watcher was told by what there was to tell.
 #[must_use]
-pub fn check(watchers: &[Watcher], contents: &Contents) -> Vec<Violation> {
+pub fn check(watchers: &[Watcher], contents: &Contents, shape: Shape) -> Vec<Violation> {
     let mut found = Vec::new();
     for watcher in watchers {
-        let all = all(contents, watcher.pool, watcher.prefix);
-        if let Err(text) = judge(&watcher.told, &all) {
-            let Watcher { pool, prefix, .. } = watcher;
+        let Watcher { told, pool, prefix, .. } = watcher;
+        let all = all(contents, *pool, prefix);
+        let judged = if shape.is_one() { judge(told, &all) } else { judge_each(told, &all) };
+        if let Err(text) = judged {
             found.push(Violation::new(CHECK, format!("pool {pool}, prefix `{prefix}`: {text}")));
         }
     }
     found
+}
+
+/// Judges each key for itself.
+fn judge_each(told: &[Told], all: &[(Version, String, Change)]) -> Result<(), String> {
+    let keys = told.iter().map(|told| &told.key).chain(all.iter().map(|(_, key, _)| key));
+    for key in keys.collect::<BTreeSet<_>>() {
+        let told: Vec<Told> = told.iter().filter(|told| told.key == *key).cloned().collect();
+        let all: Vec<_> = all.iter().filter(|(_, of, _)| of == key).cloned().collect();
+        judge(&told, &all)?;
+    }
+    Ok(())
 }
 
 /// All there was to tell, in order.
@@ -120,6 +136,26 @@ pub(crate) mod tests {
         fn that_was_told_out_of_order_or_twice_is_a_violation() {
             assert!(judged(&of(&[(1, 1), (1, 3), (1, 2), (1, 4)])).is_err());
             assert!(judged(&of(&[(1, 1), (1, 2), (1, 2), (1, 3), (1, 4)])).is_err());
+        }
+
+        #[test]
+        fn of_divided_keys_is_told_of_each_key_in_order() {
+            let all = [("a", 5), ("b", 1), ("b", 2)]
+                .map(|(key, seq)| (at(seq), key.to_owned(), Change::Put));
+            let of = |pairs: &[(&str, u64)]| -> Vec<Told> {
+                let told = |(key, seq): &(&str, u64)| Told {
+                    connection: 1,
+                    version: at(*seq),
+                    key: (*key).to_owned(),
+                    change: Change::Put,
+                };
+                pairs.iter().map(told).collect()
+            };
+            assert_eq!(judge_each(&of(&[("a", 5), ("b", 1), ("b", 2)]), &all), Ok(()));
+            assert_eq!(judge_each(&of(&[("b", 1), ("a", 5), ("b", 2)]), &all), Ok(()));
+            assert!(judge_each(&of(&[("b", 2), ("a", 5), ("b", 1)]), &all).is_err());
+            assert!(judge_each(&of(&[("a", 5), ("b", 2)]), &all).is_err());
+            assert!(judge_each(&of(&[("b", 1), ("b", 2)]), &all).is_err());
         }
 
         #[test]

@@ -1,6 +1,7 @@
 //! A client that follows the changes of a pool, and takes the stream up at another member when it
 //! breaks off.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -15,6 +16,9 @@ use crate::door::{Door, Events};
 use crate::history::POOLS;
 use crate::limits::{ATTEMPT_MAX, RETRY_MAX};
 use crate::moment::{Clock, pause};
+
+/// Versions of keys.
+pub type Target = BTreeMap<String, Version>;
 
 /// One change as a watcher was told.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -37,6 +41,8 @@ pub struct Watcher {
     pub prefix: &'static str,
     /// What it was told, in order.
     pub told: Vec<Told>,
+    /// The newest version of each key that it was told of.
+    newest: Target,
     /// Where to go on.
     last: Option<String>,
     connection: u32,
@@ -48,13 +54,14 @@ impl Watcher {
     /// A watcher from the beginning of time on.
     #[must_use]
     pub fn new(pool: u8, prefix: &'static str, doors: Vec<Door>, chance: Chance) -> Self {
-        Self { pool, prefix, told: Vec::new(), last: None, connection: 0, doors, chance }
+        let (told, newest) = (Vec::new(), Target::new());
+        Self { pool, prefix, told, newest, last: None, connection: 0, doors, chance }
     }
 
-    /// Follows until it was told of the version that `target` names one day, or until `last`.
+    /// Follows until it was told of the versions that `target` names one day, or until `last`.
     pub async fn follow(
         mut self,
-        mut target: Receiver<Option<Version>>,
+        mut target: Receiver<Option<Target>>,
         clock: Clock,
         last: Duration,
     ) -> Self {
@@ -69,10 +76,10 @@ impl Watcher {
         self
     }
 
-    fn has_reached(&self, target: &Receiver<Option<Version>>) -> bool {
-        let told = self.told.iter().map(|told| told.version).max();
-        let wanted = *target.borrow();
-        wanted.is_some_and(|wanted| told >= Some(wanted))
+    fn has_reached(&self, target: &Receiver<Option<Target>>) -> bool {
+        target.borrow().as_ref().is_some_and(|wanted| {
+            wanted.iter().all(|(key, version)| self.newest.get(key) >= Some(version))
+        })
     }
 
     async fn open(&mut self) -> Result<Events> {
@@ -88,7 +95,7 @@ impl Watcher {
     }
 
     /// Listens until the stream breaks off or all has been told.
-    async fn listen(&mut self, mut events: Events, target: &mut Receiver<Option<Version>>) {
+    async fn listen(&mut self, mut events: Events, target: &mut Receiver<Option<Target>>) {
         while !self.has_reached(target) {
             let event = tokio::select! {
                 event = events.next() => event,
@@ -97,6 +104,9 @@ impl Watcher {
             };
             let Ok(event) = event else { return };
             let Ok(change) = serde_json::from_str::<WatchEvent>(&event.data) else { return };
+            let newest = self.newest.entry(change.key.as_str().to_owned());
+            let newest = newest.or_insert(change.version);
+            *newest = change.version.max(*newest);
             self.told.push(Told {
                 connection: self.connection,
                 version: change.version,
