@@ -26,7 +26,8 @@ use crate::unread::Unread;
 #[derive(Clone, Copy)]
 pub(crate) struct ShownCertificate(pub(crate) Digest);
 
-/// Serves connections until `stop` resolves, then lets open requests end, within a bound.
+/// Serves connections until `stop` resolves, then lets open requests end, within a bound. Who comes
+/// meanwhile is still answered, which the router does as of a node that stops.
 pub(crate) async fn accept_until(
     listener: TcpListener,
     tls: TlsAcceptor,
@@ -53,17 +54,35 @@ pub(crate) async fn accept_until(
         };
         let (tls, router, watcher) = (tls.clone(), router.clone(), graceful.watcher());
         tokio::spawn(async move {
-            serve_one(stream, tls, router, watcher).await;
+            serve_one(stream, tls, router, Some(watcher)).await;
             drop(place);
         });
     }
-    drop(listener);
-    // What has not ended by then is cut off; the caller exits.
-    let _ = timeout(limits::DRAIN_MAX, graceful.shutdown()).await;
+    tokio::select! {
+        // What has not ended by then is cut off; the caller exits.
+        _ = timeout(limits::DRAIN_MAX, graceful.shutdown()) => {}
+        () = turn_away(listener, tls, router) => {}
+    }
+}
+
+/// Answers those who come while the node drains; whether it serves can be asked to the end.
+async fn turn_away(listener: TcpListener, tls: TlsAcceptor, router: Router) {
+    let places = Arc::new(Semaphore::new(limits::TURNED_AWAY_MAX));
+    while let Ok(place) = places.clone().acquire_owned().await {
+        let Ok((stream, _)) = listener.accept().await else {
+            tokio::time::sleep(limits::ACCEPT_PAUSE).await;
+            continue;
+        };
+        let one = serve_one(stream, tls.clone(), router.clone(), None);
+        tokio::spawn(async move {
+            let _ = timeout(limits::TURN_AWAY_MAX, one).await;
+            drop(place);
+        });
+    }
 }
 
 /// One connection, from handshake to end. Its failures are the peer's affair: nothing is logged.
-async fn serve_one(stream: TcpStream, tls: TlsAcceptor, router: Router, watcher: Watcher) {
+async fn serve_one(stream: TcpStream, tls: TlsAcceptor, router: Router, watcher: Option<Watcher>) {
     let _ = stream.set_nodelay(true);
     let Ok(Ok(stream)) = timeout(limits::HANDSHAKE_MAX, tls.accept(stream)).await else {
         return;
@@ -99,9 +118,15 @@ async fn serve_one(stream: TcpStream, tls: TlsAcceptor, router: Router, watcher:
         .max_concurrent_streams(limits::HTTP2_STREAMS_MAX)
         .keep_alive_interval(Some(limits::BODY_PAUSE_MAX))
         .keep_alive_timeout(limits::HEAD_MAX);
-    let connection = server.serve_connection(TokioIo::new(stream), service);
+    let connection = server.serve_connection(TokioIo::new(stream), service).into_owned();
+    let served = async move {
+        match watcher {
+            Some(watcher) => watcher.watch(connection).await,
+            None => connection.await,
+        }
+    };
     tokio::select! {
-        _ = watcher.watch(connection.into_owned()) => {}
+        _ = served => {}
         () = requests.none_for(limits::IDLE_MAX) => {}
     }
 }
