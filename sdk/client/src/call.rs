@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::deed::{Deed, Repeat};
 use crate::error::Error;
-use crate::limits::{REPLY_BYTES_MAX, REPLY_MAX, SILENCE_MAX};
+use crate::limits::{REPLY_BYTES_MAX, REPLY_MAX, REPLY_MIN, SILENCE_MAX};
 use crate::source::Source;
 
 /// A request, ready to be sent any number of times.
@@ -103,7 +103,7 @@ impl Call {
         let silence = match (self.silence_max, self.deed.repeat()) {
             (Some(silence), _) => silence,
             (None, Repeat::Harm) => SILENCE_MAX,
-            (None, _) => REPLY_MAX.min(left),
+            (None, _) => left.clamp(REPLY_MIN, REPLY_MAX),
         };
         silence + upload
     }

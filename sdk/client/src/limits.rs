@@ -19,6 +19,8 @@ pub const CONNECT_MAX: Duration = Duration::from_secs(5);
 /// How long the other end may take to begin its reply, besides what the request's body takes, where
 /// asking somebody else does no harm.
 pub const REPLY_MAX: Duration = Duration::from_secs(10);
+/// How long it may take at least, however little time is left.
+pub const REPLY_MIN: Duration = Duration::from_secs(2);
 /// How long the other end may be silent in the middle of a reply, or before one that nobody else
 /// can be asked for.
 pub const SILENCE_MAX: Duration = Duration::from_secs(120);
