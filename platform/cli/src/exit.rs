@@ -101,160 +101,108 @@ fn exit_of(kind: io::ErrorKind) -> Exit {
     }
 }
 
-/// What this side can find wrong by itself.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Local {
-    CredentialsMissing,
-    CredentialsMalformed,
-    CertificateChanged,
-    CertificateUnfit,
-    DigestDiffers,
-    ReceiptFalse,
-    PromiseFalse,
-    LedgerFalse,
-    Unreachable,
-    Silent,
-    CutOff,
-    NotUnderstood,
-    FileUnreadable,
-    FileUnwritable,
-    FileExists,
-    TooLarge,
-    TokenMalformed,
-    NodeNotStarted,
-    FabricMissing,
-    DemoFailed,
-    OutputClosed,
+macro_rules! words {
+    ($($variant:ident = $text:literal, $exit:ident, $meaning:literal, $remedy:literal;)+) => {
+        /// What this side can find wrong by itself.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        pub(crate) enum Local {
+            $($variant),+
+        }
+
+        impl Local {
+            pub(crate) const ALL: &'static [Local] = &[$(Local::$variant),+];
+
+            pub(crate) fn as_str(self) -> &'static str {
+                match self { $(Local::$variant => $text),+ }
+            }
+
+            pub(crate) fn exit(self) -> Exit {
+                match self { $(Local::$variant => Exit::$exit),+ }
+            }
+
+            pub(crate) fn meaning(self) -> &'static str {
+                match self { $(Local::$variant => $meaning),+ }
+            }
+
+            pub(crate) fn remedy(self) -> &'static str {
+                match self { $(Local::$variant => $remedy),+ }
+            }
+        }
+    };
 }
 
-impl Local {
-    pub(crate) const ALL: [Local; 20] = [
-        Local::CredentialsMissing,
-        Local::CredentialsMalformed,
-        Local::CertificateChanged,
-        Local::CertificateUnfit,
-        Local::DigestDiffers,
-        Local::ReceiptFalse,
-        Local::PromiseFalse,
-        Local::LedgerFalse,
-        Local::Unreachable,
-        Local::Silent,
-        Local::CutOff,
-        Local::NotUnderstood,
-        Local::FileUnreadable,
-        Local::FileUnwritable,
-        Local::FileExists,
-        Local::TooLarge,
-        Local::TokenMalformed,
-        Local::NodeNotStarted,
-        Local::FabricMissing,
-        Local::DemoFailed,
-    ];
-
-    pub(crate) fn as_str(self) -> &'static str {
-        self.row().0
-    }
-
-    pub(crate) fn exit(self) -> Exit {
-        self.row().1
-    }
-
-    pub(crate) fn meaning(self) -> &'static str {
-        self.row().2
-    }
-
-    #[rustfmt::skip]
-    pub(crate) fn remedy(self) -> &'static str {
-        match self {
-            Local::CredentialsMissing =>
-                "Set NOTRACE_CONFIG to a node's client.toml, or run `notrace serve --dir ./node` \
-                 here.",
-            Local::CredentialsMalformed => "Copy client.toml anew from the node's folder.",
-            Local::CertificateChanged =>
-                "If the node was made anew, take its new client.toml; if not, somebody stands in \
-                 between.",
-            Local::CertificateUnfit =>
-                "Check this machine's clock, and that `url` in the credentials names the node as \
-                 `names` in its configuration does.",
-            Local::DigestDiffers => "Do not run it; ask the node's operator.",
-            Local::ReceiptFalse =>
-                "Keep the file: a false receipt is evidence. Check that the credentials are of \
-                 the node that wrote it.",
-            Local::PromiseFalse =>
-                "Do not rely on it; check that the credentials are of this node.",
-            Local::LedgerFalse =>
-                "Keep what was shown: it is evidence. Check that the credentials are of this \
-                 node.",
-            Local::Unreachable =>
-                "Start it with `notrace serve`, or check `url` in the credentials.",
-            Local::Silent => "Try again; `notrace status` says whether it serves.",
-            Local::CutOff => "Try again; a change that was acknowledged is there.",
-            Local::NotUnderstood =>
-                "Check that node and client are of the same version: `notrace --version`, \
-                 `notrace status`.",
-            Local::FileUnreadable => "Check its path and rights.",
-            Local::FileUnwritable => "Check its folder's rights and space.",
-            Local::FileExists => "Choose another name, or move it away.",
-            Local::TooLarge => "Split it into smaller pieces.",
-            Local::TokenMalformed =>
-                "Pass what `notrace cluster invite` printed, or a file that has it.",
-            Local::NodeNotStarted =>
-                "The cause is in the line above; `notrace serve --help` lists the settings.",
-            Local::FabricMissing =>
-                "Install libfabric 1.17 or later, such as Debian's libfabric-dev, and build with \
-                 `cargo build --release -p notrace-platform-cli --features libfabric`; or leave \
-                 `fabric` out.",
-            Local::DemoFailed =>
-                "The step that failed is named above; please report it with the code.",
-            Local::OutputClosed => "Nothing.",
-        }
-    }
-
-    #[rustfmt::skip]
-    fn row(self) -> (&'static str, Exit, &'static str) {
-        use Exit::{Conflict, Done, Limit, NotTrusted, Unavailable, Usage};
-        match self {
-            Local::CredentialsMissing => ("credentials_missing", Usage,
-                "No file says which node to talk to."),
-            Local::CredentialsMalformed => ("credentials_malformed", Usage,
-                "The credentials file is not one that a node wrote."),
-            Local::CertificateChanged => ("certificate_changed", NotTrusted,
-                "Another authority signed the certificate than the one in the credentials."),
-            Local::CertificateUnfit => ("certificate_unfit", NotTrusted,
-                "The certificate comes from the right authority but is not valid here or now."),
-            Local::DigestDiffers => ("digest_differs", NotTrusted,
-                "The node answered for another module than the one that was sent."),
-            Local::ReceiptFalse => ("receipt_false", NotTrusted,
-                "The receipt does not prove what it says."),
-            Local::PromiseFalse => ("promise_false", NotTrusted,
-                "The promise is not signed by the node's key."),
-            Local::LedgerFalse => ("ledger_false", NotTrusted,
-                "The ledger's checkpoint is not signed by the node's key."),
-            Local::Unreachable => ("unreachable", Unavailable,
-                "Nobody answers at the node's address."),
-            Local::Silent => ("silent", Unavailable, "The node was silent for too long."),
-            Local::CutOff => ("cut_off", Unavailable,
-                "The connection ended before the reply was complete."),
-            Local::NotUnderstood => ("not_understood", Unavailable,
-                "The reply is not what this client can read."),
-            Local::FileUnreadable => ("file_unreadable", Usage,
-                "A file on this machine cannot be read."),
-            Local::FileUnwritable => ("file_unwritable", Usage,
-                "A file on this machine cannot be written."),
-            Local::FileExists => ("file_exists", Conflict,
-                "A file or folder of this name is there already."),
-            Local::TooLarge => ("too_large", Limit,
-                "What was to be sent is larger than any node takes."),
-            Local::TokenMalformed => ("token_malformed", Usage,
-                "There is no join token, or it is not one, or not for that long."),
-            Local::NodeNotStarted => ("node_not_started", Unavailable,
-                "The node could not be started."),
-            Local::FabricMissing => ("fabric_missing", Usage,
-                "This program was built without the network that nodes are to meet on."),
-            Local::DemoFailed => ("demo_failed", Unavailable, "The demo did not come to its end."),
-            Local::OutputClosed => ("output_closed", Done, "Nobody reads the output."),
-        }
-    }
+words! {
+    CredentialsMissing = "credentials_missing", Usage,
+        "No file says which node to talk to.",
+        "Set NOTRACE_CONFIG to a node's client.toml, or run `notrace serve --dir ./node` here.";
+    CredentialsMalformed = "credentials_malformed", Usage,
+        "The credentials file is not one that a node wrote.",
+        "Copy client.toml anew from the node's folder.";
+    CertificateChanged = "certificate_changed", NotTrusted,
+        "Another authority signed the certificate than the one in the credentials.",
+        "If the node was made anew, take its new client.toml; if not, somebody stands in \
+         between.";
+    CertificateUnfit = "certificate_unfit", NotTrusted,
+        "The certificate comes from the right authority but is not valid here or now.",
+        "Check this machine's clock, and that `url` in the credentials names the node as \
+         `names` in its configuration does.";
+    DigestDiffers = "digest_differs", NotTrusted,
+        "The node answered for another module than the one that was sent.",
+        "Do not run it; ask the node's operator.";
+    ReceiptFalse = "receipt_false", NotTrusted,
+        "The receipt does not prove what it says.",
+        "Keep the file: a false receipt is evidence. Check that the credentials are of the node \
+         that wrote it.";
+    PromiseFalse = "promise_false", NotTrusted,
+        "The promise is not signed by the node's key.",
+        "Do not rely on it; check that the credentials are of this node.";
+    LedgerFalse = "ledger_false", NotTrusted,
+        "The ledger's checkpoint is not signed by the node's key.",
+        "Keep what was shown: it is evidence. Check that the credentials are of this node.";
+    Unreachable = "unreachable", Unavailable,
+        "Nobody answers at the node's address.",
+        "Start it with `notrace serve`, or check `url` in the credentials.";
+    Silent = "silent", Unavailable,
+        "The node was silent for too long.",
+        "Try again; `notrace status` says whether it serves.";
+    CutOff = "cut_off", Unavailable,
+        "The connection ended before the reply was complete.",
+        "Try again; a change that was acknowledged is there.";
+    NotUnderstood = "not_understood", Unavailable,
+        "The reply is not what this client can read.",
+        "Check that node and client are of the same version: `notrace --version`, `notrace \
+         status`.";
+    FileUnreadable = "file_unreadable", Usage,
+        "A file on this machine cannot be read.",
+        "Check its path and rights.";
+    FileUnwritable = "file_unwritable", Usage,
+        "A file on this machine cannot be written.",
+        "Check its folder's rights and space.";
+    FileExists = "file_exists", Conflict,
+        "A file or folder of this name is there already.",
+        "Choose another name, or move it away.";
+    TooLarge = "too_large", Limit,
+        "What was to be sent is larger than any node takes.",
+        "Split it into smaller pieces.";
+    TokenMalformed = "token_malformed", Usage,
+        "There is no join token, or it is not one, or not for that long.",
+        "Pass what `notrace cluster invite` printed, or a file that has it.";
+    NodeNotStarted = "node_not_started", Unavailable,
+        "The node could not be started.",
+        "The cause is in the line above; `notrace serve --help` lists the settings.";
+    FabricMissing = "fabric_missing", Usage,
+        "This program was built without the network that nodes are to meet on.",
+        "Install libfabric 1.17 or later, such as Debian's libfabric-dev, and build with `cargo \
+         build --release -p notrace-platform-cli --features libfabric`; or leave `fabric` out.";
+    CutShort = "cut_short", Unavailable,
+        "The node was told to end a second time before it had drained.",
+        "Start it again; nothing that was acknowledged is lost. One signal lets it finish.";
+    DemoFailed = "demo_failed", Unavailable,
+        "The demo did not come to its end.",
+        "The step that failed is named above; please report it with the code.";
+    OutputClosed = "output_closed", Done,
+        "Nobody reads the output.",
+        "Nothing.";
 }
 
 /// Which exit code a node's refusal is.
@@ -298,6 +246,8 @@ pub(crate) fn exit_for(code: Code) -> Exit {
         | Code::TaskCompiling
         | Code::RequestTimeout
         | Code::Unavailable
+        | Code::Stopping
+        | Code::OutcomeUnknown
         | Code::NoMajority
         | Code::Internal => Exit::Unavailable,
         Code::ModuleTooLarge
@@ -314,8 +264,14 @@ pub(crate) fn exit_for(code: Code) -> Exit {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let word = match &error {
-            Error::Refused(problem) | Error::RunFailed { problem, .. } => {
+            Error::Refused(problem)
+            | Error::HistoryTrimmed(problem)
+            | Error::RunFailed { problem, .. } => {
                 return refused(problem.clone());
+            }
+            Error::OutcomeUnknown => {
+                let problem = Problem::new(Code::OutcomeUnknown, error.to_string());
+                return refused(Box::new(problem));
             }
             Error::SinkUnwritable(io::ErrorKind::BrokenPipe) => Local::OutputClosed,
             Error::CertificateChanged { .. } => Local::CertificateChanged,
@@ -380,7 +336,7 @@ mod a_failure {
 
     #[test]
     fn has_one_word_whether_the_node_found_it_or_this_side() {
-        for local in Local::ALL {
+        for &local in Local::ALL {
             assert!(local.as_str().parse::<Code>().is_err(), "{}", local.as_str());
             assert!(local.meaning().ends_with('.') && local.remedy().ends_with('.'));
         }
@@ -390,7 +346,7 @@ mod a_failure {
     fn of_trust_is_never_mistaken_for_anything_else() {
         for word in ["certificate_changed", "certificate_unfit", "digest_differs", "receipt_false"]
         {
-            let local = Local::ALL.into_iter().find(|local| local.as_str() == word).unwrap();
+            let local = Local::ALL.iter().find(|local| local.as_str() == word).unwrap();
             assert_eq!(local.exit(), Exit::NotTrusted);
         }
     }

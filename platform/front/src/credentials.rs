@@ -72,6 +72,7 @@ pub(crate) fn refresh(path: &Path, url: &str, node: &Node) -> Result<(), Credent
 fn first(owner: &OwnerCredentials, authority_pem: String, url: &str) -> Credentials {
     Credentials {
         url: url.to_owned(),
+        members: Vec::new(),
         ca_pem: authority_pem,
         token: owner.token.to_string(),
         certificate_pem: owner.certificate_pem.clone(),

@@ -28,8 +28,12 @@ pub(crate) const HTTP2_STREAMS_MAX: u32 = 128;
 pub(crate) const BODY_BYTES_IN_FLIGHT_MAX: usize = 512 << 20;
 /// How much of a body that is refused is read and dropped, so that its sender reads the refusal.
 pub(crate) const DISCARD_BYTES_MAX: usize = 256 << 20;
-/// How long open connections may take to end once the node drains.
-pub(crate) const DRAIN_MAX: Duration = Duration::from_secs(20);
+/// How long what is under way may take to end once the node drains.
+pub(crate) const DRAIN_MAX: Duration = Duration::from_secs(10);
+/// How many who come while it drains are answered at once.
+pub(crate) const TURNED_AWAY_MAX: usize = 64;
+/// How long each of them may take.
+pub(crate) const TURN_AWAY_MAX: Duration = Duration::from_secs(2);
 /// How long a request for a receipt waits for its epoch.
 pub(crate) const RECEIPT_WAIT_MAX: Duration = Duration::from_secs(10);
 /// How often a silent watch sends a comment, so that a dead peer is noticed.

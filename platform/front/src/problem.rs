@@ -156,9 +156,11 @@ impl From<Refusal> for Box<Refused> {
             Refusal::Busy { retry_after } => {
                 problem.retry_after_ms = Some(retry_after.as_millis() as u64);
             }
-            Refusal::TaskCompiling | Refusal::Unavailable | Refusal::NoMajority => {
-                problem.retry_after_ms = Some(1000)
-            }
+            Refusal::TaskCompiling
+            | Refusal::Unavailable
+            | Refusal::Stopping
+            | Refusal::OutcomeUnknown
+            | Refusal::NoMajority => problem.retry_after_ms = Some(1000),
             Refusal::TooMuch { most, .. } => problem.limit = Some(most),
             Refusal::Module(why) => translate::module_refusal(why, problem),
             Refusal::TaskFailed { message, exit } => {
@@ -212,6 +214,8 @@ fn code_of(refusal: &Refusal) -> Code {
         Refusal::TaskKilled => Code::TaskKilled,
         Refusal::ReceiptUnknown => Code::ReceiptUnknown,
         Refusal::Unavailable => Code::Unavailable,
+        Refusal::Stopping => Code::Stopping,
+        Refusal::OutcomeUnknown => Code::OutcomeUnknown,
         Refusal::NoMajority => Code::NoMajority,
         Refusal::InviteUnknown => Code::InviteUnknown,
         Refusal::NotACluster => Code::NotACluster,

@@ -15,7 +15,7 @@ use notrace_policy_promise::digest::{Digest, Domain};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_rustls::TlsAcceptor;
 use zeroize::Zeroizing;
 
@@ -101,20 +101,21 @@ pub enum ServeError {
         /// What the system said.
         kind: io::ErrorKind,
     },
+    /// It was told to end a second time while it drained.
+    #[error("the node was told twice to end; what was under way is cut off")]
+    CutShort,
     /// The system gave no signals or no TLS.
     #[error("the node could not set up {0}")]
     Setup(&'static str),
 }
 
-/// Serves until SIGTERM or SIGINT, then drains. `ready` is called once connections are accepted.
-/// # Errors  [`ServeError`]; nothing was served then.
+/// Serves until SIGTERM or SIGINT, then drains; a second one ends it at once. `ready` is called
+/// once connections are accepted.
+/// # Errors  [`ServeError`]; nothing was served then, except of [`ServeError::CutShort`].
 /// # Cancel  Dropping the future cuts off what is open; nothing acknowledged is lost.
 pub async fn serve(options: ServeOptions, ready: impl FnOnce(&Banner)) -> Result<(), ServeError> {
     let mut config = configure(&options).map_err(ServeError::Config)?;
-    let mut terminate =
-        signal(SignalKind::terminate()).map_err(|_| ServeError::Setup("signals"))?;
-    let mut interrupt =
-        signal(SignalKind::interrupt()).map_err(|_| ServeError::Setup("signals"))?;
+    let signals = Signals::listen()?;
     let listener = TcpListener::bind(config.listen).await;
     let listener = listener
         .map_err(|error| ServeError::Listen { address: config.listen, kind: error.kind() })?;
@@ -141,15 +142,8 @@ pub async fn serve(options: ServeOptions, ready: impl FnOnce(&Banner)) -> Result
     let fingerprint = fingerprint(&tls.certificate_pem);
     let digest = certificate_digest(&tls.certificate_pem);
     let router = routes::router(node.clone(), fingerprint, digest);
-    let stopping = node.clone();
-    let stop = async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-            () = stopping.drains() => {}
-        }
-        stopping.stop_taking();
-    };
+    let (stopping, told) = (node.clone(), node.clone());
+    let stop = async move { stopping.drains().await };
     let tls = TlsAcceptor::from(Arc::new(tls_config));
     let mut serving = std::pin::pin!(accept_until(listener, tls, router, stop));
     // Connections are accepted at once, so that a node that waits for others of its group says so.
@@ -161,19 +155,53 @@ pub async fn serve(options: ServeOptions, ready: impl FnOnce(&Banner)) -> Result
         ready(&banner(&node, url, credentials_path, ledger));
         Ok(())
     };
-    let begun = tokio::select! {
-        begun = begin => begun,
-        () = &mut serving => {
-            drain(node).await;
-            return Ok(());
+    let whole = async {
+        let begun = tokio::select! {
+            begun = begin => begun,
+            () = &mut serving => {
+                drain(node.clone()).await;
+                return Ok(());
+            }
+        };
+        if begun.is_err() {
+            node.stop_taking();
         }
+        serving.await;
+        drain(node.clone()).await;
+        begun
     };
-    if begun.is_err() {
-        node.stop_taking();
+    tokio::select! {
+        ended = whole => ended,
+        () = signals.twice(&told) => Err(ServeError::CutShort),
     }
-    serving.await;
-    drain(node).await;
-    begun
+}
+
+/// The two signals that end a node.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, ServeError> {
+        let listen = |kind| signal(kind).map_err(|_| ServeError::Setup("signals"));
+        let terminate = listen(SignalKind::terminate())?;
+        Ok(Self { terminate, interrupt: listen(SignalKind::interrupt())? })
+    }
+
+    /// Lets the node drain at the first signal, and resolves at the second.
+    async fn twice(mut self, node: &Node) {
+        self.next().await;
+        node.stop_taking();
+        self.next().await;
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
 
 fn configure(options: &ServeOptions) -> Result<Config, ConfigError> {

@@ -19,7 +19,7 @@ pub(crate) const PUT_TRIES_MAX: u32 = 16;
 /// How long retention may lag behind its bound at most.
 pub(crate) const RETENTION_LAG_MAX: Duration = Duration::from_secs(60);
 /// How long draining may take before what still runs is killed.
-pub(crate) const DRAIN_MAX: Duration = Duration::from_secs(20);
+pub(crate) const DRAIN_MAX: Duration = Duration::from_secs(10);
 /// Compiled code kept on disk.
 pub(crate) const CODE_CACHE_BYTES_MAX: u64 = 1 << 30;
 /// Tasks known to one node.

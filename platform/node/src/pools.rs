@@ -72,7 +72,9 @@ impl Node {
                     false => Err(Refusal::PoolExists),
                 }
             }
-            Err(Refusal::Unavailable | Refusal::NoMajority) => Err(unknown_until_the_next_start()),
+            Err(Refusal::OutcomeUnknown | Refusal::Unavailable | Refusal::NoMajority) => {
+                Err(unknown_until_the_next_start())
+            }
             other => {
                 self.destroy_pool_key(name, epoch).await?;
                 Err(other.map_or_else(|refusal| refusal, refused))
@@ -296,7 +298,7 @@ impl Node {
                     forgotten.map_err(|_| Refusal::Internal("wiping a key from its disk"))?;
                     return Ok(Reply::Shredded { place, versions });
                 }
-                Err(Refusal::Unavailable | Refusal::NoMajority) => {
+                Err(Refusal::OutcomeUnknown | Refusal::Unavailable | Refusal::NoMajority) => {
                     return Err(unknown_until_the_next_start());
                 }
                 // The key that was drawn for nothing has wrapped what is to be destroyed, and that
@@ -342,7 +344,7 @@ pub(crate) async fn to_its_end<T: Send + 'static>(
 /// The replica stopped. Its log may hold the command or not, and the pool will need the new key or
 /// the old one, so both stay until the next start, which sees which it was and forgets the other.
 fn unknown_until_the_next_start() -> Refusal {
-    Refusal::Unavailable
+    Refusal::OutcomeUnknown
 }
 
 fn rewrap_all(

@@ -120,9 +120,18 @@ pub enum Refusal {
         /// The bound.
         most: u64,
     },
-    /// The node drains, or cannot log and therefore does not serve.
+    /// The node cannot log and therefore does not serve, or cannot reach who would. Nothing was
+    /// done.
     #[error("the node is not serving; try again later or elsewhere")]
     Unavailable,
+    /// The node takes nothing new. Nothing was done.
+    #[error("the node is about to end and takes nothing new; ask another of its group")]
+    Stopping,
+    /// It may have been done or not.
+    #[error(
+        "whether it was done is not known here; repeat it under the same idempotency key, or look"
+    )]
+    OutcomeUnknown,
     /// Too few members are left.
     #[error(
         "too few of the group's members are left; bring nodes back until more than half are there"

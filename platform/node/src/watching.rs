@@ -21,12 +21,14 @@ pub struct Watching {
     following: JoinSet<(usize, Follow, Result<Vec<Change>, Refusal>)>,
 }
 
-/// A change, and if it is the last of its version where the watch is then: a version for each
-/// shard that keeps a part of the pool.
+/// What a watch tells: a change, or where it is, or both. Where it is comes with the last change of
+/// a version, and now and then without one, so that a watch that sees nothing for long can still be
+/// taken up from what is kept.
 pub struct Changed {
     /// The change.
-    pub change: Change,
-    /// What to begin after to see what comes next.
+    pub change: Option<Change>,
+    /// What to begin after to see what comes next: a version for each shard that keeps a part of
+    /// the pool.
     pub mark: Option<Vec<Version>>,
 }
 
@@ -95,6 +97,12 @@ impl Node {
 }
 
 impl Watching {
+    /// Where the watch is.
+    #[must_use]
+    pub fn mark(&self) -> Vec<Version> {
+        self.seen.clone()
+    }
+
     /// The next changes of one part, in its order; `None` ends the watch: it fell behind what is
     /// kept, or the node drains. Taking it up again tells which.
     /// # Cancel  Dropping the future loses nothing.
@@ -106,6 +114,11 @@ impl Watching {
             next = self.following.join_next() => next?.ok()?,
         };
         let changes = changes.ok()?;
+        if let (true, Some(seen)) = (changes.is_empty(), self.seen.get_mut(at)) {
+            *seen = follow.seen;
+            self.following.spawn(follow.next(at));
+            return Some(vec![Changed { change: None, mark: Some(self.seen.clone()) }]);
+        }
         self.following.spawn(follow.next(at));
         let versions: Vec<Version> = changes.iter().map(|change| change.version).collect();
         let mut told = Vec::with_capacity(changes.len());
@@ -117,7 +130,8 @@ impl Watching {
             if let Some(seen) = self.seen.get_mut(at) {
                 *seen = change.version;
             }
-            told.push(Changed { change, mark: is_last.then(|| self.seen.clone()) });
+            let mark = is_last.then(|| self.seen.clone());
+            told.push(Changed { change: Some(change), mark });
         }
         Some(told)
     }
@@ -125,9 +139,10 @@ impl Watching {
 
 impl Follow {
     async fn next(mut self, at: usize) -> (usize, Self, Result<Vec<Change>, Refusal>) {
+        let before = self.seen;
         loop {
             match self.read(FOLLOW_MAX).await {
-                Ok(changes) if changes.is_empty() => {}
+                Ok(changes) if changes.is_empty() && self.seen == before => {}
                 // Who holds the part is changing; the watch goes on with whoever does then.
                 Err(Refusal::Unavailable | Refusal::Busy { .. }) => {
                     tokio::time::sleep(Duration::from_millis(50)).await;

@@ -13,7 +13,9 @@ use rustls::crypto::{CryptoProvider, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 
-use crate::call::{Call, Client, read_bounded, transport_error};
+use crate::call::{Call, read_bounded, transport_error};
+use crate::client::Client;
+use crate::deed::Deed;
 use crate::error::Error;
 use crate::limits::{CONNECT_MAX, REPLY_BYTES_MAX, SILENCE_MAX};
 use crate::trust::Fingerprint;
@@ -22,13 +24,13 @@ impl Client {
     /// The group as the node knows it.
     /// # Errors  As any call.
     pub async fn cluster(&self) -> Result<ClusterStatus, Error> {
-        self.ask(&Call::get(CLUSTER)).await
+        self.ask(&Call::look(CLUSTER)).await
     }
 
     /// A one-time token with which a node can join within so many seconds.
     /// # Errors  `not_a_cluster`, `no_majority`.
     pub async fn cluster_invite(&self, seconds: u64) -> Result<Invite, Error> {
-        let call = Call::once(Method::POST, format!("{CLUSTER}/invites"));
+        let call = Call::to(Deed::Invite, Method::POST, format!("{CLUSTER}/invites"))?;
         self.ask(&call.json(&InviteAsk { seconds })?).await
     }
 
@@ -36,7 +38,7 @@ impl Client {
     /// # Errors  `not_a_cluster`, `no_majority`.
     /// # Cancel  The node may leave all the same.
     pub async fn cluster_leave(&self) -> Result<(), Error> {
-        let call = Call::once(Method::POST, format!("{CLUSTER}/leave"));
+        let call = Call::to(Deed::Leave, Method::POST, format!("{CLUSTER}/leave"))?;
         self.send(&call).await.map(drop)
     }
 }
@@ -78,8 +80,8 @@ pub async fn join(at: &str, token: &[u8; TOKEN_BYTES], joiner: &Joiner) -> Resul
         .send()
         .await
         .map_err(|error| transport_error(&error))?;
-    let answer = crate::call::refused_or(sent).await?;
-    let bytes = read_bounded(answer, REPLY_BYTES_MAX).await?;
+    let mut answer = crate::call::refused_or(sent).await?;
+    let bytes = read_bounded(&mut answer, REPLY_BYTES_MAX).await?;
     let strange = Error::NotUnderstood("a welcome");
     let welcome: Welcome = serde_json::from_slice(&bytes).map_err(|_| strange)?;
     let proof = key.answer(&certificate, &nonce, &welcome.proved());

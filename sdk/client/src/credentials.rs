@@ -28,11 +28,13 @@ pub fn parse(text: &str) -> Result<Credentials, Error> {
     let malformed = Error::CredentialsMalformed;
     let credentials: Credentials = toml::from_str(text)
         .map_err(|_| malformed("it is not TOML with the fields a node writes"))?;
-    if !credentials.url.starts_with("https://") {
-        return Err(malformed("`url` must start with https://"));
-    }
-    if credentials.url.trim_end_matches('/').matches('/').count() != 2 {
-        return Err(malformed("`url` is a scheme, a host and a port, without a path"));
+    for url in std::iter::once(&credentials.url).chain(&credentials.members) {
+        if !url.starts_with("https://") {
+            return Err(malformed("`url` and each of `members` must start with https://"));
+        }
+        if url.trim_end_matches('/').matches('/').count() != 2 {
+            return Err(malformed("`url` is a scheme, a host and a port, without a path"));
+        }
     }
     Ok(credentials)
 }
@@ -47,12 +49,15 @@ mod a_credentials_file {
     #[test]
     fn is_read_whole_or_not_at_all() {
         assert_eq!(parse(GOOD).ok().unwrap().url, "https://127.0.0.1:7443");
+        let others = format!("{GOOD}members = ['https://127.0.0.1:7444']\n");
+        assert_eq!(parse(&others).ok().unwrap().members, ["https://127.0.0.1:7444"]);
         for bad in [
             "",
             &GOOD.replace("https", "http"),
             &GOOD.replace("7443", "7443/v1"),
             &GOOD.replace("token = 't'\n", ""),
             &format!("{GOOD}tokn = 'x'\n"),
+            &format!("{GOOD}members = ['https://127.0.0.1:7444', '127.0.0.1:7445']\n"),
         ] {
             assert!(matches!(parse(bad), Err(Error::CredentialsMalformed(_))), "{bad}");
         }

@@ -4,16 +4,23 @@ use std::io::Write;
 
 use bytes::Bytes;
 use notrace_sdk_wire::{Version, header};
-use reqwest::Response;
-use reqwest::header::{CONTENT_LENGTH, ETAG};
+use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, ETAG, RANGE};
+use reqwest::{Response, StatusCode};
+use tokio::time::timeout;
 
-use crate::call::transport_error;
+use crate::call::{Call, transport_error};
+use crate::client::Client;
 use crate::error::Error;
+use crate::limits::{RESUMES_MAX, SILENCE_MAX};
 
 /// A reply whose body is data, not yet read.
 pub struct Download {
     response: Response,
     head: Head,
+    /// Whom to ask for the rest, and under which path, if the connection breaks.
+    rest: Option<(Client, String)>,
+    read: u64,
+    resumes: u32,
 }
 
 /// What a reply's headers say of the value.
@@ -30,7 +37,12 @@ pub struct Head {
 impl Download {
     pub(crate) fn new(response: Response) -> Self {
         let head = head(&response);
-        Self { response, head }
+        Self { response, head, rest: None, read: 0, resumes: 0 }
+    }
+
+    /// The same, of which the rest can be asked for at this path.
+    pub(crate) fn resumed_with(self, rest: Option<(Client, String)>) -> Self {
+        Self { rest, ..self }
     }
 
     /// What the headers said.
@@ -38,11 +50,47 @@ impl Download {
         &self.head
     }
 
-    /// The next piece, or `None` at the end.
+    /// The next piece, or `None` at the end. Where the connection breaks, the rest of the same
+    /// version is read from whoever answers.
     /// # Errors  The connection ended early: [`Error::CutOff`], [`Error::TimedOut`].
     /// # Cancel  Ends the download.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
-        self.response.chunk().await.map_err(|error| transport_error(&error))
+        loop {
+            let chunk = timeout(SILENCE_MAX, self.response.chunk()).await;
+            let broken = match chunk {
+                Ok(Ok(chunk)) => {
+                    self.read += chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
+                    return Ok(chunk);
+                }
+                Ok(Err(error)) => transport_error(&error),
+                Err(_) => Error::TimedOut,
+            };
+            if self.resumes >= RESUMES_MAX || !self.resume().await? {
+                return Err(broken);
+            }
+            self.resumes += 1;
+        }
+    }
+
+    /// Asks for what was not read yet. Says whether it comes.
+    async fn resume(&mut self) -> Result<bool, Error> {
+        let Some((client, path)) = &self.rest else { return Ok(false) };
+        let range = format!("bytes={}-", self.read);
+        let call = Call::get(path.clone());
+        let call = if self.read > 0 { call.with(RANGE.as_str(), &range)? } else { call };
+        let response = client.send(&call).await?.response;
+        let wanted = match self.read {
+            0 => StatusCode::OK,
+            _ => StatusCode::PARTIAL_CONTENT,
+        };
+        let begins = response.headers().get(CONTENT_RANGE).and_then(|value| value.to_str().ok());
+        let begins = begins.and_then(|range| range.strip_prefix("bytes ")?.split('-').next());
+        let fits = self.read == 0 || begins == Some(&self.read.to_string());
+        if response.status() != wanted || head(&response).version != self.head.version || !fits {
+            return Err(Error::NotUnderstood("another part than was asked for"));
+        }
+        self.response = response;
+        Ok(true)
     }
 
     /// Everything, into `sink` piece by piece. Returns the number of bytes.

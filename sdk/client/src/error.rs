@@ -25,6 +25,13 @@ pub enum Error {
         /// Where its receipt will be.
         receipt: ReceiptPath,
     },
+    /// What happened after the version to begin after is no longer kept: list, and watch from now
+    /// on.
+    #[error("{}", .0.detail)]
+    HistoryTrimmed(Box<Problem>),
+    /// A change was asked for, and may have been made or not.
+    #[error("the connection was lost; whether the change was made is not known")]
+    OutcomeUnknown,
     /// The other end is not the node of these credentials.
     #[error(
         "the certificate changed: expected one of authority {expected}, was shown {shown}; \
@@ -116,18 +123,20 @@ pub enum Unfit {
 }
 
 impl Error {
-    /// The node's code, if the node refused.
+    /// The stable code, where it is one that nodes have too.
     pub fn code(&self) -> Option<Code> {
         match self {
-            Error::Refused(problem) | Error::RunFailed { problem, .. } => Some(problem.code),
-            _ => None,
+            Error::OutcomeUnknown => Some(Code::OutcomeUnknown),
+            error => error.problem().map(|problem| problem.code),
         }
     }
 
     /// The node's problem, if the node refused.
     pub fn problem(&self) -> Option<&Problem> {
         match self {
-            Error::Refused(problem) | Error::RunFailed { problem, .. } => Some(problem),
+            Error::Refused(problem)
+            | Error::HistoryTrimmed(problem)
+            | Error::RunFailed { problem, .. } => Some(problem),
             _ => None,
         }
     }

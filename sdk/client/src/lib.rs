@@ -19,7 +19,13 @@ pub mod error;
 pub mod credentials;
 mod trust;
 
+mod deed;
+mod tries;
+
+mod members;
+
 mod call;
+mod client;
 pub mod download;
 pub mod source;
 
@@ -38,7 +44,7 @@ pub mod node;
 
 pub mod verify;
 
-pub use call::{Client, Patience};
+pub use client::{Client, Patience};
 pub use error::Error;
 /// The types of what a node says, for callers that pass them on.
 pub use notrace_sdk_wire as wire;

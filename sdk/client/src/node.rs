@@ -4,41 +4,39 @@ use notrace_policy_promise::ledger::tile::Tile;
 use notrace_sdk_wire::node::{Health, NodeDescription, SignedPromise};
 use notrace_sdk_wire::path::{CHECKPOINT, HEALTH, LEDGER, NODE, PROMISE};
 
-use crate::call::{Call, Client, read_bounded};
+use crate::call::Call;
+use crate::client::Client;
 use crate::error::Error;
-use crate::limits::{RECEIPT_BYTES_MAX, REPLY_BYTES_MAX};
 
 impl Client {
     /// Evidence, keys and posture.
     /// # Errors  As any call.
     pub async fn node(&self) -> Result<NodeDescription, Error> {
-        self.ask(&Call::get(NODE)).await
+        self.ask(&Call::look(NODE)).await
     }
 
     /// The promise the node serves under, signed.
     /// # Errors  As any call.
     pub async fn promise(&self) -> Result<SignedPromise, Error> {
-        self.ask(&Call::get(PROMISE)).await
+        self.ask(&Call::look(PROMISE)).await
     }
 
     /// Whether the node serves.
     /// # Errors  `unavailable` if it says that it does not.
     pub async fn health(&self) -> Result<Health, Error> {
-        self.ask(&Call::get(HEALTH)).await
+        self.ask(&Call::look(HEALTH)).await
     }
 
     /// The ledger's latest checkpoint, a signed note.
     /// # Errors  As any call.
     pub async fn checkpoint(&self) -> Result<String, Error> {
-        let response = self.send(&Call::get(CHECKPOINT)).await?;
-        let bytes = read_bounded(response, RECEIPT_BYTES_MAX).await?;
-        String::from_utf8(bytes).map_err(|_| Error::NotUnderstood("a checkpoint"))
+        let reply = self.whole(&Call::look(CHECKPOINT)).await?;
+        String::from_utf8(reply.body).map_err(|_| Error::NotUnderstood("a checkpoint"))
     }
 
     /// A tile of the ledger.
     /// # Errors  `not_found` for a tile that is not there.
     pub async fn tile(&self, tile: &Tile) -> Result<Vec<u8>, Error> {
-        let response = self.send(&Call::get(format!("{LEDGER}/{tile}"))).await?;
-        read_bounded(response, REPLY_BYTES_MAX).await
+        self.whole(&Call::look(format!("{LEDGER}/{tile}"))).await.map(|reply| reply.body)
     }
 }

@@ -8,7 +8,9 @@ use notrace_sdk_wire::{Time, Version};
 use reqwest::header::{ETAG, IF_MATCH, IF_NONE_MATCH};
 use reqwest::{Method, StatusCode};
 
-use crate::call::{Call, Client};
+use crate::call::Call;
+use crate::client::Client;
+use crate::deed::Deed;
 use crate::download::{Download, Head, head};
 use crate::error::Error;
 use crate::source::Source;
@@ -69,13 +71,13 @@ impl Client {
         value: Source,
         condition: Condition,
     ) -> Result<Put, Error> {
-        let mut call = Call::change(Method::PUT, path::object(&name.pool, &name.key))?;
+        let mut call = Call::to(Deed::Put, Method::PUT, path::object(&name.pool, &name.key))?;
         call = match condition {
             Condition::Always => call,
             Condition::IfVersion(version) => call.with(IF_MATCH.as_str(), &version.to_etag())?,
             Condition::IfAbsent => call.with(IF_NONE_MATCH.as_str(), "*")?,
         };
-        let response = self.send(&call.body(value, "application/octet-stream")).await?;
+        let response = self.send(&call.body(value, "application/octet-stream")).await?.response;
         let created = response.status() == StatusCode::CREATED;
         let Head { version, time, .. } = head(&response);
         let version = version.ok_or(Error::NotUnderstood("its ETag"))?;
@@ -85,13 +87,17 @@ impl Client {
     /// Reads a value.
     /// # Errors  `object_unknown`, `object_shredded`.
     pub async fn get(&self, name: &ObjectName, at: At) -> Result<Download, Error> {
-        self.send(&Call::get(object_at(name, at))).await.map(Download::new)
+        let reply = self.send(&Call::get(object_at(name, at))).await?;
+        // Where the connection breaks, the rest is read of the very version that was begun with.
+        let rest = head(&reply.response).version;
+        let rest = rest.map(|version| (self.clone(), object_at(name, At::Version(version))));
+        Ok(Download::new(reply.response).resumed_with(rest))
     }
 
     /// What there is to know of a value without reading it.
     /// # Errors  `object_unknown`, `object_shredded`.
     pub async fn head(&self, name: &ObjectName, at: At) -> Result<Head, Error> {
-        self.send(&Call::head(object_at(name, at))).await.map(|response| head(&response))
+        self.send(&Call::head(object_at(name, at))).await.map(|reply| head(&reply.response))
     }
 
     /// The keys of a pool, a page at a time.
@@ -121,11 +127,11 @@ impl Client {
         name: &ObjectName,
         if_version: Option<Version>,
     ) -> Result<Option<Version>, Error> {
-        let mut call = Call::change(Method::DELETE, path::object(&name.pool, &name.key))?;
+        let mut call = Call::to(Deed::Delete, Method::DELETE, path::object(&name.pool, &name.key))?;
         if let Some(version) = if_version {
             call = call.with(IF_MATCH.as_str(), &version.to_etag())?;
         }
-        let response = self.send(&call).await?;
+        let response = self.send(&call).await?.response;
         let etag = response.headers().get(ETAG).and_then(|value| value.to_str().ok());
         Ok(etag.and_then(|etag| Version::from_etag(etag).ok()))
     }
@@ -135,15 +141,14 @@ impl Client {
     /// # Cancel  The node may have shredded it all the same.
     pub async fn shred(&self, name: &ObjectName) -> Result<ShredReceipt, Error> {
         let path = path::object(&name.pool, &name.key);
-        // No idempotency key protects a shred: repeated, it would destroy what was stored since.
-        self.ask(&Call::once(Method::DELETE, format!("{path}?shred=true"))).await
+        self.ask(&Call::to(Deed::Shred, Method::DELETE, format!("{path}?shred=true"))?).await
     }
 
     /// Does several puts and deletes as one version, or none of them.
     /// # Errors  `version_mismatch` with the index that failed.
     /// # Cancel  They may have been done all the same.
     pub async fn transact(&self, pool: &PoolName, ops: &Transact) -> Result<Transacted, Error> {
-        let call = Call::change(Method::POST, format!("{OBJECTS}/{pool}:transact"))?;
+        let call = Call::to(Deed::Transact, Method::POST, format!("{OBJECTS}/{pool}:transact"))?;
         self.ask(&call.json(ops)?).await
     }
 }

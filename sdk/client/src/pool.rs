@@ -6,14 +6,16 @@ use notrace_sdk_wire::path::POOLS;
 use notrace_sdk_wire::pool::{Pool, PoolList, PoolSpec};
 use reqwest::Method;
 
-use crate::call::{Call, Client};
+use crate::call::Call;
+use crate::client::Client;
+use crate::deed::Deed;
 use crate::error::Error;
 
 impl Client {
     /// Creates a pool.
     /// # Errors  `pool_exists` if there is one with other settings.
     pub async fn pool_create(&self, name: &PoolName, spec: &PoolSpec) -> Result<Pool, Error> {
-        let call = Call::change(Method::PUT, format!("{POOLS}/{name}"))?;
+        let call = Call::to(Deed::CreatePool, Method::PUT, format!("{POOLS}/{name}"))?;
         self.ask(&call.json(spec)?).await
     }
 
@@ -33,8 +35,7 @@ impl Client {
     /// # Errors  `pool_unknown`.
     /// # Cancel  The node may have shredded it all the same.
     pub async fn pool_shred(&self, name: &PoolName) -> Result<ShredReceipt, Error> {
-        // Repeated, it would destroy a pool of the same name that was made since.
-        let call = Call::once(Method::DELETE, format!("{POOLS}/{name}?shred=true"));
-        self.ask(&call).await
+        let path = format!("{POOLS}/{name}?shred=true");
+        self.ask(&Call::to(Deed::Shred, Method::DELETE, path)?).await
     }
 }

@@ -2,21 +2,33 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use notrace_sdk_wire::path::RECEIPTS;
 use reqwest::StatusCode;
 use reqwest::header::RETRY_AFTER;
 
-use crate::call::{Call, Client, read_bounded};
+use crate::call::Call;
+use crate::client::{Client, Reply};
 use crate::error::Error;
-use crate::limits::{BACKOFF_FIRST, RECEIPT_BYTES_MAX};
+use crate::limits::{BACKOFF_FIRST, RECEIPT_BYTES_MAX, SILENCE_MAX};
 
 const ID_BYTES_MAX: usize = 128;
 
-/// Where a receipt will be: `/v1/receipts/{id}`.
+/// Where a receipt will be: `/v1/receipts/{id}`, and at which member if that is known.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct ReceiptPath(Box<str>);
+pub struct ReceiptPath {
+    path: Box<str>,
+    member: Option<Arc<str>>,
+}
+
+impl ReceiptPath {
+    /// The same at this member, which ran the task.
+    pub(crate) fn at(self, member: Arc<str>) -> Self {
+        Self { member: Some(member), ..self }
+    }
+}
 
 /// A text that is no receipt's path.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -31,7 +43,7 @@ impl FromStr for ReceiptPath {
         let id = id.ok_or(NotAReceiptPath)?;
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b':');
         if (1..=ID_BYTES_MAX).contains(&id.len()) && id.bytes().all(plain) {
-            Ok(Self(text.into()))
+            Ok(Self { path: text.into(), member: None })
         } else {
             Err(NotAReceiptPath)
         }
@@ -40,7 +52,7 @@ impl FromStr for ReceiptPath {
 
 impl fmt::Display for ReceiptPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.path)
     }
 }
 
@@ -51,10 +63,14 @@ impl Client {
     pub async fn receipt(&self, path: &ReceiptPath, patience: Duration) -> Result<String, Error> {
         let mut left = patience;
         loop {
-            let response = self.send(&Call::get(format!("{path}?wait=true"))).await?;
+            // The node itself waits for the epoch before it answers.
+            let call = Call::get(format!("{path}?wait=true")).silence_max(SILENCE_MAX);
+            let Reply { response, body, .. } = self.whole(&call.first(path.member.clone())).await?;
             if response.status() != StatusCode::ACCEPTED {
-                let bytes = read_bounded(response, RECEIPT_BYTES_MAX).await?;
-                return String::from_utf8(bytes).map_err(|_| Error::NotUnderstood("a receipt"));
+                if body.len() > RECEIPT_BYTES_MAX {
+                    return Err(Error::NotUnderstood("a receipt"));
+                }
+                return String::from_utf8(body).map_err(|_| Error::NotUnderstood("a receipt"));
             }
             let wait = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
             let wait = wait.and_then(|value| value.parse().ok()).map(Duration::from_secs);

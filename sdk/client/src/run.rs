@@ -7,7 +7,9 @@ use notrace_sdk_wire::header;
 use notrace_sdk_wire::path::{self, TASKS};
 use reqwest::Method;
 
-use crate::call::{Call, Client};
+use crate::call::Call;
+use crate::client::{Client, Reply};
+use crate::deed::Deed;
 use crate::download::Download;
 use crate::error::Error;
 use crate::limits::RUN_MARGIN;
@@ -42,12 +44,11 @@ impl Client {
     /// Runs a task once. The request travels plain inside TLS: the node sees the input and the
     /// answer in passing, and the receipt says so.
     /// # Errors  `task_unknown`, `task_compiling`, `not_permitted`, `label_forbids`; `busy` once
-    /// patience is out; [`Error::RunFailed`] if it took place and ended without an answer.
+    /// patience is out; [`Error::RunFailed`] if it took place and ended without an answer;
+    /// [`Error::OutcomeUnknown`] if it may have taken place.
     /// # Cancel  Ends the waiting; the node scrubs all the same.
     pub async fn run(&self, run: &Run) -> Result<Answer, Error> {
-        // A run has no idempotency key: its answer is not kept, so there is nothing to repeat it
-        // from. It is sent again only while it certainly has not begun.
-        let mut call = Call::once(Method::POST, format!("{TASKS}/{}/run", run.task));
+        let mut call = Call::to(Deed::Run, Method::POST, format!("{TASKS}/{}/run", run.task))?;
         for object in &run.objects {
             call = call.with(header::OBJECT, &path::encode(&object.to_string()))?;
         }
@@ -59,9 +60,11 @@ impl Client {
             call = call.with(header::TIMEOUT_MS, &millis)?.silence_max(timeout + RUN_MARGIN);
         }
         let call = call.body(run.input.clone(), "application/octet-stream");
-        let response = self.send(&call).await?;
+        let Reply { member, response, .. } = self.send(&call).await?;
         let receipt = response.headers().get(header::RECEIPT);
-        let receipt = receipt.and_then(|value| value.to_str().ok()?.parse().ok());
+        let receipt: Option<ReceiptPath> =
+            receipt.and_then(|value| value.to_str().ok()?.parse().ok());
+        let receipt = receipt.map(|receipt| receipt.at(member));
         Ok(Answer { receipt, body: Download::new(response) })
     }
 }

@@ -8,12 +8,12 @@ use crate::limits::{EVENT_BYTES_MAX, EVENT_LINE_BYTES_MAX};
 /// One event.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Event {
-    /// Its name; `message` if the stream gave none.
+    /// Its name; `message` if the stream gave none. Empty if there is no event, only an id.
     pub(crate) name: String,
     /// Its data, lines joined with a line feed.
     pub(crate) data: String,
-    /// The last `id` seen up to it.
-    pub(crate) id: String,
+    /// Its own `id`. That an event without one has that of the event before it, is of no use here.
+    pub(crate) id: Option<String>,
 }
 
 /// Takes bytes in pieces of any size and gives events out.
@@ -23,7 +23,7 @@ pub(crate) struct Parser {
     after_return: bool,
     name: String,
     data: String,
-    id: String,
+    id: Option<String>,
 }
 
 impl Parser {
@@ -55,17 +55,18 @@ impl Parser {
         if line.is_empty() {
             let name = std::mem::take(&mut self.name);
             let mut data = std::mem::take(&mut self.data);
+            let id = self.id.take();
             if data.pop().is_none() {
-                return Ok(None);
+                return Ok(id.map(|id| Event { id: Some(id), ..Event::default() }));
             }
             let name = if name.is_empty() { "message".to_owned() } else { name };
-            return Ok(Some(Event { name, data, id: self.id.clone() }));
+            return Ok(Some(Event { name, data, id }));
         }
         let (field, value) = line.split_once(':').unwrap_or((line, ""));
         let value = value.strip_prefix(' ').unwrap_or(value);
         match field {
             "event" => value.clone_into(&mut self.name),
-            "id" if !value.contains('\0') => value.clone_into(&mut self.id),
+            "id" if !value.contains('\0') => self.id = Some(value.to_owned()),
             "data" => {
                 if self.data.len() + value.len() >= EVENT_BYTES_MAX {
                     return Err(Error::NotUnderstood("an event is too large"));
@@ -99,12 +100,13 @@ mod an_event_stream {
     #[test]
     fn gives_the_same_events_however_it_is_cut() {
         let whole = events(&[STREAM.as_bytes()]);
-        assert_eq!(whole.len(), 3);
+        assert_eq!(whole.len(), 4);
         assert_eq!(whole[0].name, "change");
         assert_eq!(whole[0].data, "{\"a\":\n1}");
-        assert_eq!(whole[0].id, "1:2");
-        assert_eq!((whole[1].name.as_str(), whole[1].id.as_str()), ("message", "1:2"));
-        assert_eq!((whole[2].data.as_str(), whole[2].id.as_str()), ("", "1:3"));
+        assert_eq!(whole[0].id.as_deref(), Some("1:2"));
+        assert_eq!((whole[1].name.as_str(), whole[1].id.as_deref()), ("message", None));
+        assert_eq!((whole[2].name.as_str(), whole[2].id.as_deref()), ("", Some("1:3")));
+        assert_eq!((whole[3].data.as_str(), whole[3].id.as_deref()), ("", None));
         for cut in 0..STREAM.len() {
             let (left, right) = STREAM.as_bytes().split_at(cut);
             assert_eq!(events(&[left, right]), whole, "cut at {cut}");

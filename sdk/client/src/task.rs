@@ -14,9 +14,11 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::call::{Call, Client, read_bounded, transport_error};
+use crate::call::{Call, transport_error};
+use crate::client::Client;
+use crate::deed::Deed;
 use crate::error::Error;
-use crate::limits::{ATTEMPTS_MAX, REPLY_BYTES_MAX, SILENCE_MAX};
+use crate::limits::{RESUMES_MAX, SILENCE_MAX};
 use crate::object::query;
 use crate::source::Source;
 use crate::sse::Parser;
@@ -76,7 +78,8 @@ impl Client {
         let sent = Digest::of(Domain::Module, &push.module);
         let name = push.name.as_ref().map(TaskName::as_str);
         let path = format!("{TASKS}{}", query(&[("name", name)]));
-        let mut call = Call::change(Method::PUT, path)?;
+        let deed = if push.if_version.is_some() { Deed::PushOver } else { Deed::Push };
+        let mut call = Call::to(deed, Method::PUT, path)?;
         if let Some(version) = push.if_version {
             call = call.with(IF_MATCH.as_str(), &version.to_etag())?;
         }
@@ -84,13 +87,12 @@ impl Client {
         if let Some(progress) = push.progress.clone() {
             body = body.watched(Arc::new(move |bytes| progress(PushStep::Sent(bytes))));
         }
-        let response = self.send(&call.body(body, "application/wasm")).await?;
-        let accepted = if response.status() == StatusCode::ACCEPTED {
+        let reply = self.whole(&call.body(body, "application/wasm")).await?;
+        let accepted = if reply.response.status() == StatusCode::ACCEPTED {
             // The module's own digest says where its events are; the node's word is not needed.
             self.wait_until_ready(&TaskRef::Digest(sent), push.progress.as_ref()).await?
         } else {
-            let body = read_bounded(response, REPLY_BYTES_MAX).await?;
-            serde_json::from_slice(&body).map_err(|_| Error::NotUnderstood("its JSON"))?
+            serde_json::from_slice(&reply.body).map_err(|_| Error::NotUnderstood("its JSON"))?
         };
         if accepted.digest == sent {
             Ok(accepted)
@@ -116,7 +118,9 @@ impl Client {
     /// # Errors  `task_unknown`.
     /// # Cancel  It may have been removed all the same.
     pub async fn task_remove(&self, task: &TaskRef) -> Result<(), Error> {
-        self.send(&Call::change(Method::DELETE, format!("{TASKS}/{task}"))?).await.map(drop)
+        self.send(&Call::to(Deed::RemoveTask, Method::DELETE, format!("{TASKS}/{task}"))?)
+            .await
+            .map(drop)
     }
 
     /// Follows a task's events until it is ready or has failed.
@@ -125,7 +129,7 @@ impl Client {
         task: &TaskRef,
         progress: Option<&PushProgress>,
     ) -> Result<TaskAccepted, Error> {
-        for _ in 0..ATTEMPTS_MAX {
+        for _ in 0..RESUMES_MAX {
             match self.follow(task, progress).await {
                 Ok(Some(event)) => {
                     if let Some(problem) = event.problem {
@@ -154,7 +158,7 @@ impl Client {
     ) -> Result<Option<TaskEvent>, Error> {
         let call = Call::get(format!("{TASKS}/{task}/events"));
         let call = call.with("Accept", "text/event-stream")?;
-        let mut response = self.send(&call).await?;
+        let mut response = self.send(&call).await?.response;
         let mut parser = Parser::default();
         loop {
             let chunk = tokio::time::timeout(SILENCE_MAX, response.chunk()).await;

@@ -25,6 +25,7 @@ fn signer(seed: u8) -> NoteSigner {
 fn credentials(signer: &NoteSigner) -> Credentials {
     Credentials {
         url: "https://127.0.0.1:1".to_owned(),
+        members: Vec::new(),
         ca_pem: String::new(),
         token: String::new(),
         certificate_pem: String::new(),

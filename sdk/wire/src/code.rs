@@ -185,6 +185,13 @@ codes! {
     Unavailable = "unavailable", 503,
         "The node cannot serve this now.",
         "Try again after the time in `Retry-After`; `notrace status` says more.";
+    Stopping = "stopping", 503,
+        "The node is about to end and takes nothing new; nothing of this request was done.",
+        "Ask another node of the group, or this one once it is back.";
+    OutcomeUnknown = "outcome_unknown", 503,
+        "Whether the change was made is not known.",
+        "Repeat it under the same `Idempotency-Key`, which makes it once; without one, look \
+         whether it is there.";
     NoMajority = "no_majority", 503,
         "Too few of the group's members are left to change anything or to know what is latest.",
         "Bring back nodes until more than half are there; `notrace cluster status` names them.";

@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 pub struct Credentials {
     /// Where the node listens, as in `https://127.0.0.1:7443`.
     pub url: String,
+    /// Where other members of the node's group listen, which are asked if it does not answer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub members: Vec<String>,
     /// The certificate of the authority that signed the node's certificate, in PEM.
     pub ca_pem: String,
     /// The bearer token.

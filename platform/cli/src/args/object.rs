@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use clap::Args;
 use notrace_policy_promise::name::{BadName, ObjectName, PoolName};
+use notrace_sdk_client::watch::Mark;
 use notrace_sdk_client::wire::{Time, Version};
 
 #[derive(Args)]
@@ -109,7 +110,8 @@ pub(crate) struct Watch {
     /// The pool, and the start of the keys to watch: POOL[/PREFIX]
     #[arg(value_name = "POOL[/PREFIX]")]
     pub(crate) within: Within,
-    /// Start after this version instead of now
+    /// Start after this version instead of now; where a pool is in several shards, one for each,
+    /// with commas in between
     #[arg(long, value_name = "VERSION")]
-    pub(crate) from: Option<Version>,
+    pub(crate) from: Option<Mark>,
 }

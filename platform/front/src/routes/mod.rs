@@ -8,10 +8,12 @@ use axum::http::HeaderValue;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, get, post, put};
+use hyper::Version;
+use hyper::header::{CONNECTION, HeaderValue};
 use notrace_platform_node::{Node, Refusal};
 use notrace_policy_promise::digest::Digest;
 use notrace_policy_promise::name::TaskName;
-use notrace_sdk_wire::Code;
+use notrace_sdk_wire::{Code, path};
 use tokio::sync::Semaphore;
 
 use crate::body::BodyRoom;
@@ -109,12 +111,15 @@ pub(crate) fn router(
 }
 
 /// Lets a request wait for a node that has only just started. One that still waits for others of
-/// its group serves nobody but those who ask how it is.
+/// its group serves nobody but those who ask how it is, and one that stops takes nothing new.
 async fn once_ready(State(front): State<Front>, request: Request, next: Next) -> Response {
+    if front.node.is_draining() && request.uri().path() != path::HEALTH {
+        return stopping(request.version());
+    }
     let ready = front.node.is_ready_within(READY_WAIT).await;
-    let path = request.uri().path();
+    let asked = request.uri().path();
     let is_below = |open: &str| {
-        path.strip_prefix(open).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        asked.strip_prefix(open).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };
     if ready || ANSWERED_BEFORE.iter().any(|open| is_below(open)) {
         return next.run(request).await;
@@ -138,6 +143,15 @@ async fn in_view(State(front): State<Front>, request: Request, next: Next) -> Re
     let mut response = next.run(request).await;
     response.headers_mut().insert(headers::VIEW, HeaderValue::from(front.node.view()));
     response
+}
+
+/// Who stops says so, and that the connection is of no more use. HTTP/2 says the latter by itself.
+fn stopping(version: Version) -> Response {
+    let mut refused = Box::<Refused>::from(Refusal::Stopping);
+    if version < Version::HTTP_2 {
+        refused.headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    refused.into_response()
 }
 
 /// What a node answers that is no member of a group that works.

@@ -68,7 +68,9 @@ pub(super) async fn watch(
     })?;
     let prefix = query.value("prefix").unwrap_or_default();
     let watching = front.node.watch(&pool, prefix, from).await?;
-    let watch = Watch { watching, ready: VecDeque::new(), _place: place };
+    // First where it begins, so that it can be taken up there before anything was seen.
+    let begin = Changed { change: None, mark: Some(watching.mark()) };
+    let watch = Watch { watching, ready: VecDeque::from([begin]), _place: place };
     let events = stream::unfold(watch, |mut watch| async move {
         let changed = watch.next().await?;
         Some((Ok::<_, Infallible>(event(&changed)), watch))
@@ -90,9 +92,15 @@ impl Watch {
 }
 
 fn event(changed: &Changed) -> Event {
-    let change = translate::watch_event(&changed.change);
-    let data = serde_json::to_string(&change).unwrap_or_default();
-    let event = Event::default().event(watch::EVENT).data(data);
+    let event = match &changed.change {
+        Some(change) => {
+            let change = translate::watch_event(change);
+            let data = serde_json::to_string(&change).unwrap_or_default();
+            Event::default().event(watch::EVENT).data(data)
+        }
+        // An id without data is no event to anybody, and remembered all the same.
+        None => Event::default(),
+    };
     match &changed.mark {
         Some(mark) => event.id(translate::mark(mark)),
         None => event,

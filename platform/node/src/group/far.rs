@@ -55,7 +55,7 @@ impl Care {
 
 impl Node {
     /// Orders a command in a shard and waits until it is as safe as asked.
-    /// # Errors  [`Refusal`]; [`Refusal::Unavailable`] where it may have been ordered.
+    /// # Errors  [`Refusal`]; [`Refusal::OutcomeUnknown`] where it may have been ordered.
     pub(crate) async fn order_at(
         &self,
         shard: ShardId,
@@ -199,7 +199,10 @@ impl Node {
                 Ok(told) => told,
                 Err(CallError::Unreachable | CallError::Busy) => continue,
                 Err(CallError::NoAnswer) if harmless => continue,
-                Err(CallError::NoAnswer | CallError::Stopped) => return Err(Refusal::Unavailable),
+                Err(CallError::Stopped) if harmless => return Err(Refusal::Unavailable),
+                Err(CallError::NoAnswer | CallError::Stopped) => {
+                    return Err(Refusal::OutcomeUnknown);
+                }
             };
             match told.split_first() {
                 Some((&DONE, rest)) => {
@@ -326,9 +329,8 @@ pub(crate) async fn order_here(
         SendError::Busy => Refusal::Busy { retry_after: Duration::from_secs(1) },
         SendError::OutOfSpace | SendError::TooLarge => Refusal::OutOfSpace,
         SendError::NoMajority => Refusal::NoMajority,
-        SendError::Stopped | SendError::NotHere | SendError::Lost | SendError::Unknown => {
-            Refusal::Unavailable
-        }
+        SendError::NotHere | SendError::Lost => Refusal::Unavailable,
+        SendError::Stopped | SendError::Unknown => Refusal::OutcomeUnknown,
     })
 }
 
@@ -429,10 +431,12 @@ const TRIMMED: u8 = 9;
 const MISMATCH: u8 = 10;
 const POOLS_FULL: u8 = 11;
 const INTERNAL: u8 = 12;
+const OUTCOME_UNKNOWN: u8 = 13;
 
 fn code(refusal: &Refusal) -> Vec<u8> {
     let code = match refusal {
         Refusal::Unavailable => UNAVAILABLE,
+        Refusal::OutcomeUnknown => OUTCOME_UNKNOWN,
         Refusal::NoMajority => NO_MAJORITY,
         Refusal::Busy { .. } => BUSY,
         Refusal::OutOfSpace => OUT_OF_SPACE,
@@ -454,6 +458,7 @@ fn code(refusal: &Refusal) -> Vec<u8> {
 fn refusal(code: u8, rest: &[u8]) -> Refusal {
     match code {
         UNAVAILABLE => Refusal::Unavailable,
+        OUTCOME_UNKNOWN => Refusal::OutcomeUnknown,
         NO_MAJORITY => Refusal::NoMajority,
         BUSY => Refusal::Busy { retry_after: Duration::from_secs(1) },
         OUT_OF_SPACE => Refusal::OutOfSpace,

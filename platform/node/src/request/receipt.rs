@@ -28,7 +28,7 @@ impl Asked {
 }
 
 /// Puts the run's receipt on its way into the log, and only then gives the answer out.
-/// # Errors  [`Refusal::Unavailable`]: the answer is dropped. A node whose ledger takes no receipts
+/// # Errors  [`Refusal::OutcomeUnknown`]: it ran, and the answer is dropped. A node whose ledger takes no receipts
 /// takes no runs either, until it does again.
 pub(super) fn receipt(
     node: &Node,
@@ -65,7 +65,7 @@ pub(super) fn receipt(
         check: ScrubCheck::None,
         span: Span::between(asked.began_unix_micros / 1_000_000, clock::unix_micros() / 1_000_000),
     };
-    let appended = node.ledger().append(receipt, salt).map_err(|_| Refusal::Unavailable)?;
+    let appended = node.ledger().append(receipt, salt).map_err(|_| Refusal::OutcomeUnknown)?;
     Ok(Reply { answer: verdict.answer, receipt: appended.id })
 }
 

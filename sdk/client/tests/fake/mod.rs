@@ -55,14 +55,17 @@ pub(crate) fn refuse(code: Code, retry_after: Option<u32>) -> Told {
 pub(crate) struct Fake {
     pub(crate) credentials: Credentials,
     seen: Arc<Mutex<Vec<Seen>>>,
+    members: Arc<Mutex<Vec<String>>>,
+    serving: tokio::task::JoinHandle<()>,
 }
 
-struct Authority {
+/// What all members of a group have in common.
+pub(crate) struct Authority {
     pem: String,
     issuer: Issuer<'static, KeyPair>,
 }
 
-fn authority() -> Authority {
+pub(crate) fn authority() -> Authority {
     let key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
@@ -81,7 +84,15 @@ impl Fake {
         name: &str,
         tell: impl Fn(usize, &Seen) -> Told + Send + Sync + 'static,
     ) -> Self {
-        let authority = authority();
+        Self::start_of(&authority(), name, tell).await
+    }
+
+    /// The same as a member of a group.
+    pub(crate) async fn start_of(
+        authority: &Authority,
+        name: &str,
+        tell: impl Fn(usize, &Seen) -> Told + Send + Sync + 'static,
+    ) -> Self {
         let key = KeyPair::generate().unwrap();
         let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         let certificate = params.signed_by(&key, &authority.issuer).unwrap();
@@ -99,8 +110,23 @@ impl Fake {
         let address = listener.local_addr().unwrap();
         let seen = Arc::new(Mutex::new(Vec::new()));
         let acceptor = TlsAcceptor::from(Arc::new(config));
-        tokio::spawn(accept(listener, acceptor, seen.clone(), Arc::new(tell)));
-        Self { credentials: credentials(address, authority.pem), seen }
+        let members = Arc::new(Mutex::new(Vec::new()));
+        let desk = Desk { seen: seen.clone(), members: members.clone(), tell: Arc::new(tell) };
+        let serving = tokio::spawn(accept(listener, acceptor, desk));
+        let credentials = credentials(address, authority.pem.clone());
+        Self { credentials, seen, members, serving }
+    }
+
+    /// Says from now on that these are the members of its group. It is asked for that beside what
+    /// it is told to answer, and does not count it.
+    pub(crate) fn is_in_a_group_of(&self, others: &[&Fake]) {
+        let urls = others.iter().map(|fake| fake.credentials.url.clone());
+        *self.members.lock().unwrap() = urls.collect();
+    }
+
+    /// Ends, with all its connections.
+    pub(crate) fn end(&self) {
+        self.serving.abort();
     }
 
     pub(crate) fn client(&self) -> Client {
@@ -115,6 +141,7 @@ impl Fake {
 fn credentials(address: SocketAddr, ca_pem: String) -> Credentials {
     Credentials {
         url: format!("https://{address}"),
+        members: Vec::new(),
         ca_pem,
         token: "nt_test".to_owned(),
         certificate_pem: String::new(),
@@ -124,17 +151,22 @@ fn credentials(address: SocketAddr, ca_pem: String) -> Credentials {
     }
 }
 
-async fn accept(
-    listener: TcpListener,
-    acceptor: TlsAcceptor,
+/// What a connection needs to answer.
+#[derive(Clone)]
+struct Desk {
     seen: Arc<Mutex<Vec<Seen>>>,
+    members: Arc<Mutex<Vec<String>>>,
     tell: Arc<Tell>,
-) {
+}
+
+async fn accept(listener: TcpListener, acceptor: TlsAcceptor, desk: Desk) {
+    // Dropped with the task, and the connections with it.
+    let mut connections = tokio::task::JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
-        let (acceptor, seen, tell) = (acceptor.clone(), seen.clone(), tell.clone());
-        tokio::spawn(async move {
+        let (acceptor, desk) = (acceptor.clone(), desk.clone());
+        connections.spawn(async move {
             let Ok(stream) = acceptor.accept(stream).await else { return };
-            let service = service_fn(|request| answer(request, &seen, &*tell));
+            let service = service_fn(|request| answer(request, &desk));
             let http = hyper::server::conn::http1::Builder::new();
             let _ = http.serve_connection(TokioIo::new(stream), service).await;
         });
@@ -143,39 +175,58 @@ async fn accept(
 
 type Body = http_body_util::combinators::UnsyncBoxBody<Bytes, std::io::Error>;
 
-async fn answer(
-    request: Request<Incoming>,
-    seen: &Mutex<Vec<Seen>>,
-    tell: &Tell,
-) -> Result<Response<Body>, std::io::Error> {
+async fn answer(request: Request<Incoming>, desk: &Desk) -> Result<Response<Body>, std::io::Error> {
     let (parts, body) = request.into_parts();
     let body = body.collect().await.map_err(std::io::Error::other)?.to_bytes().to_vec();
     let path = parts.uri.path_and_query().unwrap().to_string();
     let this = Seen { method: parts.method.to_string(), path, headers: parts.headers, body };
-    let index = {
-        let mut seen = seen.lock().unwrap();
-        seen.push(this.clone());
-        seen.len() - 1
+    let told = match this.path.as_str() {
+        "/v1/cluster" => group(&desk.members.lock().unwrap()),
+        _ => {
+            let mut seen = desk.seen.lock().unwrap();
+            seen.push(this.clone());
+            let index = seen.len() - 1;
+            drop(seen);
+            (desk.tell)(index, &this)
+        }
     };
-    let (status, headers, body): (u16, _, Body) = match tell(index, &this) {
+    let (status, headers, body): (u16, _, Body) = match told {
         Told::Silence => return Err(std::io::Error::other("silence")),
         Told::Reply(status, headers, body) => {
             let never = |never: Infallible| match never {};
             (status, headers, Full::new(Bytes::from(body)).map_err(never).boxed_unsync())
         }
-        Told::Broken(headers, body) => {
-            // Not ready once in between: that is when the server sends out what it has so far.
-            let data = futures_util::stream::iter([Ok(Frame::data(Bytes::from(body)))]);
-            let end = futures_util::stream::once(async {
-                tokio::task::yield_now().await;
-                Err(std::io::Error::other("broken"))
-            });
-            (200, headers, StreamBody::new(data.chain(end)).boxed_unsync())
-        }
+        Told::Broken(headers, body) => (200, headers, broken(body)),
     };
     let mut response = Response::builder().status(status);
     for (name, value) in headers {
         response = response.header(name, value);
     }
     Ok(response.body(body).unwrap())
+}
+
+fn broken(body: Vec<u8>) -> Body {
+    // Not ready once in between: that is when the server sends out what it has so far.
+    let data = futures_util::stream::iter([Ok(Frame::data(Bytes::from(body)))]);
+    let end = futures_util::stream::once(async {
+        tokio::task::yield_now().await;
+        Err(std::io::Error::other("broken"))
+    });
+    StreamBody::new(data.chain(end)).boxed_unsync()
+}
+
+fn group(urls: &[String]) -> Told {
+    let members: Vec<_> = (1..)
+        .zip(urls)
+        .map(|(node, url)| {
+            serde_json::json!({
+                "node": node, "life": 1, "duty": "full", "address": null, "url": url,
+                "suspected": false,
+            })
+        })
+        .collect();
+    let status = serde_json::json!({
+        "node": 1, "life": 1, "stage": "serving", "view": 1, "members": members, "shards": [],
+    });
+    Told::Reply(200, Vec::new(), serde_json::to_vec(&status).unwrap())
 }

@@ -1,0 +1,104 @@
+//! Several nodes as processes, in folders below one.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+use crate::run::{Ran, notrace};
+
+/// A node of the group; killed when dropped.
+pub(crate) struct Node {
+    pub(crate) child: Child,
+    pub(crate) url: String,
+    pub(crate) cluster: String,
+}
+
+/// All of them, each in a folder below one.
+pub(crate) struct Group {
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) nodes: Vec<Node>,
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Group {
+    /// A group of so many nodes, founded with these options, as soon as the last one serves.
+    pub(crate) fn found(nodes: usize, options: &str) -> Self {
+        let mut group = Self { folder: tempfile::tempdir().unwrap(), nodes: Vec::new() };
+        let line = format!("--listen 127.0.0.1:0 --cluster 127.0.0.1:0 {options}");
+        let founder = group.start(1, &line);
+        group.add(founder);
+        for number in 2..=nodes {
+            let token = group.types(1, "cluster invite").ended(0).out;
+            let join = group.nodes[0].url.replace("https://", "");
+            let line = format!(
+                "--listen 127.0.0.1:0 --cluster 127.0.0.1:0 --join {join} --token {}",
+                token.trim()
+            );
+            let node = group.start(number, &line);
+            group.add(node);
+        }
+        group
+    }
+
+    /// Adds a node, with the founder's credentials for it in a file of their own.
+    fn add(&mut self, node: Node) {
+        let credentials = self.folder.path().join("n1/client.toml");
+        let credentials = std::fs::read_to_string(credentials).unwrap();
+        let first = self.nodes.first().map_or(&node.url, |first| &first.url);
+        let credentials = credentials.replace(first.as_str(), &node.url);
+        let name = format!("{}.toml", self.nodes.len() + 1);
+        std::fs::write(self.folder.path().join(name), credentials).unwrap();
+        self.nodes.push(node);
+    }
+
+    /// Starts a node and reads where it listens, which it says once it serves.
+    fn start(&self, number: usize, line: &str) -> Node {
+        let mut child = self.spawn(number, line);
+        let out: ChildStdout = child.stdout.take().unwrap();
+        let mut lines = BufReader::new(out).lines().map_while(Result::ok);
+        let first = lines.next().unwrap();
+        let cluster = first.split_whitespace().find(|word| word.contains("127.0.0.1:")).unwrap();
+        let second = lines.next().unwrap();
+        let url = second.split_whitespace().next().unwrap().to_owned();
+        Node { child, url, cluster: cluster.to_owned() }
+    }
+
+    fn spawn(&self, number: usize, line: &str) -> Child {
+        Command::new(env!("CARGO_BIN_EXE_notrace"))
+            .args(["serve", "--dir", &format!("n{number}")])
+            .args(line.split_whitespace())
+            .current_dir(self.folder.path())
+            .env_clear()
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap()
+    }
+
+    pub(crate) fn kill(&mut self, number: usize) {
+        self.nodes[number - 1].child.kill().unwrap();
+        self.nodes[number - 1].child.wait().unwrap();
+    }
+
+    /// Starts a node again where it was. It serves as soon as enough of the others do.
+    pub(crate) fn restart(&mut self, number: usize) {
+        let node = &self.nodes[number - 1];
+        let listen = node.url.replace("https://", "");
+        let line = format!("--listen {listen} --cluster {}", node.cluster);
+        self.nodes[number - 1].child = self.spawn(number, &line);
+    }
+
+    pub(crate) fn types(&self, number: usize, line: &str) -> Ran {
+        self.types_with(number, line, b"")
+    }
+
+    pub(crate) fn types_with(&self, number: usize, line: &str, input: &[u8]) -> Ran {
+        let config = format!("./{number}.toml");
+        notrace(self.folder.path(), Some(&config), line, input)
+    }
+}
