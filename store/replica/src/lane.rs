@@ -12,7 +12,7 @@ use bytes::Bytes;
 use futures_channel::oneshot;
 use notrace_store_log::disk::Disk;
 use notrace_store_log::{AppendError, Log, Mark, Record, write_checkpoint};
-use notrace_store_protocol::ids::{NodeId, ShardId, Version};
+use notrace_store_protocol::ids::{Life, NodeId, ShardId, Version};
 use notrace_store_protocol::machine::{Chunk, Place};
 use notrace_store_protocol::message::{Fetch, Resume, Start};
 
@@ -28,7 +28,12 @@ pub(crate) type Asked = oneshot::Sender<Result<(), CheckpointError>>;
 pub(crate) enum Job {
     Append(Place, Bytes),
     Begin(Start),
-    Sync(Version),
+    Sync {
+        life: Life,
+        through: Version,
+    },
+    /// Everything asked before is done and safe; then say that this life's log rests.
+    Rest(Life),
     /// Cuts the log back, or to its beginning, and says what is left of it.
     Rewind(Version),
     Install {
@@ -38,6 +43,7 @@ pub(crate) enum Job {
     },
     /// Everything asked before is in the log; then say that it was stored.
     Stored {
+        life: Life,
         last: Place,
         resume: Option<Resume>,
     },
@@ -204,14 +210,14 @@ impl<D: Disk> Worker<D> {
                             return Ok(());
                         }
                     }
-                    Job::Sync(through) => sync = Some(through),
+                    Job::Sync { life, through } => sync = Some((life, through)),
                     Job::Close => return self.end(),
                     other => self.act(other)?,
                 }
             }
-            if let Some(through) = sync {
+            if let Some((life, through)) = sync {
                 self.log.sync().map_err(|_| Failed)?;
-                self.report(Report::Synced { shard: self.shard, through });
+                self.report(Report::Synced { life, shard: self.shard, through });
             }
         }
     }
@@ -230,8 +236,12 @@ impl<D: Disk> Worker<D> {
             }
             Job::Rewind(to) => self.rewind(to)?,
             Job::Install { place, line, state } => self.install(place, &line, &state)?,
-            Job::Stored { last, resume } => {
-                self.report(Report::Stored { shard: self.shard, last, resume });
+            Job::Stored { life, last, resume } => {
+                self.report(Report::Stored { life, shard: self.shard, last, resume });
+            }
+            Job::Rest(life) => {
+                self.log.sync().map_err(|_| Failed)?;
+                self.report(Report::Rested { life, shard: self.shard });
             }
             Job::Checkpoint { place, line, chunks, asked } => {
                 self.checkpoint(place, &line, chunks, asked)?;
@@ -242,7 +252,7 @@ impl<D: Disk> Worker<D> {
                 let updates = updates.into_iter().map(|(place, it)| (place, it.into())).collect();
                 self.report(Report::Tail { to, fetch, through, line, updates });
             }
-            Job::Append(..) | Job::Sync(_) | Job::Close => {}
+            Job::Append(..) | Job::Sync { .. } | Job::Close => {}
         }
         Ok(())
     }

@@ -48,7 +48,7 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
         match effect {
             Effect::Record { number, durable } => {
                 self.durable = Some(durable.clone());
-                self.records.push(number, durable);
+                self.records.push(self.life, number, durable);
             }
             Effect::Begin { shard, start } => {
                 if let Some(shard) = self.shard(shard) {
@@ -65,10 +65,13 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
                     None => self.fail(),
                 }
             }
-            Effect::Sync { shard, through } => match self.shard(shard) {
-                Some(it) if it.is_durable() => it.ask(Job::Sync(through)),
-                _ => self.follows.push_back(Event::Synced { shard, through }),
-            },
+            Effect::Sync { shard, through } => {
+                let life = self.life;
+                match self.shard(shard) {
+                    Some(it) if it.is_durable() => it.ask(Job::Sync { life, through }),
+                    _ => self.follows.push_back(Event::Synced { shard, through }),
+                }
+            }
             Effect::Resolve(resolved) => self.resolved(&resolved),
             Effect::Install { view } => self.installed(&view),
             Effect::SendTail { to, fetch, through, line } => {

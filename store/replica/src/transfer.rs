@@ -187,6 +187,7 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
                             let state = Arc::new(state);
                             shard.ask(Job::Install { place: at, line, state });
                             shard.checkpoint.since = 0;
+                            shard.trimmed = at.version;
                         }
                         None
                     }
@@ -208,12 +209,13 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
     }
 
     fn stored(&mut self, id: ShardId, resume: Option<Resume>) {
+        let life = self.life;
         let Some(shard) = self.shard(id) else { return };
         let last = shard.last;
         if shard.is_durable() {
-            shard.ask(Job::Stored { last, resume });
+            shard.ask(Job::Stored { life, last, resume });
             if resume.is_none() {
-                shard.ask(Job::Sync(last.version));
+                shard.ask(Job::Sync { life, through: last.version });
             }
         } else {
             self.follows.push_back(Event::Stored { shard: id, last, resume });
@@ -234,11 +236,11 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
 
     pub(crate) fn rewound(&mut self, id: ShardId, past: Past) {
         let Some(shard) = self.shard(id) else { return };
-        let last = past.last();
+        let (last, trimmed) = (past.last(), past.trimmed());
         if replay(&mut *shard.host, past).is_err() {
             return self.fail();
         }
-        shard.last = last;
+        (shard.last, shard.trimmed) = (last, trimmed);
         shard.recent = crate::shard::Recent::after(last.version);
         shard.snapshot = None;
         self.stored(id, None);
@@ -279,6 +281,7 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
             Some(through) => {
                 shard.checkpoint.since = shard.checkpoint.since.saturating_sub(begun);
                 shard.checkpoint.patience = 0;
+                shard.trimmed = through;
                 self.step(Event::Trimmed { shard: id, through });
             }
             None => shard.checkpoint.patience = shard.checkpoint.since,

@@ -67,7 +67,8 @@ pub(crate) struct OpenCall {
 /// What the thread is doing.
 pub(crate) enum Phase {
     Running,
-    /// The group is over for this life; the next begins once these logs are safe.
+    /// The group is over for this life; the next begins once these logs have done what they were
+    /// asked, all of it is safe, and the last record is written.
     Resting(BTreeSet<ShardId>),
     /// Nothing new is taken; what waits is done.
     Closing(Vec<oneshot::Sender<()>>, Duration),
@@ -217,6 +218,7 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
         if self.now.saturating_sub(self.ticked) >= beat {
             self.tick();
         }
+        self.begin_anew_if_rested();
         self.send();
         self.settle();
         self.close_if_done();
@@ -243,7 +245,7 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
         self.carry_out();
     }
 
-    fn carry_out(&mut self) {
+    pub(crate) fn carry_out(&mut self) {
         loop {
             let mut effects = std::mem::take(&mut self.effects);
             self.perform(effects.drain(..));
@@ -346,20 +348,22 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
 
     fn reported(&mut self, report: Report) {
         match report {
-            Report::Recorded(number) => self.step(Event::Recorded { number }),
-            Report::Synced { shard, through } => {
-                if let Phase::Resting(unsafe_yet) = &mut self.phase {
-                    unsafe_yet.remove(&shard);
-                    if unsafe_yet.is_empty() {
-                        self.be_reborn();
-                    }
-                    return;
+            Report::Recorded { life, number } => {
+                if life == self.life {
+                    self.step(Event::Recorded { number });
                 }
-                self.step(Event::Synced { shard, through });
             }
-            Report::Stored { shard, last, resume } => {
-                self.step(Event::Stored { shard, last, resume });
+            Report::Synced { life, shard, through } => {
+                if life == self.life {
+                    self.step(Event::Synced { shard, through });
+                }
             }
+            Report::Stored { life, shard, last, resume } => {
+                if life == self.life {
+                    self.step(Event::Stored { shard, last, resume });
+                }
+            }
+            Report::Rested { life, shard } => self.rested(life, shard),
             Report::Rewound { shard, past } => self.rewound(shard, past),
             Report::Trimmed { shard, through } => self.trimmed(shard, through),
             Report::Tail { to, fetch, through, line, updates } => {
@@ -426,68 +430,6 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
             }
         }
         self.phase = Phase::Ended;
-    }
-
-    /// The group is over for this life.
-    pub(crate) fn leave(&mut self) {
-        for link in self.links.clear() {
-            self.mail.close(link);
-            self.fabric.cut(link);
-        }
-        self.reads.stop();
-        self.rings.clear();
-        self.outgoing.clear();
-        self.requests.clear();
-        if self.leaving || matches!(self.phase, Phase::Closing(..)) {
-            self.phase = Phase::Ended;
-            return;
-        }
-        let mut unsafe_yet = BTreeSet::new();
-        for shard in self.shards.iter().filter(|shard| shard.is_durable()) {
-            shard.ask(crate::lane::Job::Sync(shard.last.version));
-            unsafe_yet.insert(shard.id);
-        }
-        let safe = unsafe_yet.is_empty();
-        self.phase = Phase::Resting(unsafe_yet);
-        if safe {
-            self.be_reborn();
-        }
-    }
-
-    /// Begins the next life, as if the process had been started anew.
-    fn be_reborn(&mut self) {
-        let Some(next) = self.life.0.checked_add(1) else { return self.fail() };
-        self.life = Life(next);
-        let mut journals = Vec::new();
-        for shard in &mut self.shards {
-            shard.partial = None;
-            if !shard.is_durable() {
-                shard.become_of(notrace_store_protocol::machine::Place::ZERO, None);
-                journals.push(Journal::empty());
-                continue;
-            }
-            let journal = self.group.journal(shard.id);
-            let (trimmed, line) =
-                journal.map_or((Version::ZERO, vec![]), |it| (it.trimmed(), it.line().to_vec()));
-            journals.push(Journal::restored(shard.last, trimmed, line));
-        }
-        let contacts = self.links.known();
-        let begin = match &self.durable {
-            Some(durable) => Begin::Restart { durable: durable.clone(), contacts },
-            None => Begin::Join { contacts },
-        };
-        let setup = Setup {
-            node: self.config.node,
-            life: self.life,
-            duty: self.config.duty,
-            spec: self.spec.clone(),
-            limits: self.config.limits,
-            begin,
-            journals,
-        };
-        self.group = Group::new(setup, moment(&self.clock), &mut self.effects);
-        self.phase = Phase::Running;
-        self.carry_out();
     }
 
     pub(crate) fn tell_status(&mut self) {
