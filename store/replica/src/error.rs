@@ -103,6 +103,32 @@ pub enum OpenError {
     },
 }
 
+/// Why a member ended by itself. The others go on; what it acknowledged is where it said.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Failure {
+    /// A disk could not be written or synced. What it holds shows when it is opened again.
+    #[error("the disk fails: {kind}")]
+    Disk {
+        /// What the system said.
+        kind: ErrorKind,
+    },
+    /// More waits for a disk than may: it is full, or too slow.
+    #[error(
+        "more than {} bytes wait for the disk: it is full, or too slow",
+        crate::limits::LANE_BYTES_MAX
+    )]
+    Backlog,
+    /// Bytes that the order counts on are not here: a check of its own failed.
+    #[error("bytes of an update that counts are not here")]
+    Missing,
+    /// What its own log holds cannot be read by the machine.
+    #[error("the machine cannot read what its log holds")]
+    Unreadable,
+    /// It began as often as it can.
+    #[error("the node has begun as often as it can")]
+    OutOfLives,
+}
+
 /// Why there is no new checkpoint. The one before it stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum CheckpointError {

@@ -55,7 +55,7 @@ mod error;
 
 pub use admission::{Admission, Verdict};
 pub use clock::{Clock, ManualClock, SystemClock};
-pub use error::{CallError, CheckpointError, OpenError, ReadError, SendError};
+pub use error::{CallError, CheckpointError, Failure, OpenError, ReadError, SendError};
 pub use links::fabric_name;
 pub use member::{Answerer, Member, OnCall, ShardStatus, Status};
 pub use replica::{Entry, Replica, ReplicaConfig};

@@ -12,7 +12,7 @@ use notrace_store_protocol::journal::Journal;
 use notrace_store_protocol::machine::Place;
 
 use crate::clock::Clock;
-use crate::error::{CallError, SendError};
+use crate::error::{CallError, Failure, SendError};
 use crate::lane::Job;
 use crate::worker::{Phase, Worker, moment};
 
@@ -67,7 +67,7 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
 
     /// Begins the next life, as if the process had been started anew.
     fn be_reborn(&mut self) {
-        let Some(next) = self.life.0.checked_add(1) else { return self.fail() };
+        let Some(next) = self.life.0.checked_add(1) else { return self.fail(Failure::OutOfLives) };
         self.life = Life(next);
         let mut journals = Vec::new();
         for shard in &mut self.shards {

@@ -23,7 +23,7 @@ pub const CALLS_MAX: usize = 1024;
 /// How long a direct call may take.
 pub const CALL_WAIT_MAX: Duration = Duration::from_secs(10);
 /// Bytes that wait for the disk, for each log; with more, this member is too slow to be one.
-pub(crate) const LANE_BYTES_MAX: u64 = 256 << 20;
+pub const LANE_BYTES_MAX: u64 = 256 << 20;
 /// How long a full disk is left alone before it is tried again.
 pub(crate) const FULL_DISK_PAUSE: Duration = Duration::from_millis(200);
 /// What must stay free on the disk for an update to be taken, besides what is on its way there.

@@ -10,7 +10,7 @@ use notrace_store_protocol::ids::{Life, NodeId, ShardId, Version};
 use notrace_store_protocol::view::View;
 
 use crate::bell::Bell;
-use crate::error::CallError;
+use crate::error::{CallError, Failure};
 use crate::limits::CALLS_MAX;
 use crate::watchers::Changes;
 
@@ -33,6 +33,8 @@ pub struct Status {
     pub shards: Vec<ShardStatus>,
     /// It has ended, and will do nothing more.
     pub ended: bool,
+    /// Why, if not in order.
+    pub failure: Option<Failure>,
 }
 
 /// What a member knows of a shard.

@@ -1,6 +1,7 @@
 //! The thread that writes down what a node must remember of its group. Only the last record counts,
 //! so one that is overtaken while it waits is never written.
 
+use std::io::ErrorKind;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
@@ -24,6 +25,14 @@ struct Waiting {
     durable: Arc<Durable>,
 }
 
+/// What came of writing it down.
+enum Written {
+    Safe,
+    Failed(ErrorKind),
+    /// The node ended before the disk had room.
+    Closed,
+}
+
 #[derive(Default)]
 struct Next {
     record: Option<Waiting>,
@@ -42,9 +51,10 @@ impl Records {
         let ours = records.clone();
         let thread = thread::Builder::new().name("group record".into()).spawn(move || {
             while let Some(Waiting { life, number, durable }) = ours.take() {
-                if !ours.write(&disk, &durable) {
-                    reports.push(Report::DiskFailed);
-                    return;
+                match ours.write(&disk, &durable) {
+                    Written::Safe => {}
+                    Written::Failed(kind) => return reports.push(Report::DiskFailed { kind }),
+                    Written::Closed => return,
                 }
                 ours.next().writing = false;
                 reports.push(Report::Recorded { life, number });
@@ -82,24 +92,24 @@ impl Records {
     }
 
     /// Writes it down; a full disk is tried again until it has room or the node ends.
-    fn write<D: Disk>(&self, disk: &D, durable: &Durable) -> bool {
+    fn write<D: Disk>(&self, disk: &D, durable: &Durable) -> Written {
         loop {
             match write_record(disk, durable) {
-                Ok(()) => return true,
+                Ok(()) => return Written::Safe,
                 Err(error) if is_full(error.kind()) => {
                     let waited = self.filled.wait_timeout(self.next(), FULL_DISK_PAUSE);
                     if waited.map_or(true, |(next, _)| next.closed) {
-                        return false;
+                        return Written::Closed;
                     }
                 }
-                Err(_) => return false,
+                Err(error) => return Written::Failed(error.kind()),
             }
         }
     }
 }
 
-fn is_full(kind: std::io::ErrorKind) -> bool {
-    matches!(kind, std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
+fn is_full(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
 }
 
 #[cfg(test)]

@@ -270,6 +270,7 @@ fn first_status(node: NodeId, life: Life, shards: &[Shard]) -> Status {
         linked: Vec::new(),
         shards: shards.collect(),
         ended: false,
+        failure: None,
     }
 }
 

@@ -1,5 +1,6 @@
 //! What the disks tell the replica's thread.
 
+use std::io::ErrorKind;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Waker;
 
@@ -50,7 +51,9 @@ pub(crate) enum Report {
         line: Arc<Vec<Start>>,
         updates: Vec<(Place, Bytes)>,
     },
-    DiskFailed,
+    DiskFailed {
+        kind: ErrorKind,
+    },
 }
 
 /// Reports on their way. Pushing one wakes the replica's thread.

@@ -14,6 +14,7 @@ use notrace_store_protocol::message::{Fetch, Message, Part, Piece, Resume, Start
 use notrace_store_protocol::time::Hlc;
 
 use crate::clock::Clock;
+use crate::error::Failure;
 use crate::lane::{Asked, Job};
 use crate::letters;
 use crate::limits::{SNAPSHOT_KEPT, TAIL_BYTES_MAX};
@@ -238,7 +239,7 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
         let Some(shard) = self.shard(id) else { return };
         let (last, trimmed) = (past.last(), past.trimmed());
         if replay(&mut *shard.host, past).is_err() {
-            return self.fail();
+            return self.fail(Failure::Unreadable);
         }
         (shard.last, shard.trimmed) = (last, trimmed);
         shard.recent = crate::shard::Recent::after(last.version);

@@ -24,7 +24,7 @@ use notrace_store_protocol::rpc::RequestId;
 use crate::admission::Admission;
 use crate::bell::Bell;
 use crate::clock::Clock;
-use crate::error::CallError;
+use crate::error::{CallError, Failure};
 use crate::letters;
 use crate::limits::LANE_BYTES_MAX;
 use crate::links::Links;
@@ -110,6 +110,7 @@ pub(crate) struct Worker<F, C> {
     pub(crate) ticked: Duration,
     pub(crate) phase: Phase,
     pub(crate) leaving: bool,
+    failure: Option<Failure>,
     pub(crate) effects: Vec<Effect>,
     /// What follows from what is being carried out.
     pub(crate) follows: VecDeque<Event>,
@@ -182,6 +183,7 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
             ticked: now,
             phase: Phase::Running,
             leaving: false,
+            failure: None,
             effects,
             follows: VecDeque::new(),
             load: Bytes::new(),
@@ -249,6 +251,10 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
         loop {
             let mut effects = std::mem::take(&mut self.effects);
             self.perform(effects.drain(..));
+            if matches!(self.phase, Phase::Ended) {
+                self.effects.clear();
+                return self.follows.clear();
+            }
             if self.effects.is_empty() {
                 self.effects = effects;
             }
@@ -280,7 +286,7 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
             let _ = call.1.answer.send(Err(CallError::NoAnswer));
         }
         if self.shards.iter().any(|shard| shard.backlog() > LANE_BYTES_MAX) {
-            self.fail();
+            self.fail(Failure::Backlog);
         }
         self.tell_status();
     }
@@ -369,7 +375,7 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
             Report::Tail { to, fetch, through, line, updates } => {
                 self.send_tail(to, fetch, through, &line, &updates);
             }
-            Report::DiskFailed => self.fail(),
+            Report::DiskFailed { kind } => self.fail(Failure::Disk { kind }),
         }
     }
 
@@ -422,8 +428,10 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
         }
     }
 
-    /// The disk or this member's own checks failed: it is of no use any more.
-    pub(crate) fn fail(&mut self) {
+    /// This member is of no use any more. Nothing that is still to be done is: it would stand on
+    /// what could not be.
+    pub(crate) fn fail(&mut self, why: Failure) {
+        self.failure.get_or_insert(why);
         for shard in &self.shards {
             if let Some(lane) = &shard.lane {
                 lane.abandon();
@@ -459,6 +467,7 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
             linked: self.links.linked(),
             shards: shards.collect(),
             ended: false,
+            failure: self.failure,
         });
     }
 
@@ -495,7 +504,8 @@ impl<F, C> Drop for Worker<F, C> {
         self.records.close();
         self.asks.close();
         self.calls.clear();
-        let ended = Status { ended: true, ..(*self.status.latest()).clone() };
+        let failure = self.failure;
+        let ended = Status { ended: true, failure, ..(*self.status.latest()).clone() };
         self.status.set(ended);
         self.status.close();
     }
