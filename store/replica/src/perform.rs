@@ -85,7 +85,10 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
             Effect::Stop { .. } | Effect::Lose { .. } => self.tell_status(),
             Effect::Leave => self.leave(),
             // Telemetry has no reader here, and the frontier is read from the epoch.
-            Effect::Observe { .. } | Effect::Stable { .. } => {}
+            Effect::Observe { sender, slot } => {
+                drop(self.rings.deliver(self.config.node, sender, &slot));
+            }
+            Effect::Stable { .. } => {}
             Effect::Write { .. } | Effect::Deliver { .. } | Effect::Refuse { .. } => {}
         }
     }

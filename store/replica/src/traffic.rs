@@ -153,7 +153,11 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
     /// Takes what a peer wrote; whether it could be what a peer writes.
     fn land(&mut self, from: Peer, write: Write, load: Bytes, arrived: &mut Vec<Event>) -> bool {
         match &write {
-            Write::Frames(frames) if self.land_frames(from, frames, load.clone()) => {}
+            Write::Frames(frames) => {
+                if !self.land_frames(from, frames, load, arrived) {
+                    return false;
+                }
+            }
             Write::Message(Message::Piece(_)) => {
                 self.step_all(std::mem::take(arrived));
                 self.load = load;
@@ -168,16 +172,30 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
         true
     }
 
-    fn land_frames(&mut self, from: Peer, frames: &Frames, load: Bytes) -> bool {
+    fn land_frames(
+        &mut self,
+        from: Peer,
+        frames: &Frames,
+        load: Bytes,
+        arrived: &mut Vec<Event>,
+    ) -> bool {
         let Some(updates) = letters::split(frames, load) else { return false };
-        let known = self.group.view().and_then(|view| view.shard(frames.shard));
-        // Of an epoch that is over nothing is needed.
-        if known.is_none_or(|shard| frames.since >= shard.since) {
-            for (slot, bytes) in updates {
-                self.rings.land(from.node, &slot, bytes);
-            }
+        if !self.is_awaited(from, frames) {
+            // What came before may begin the epoch.
+            self.step_all(std::mem::take(arrived));
         }
-        true
+        // To the protocol, too, frames of another epoch mean nothing.
+        !self.is_awaited(from, frames)
+            || updates
+                .into_iter()
+                .all(|(slot, bytes)| self.rings.land(from.node, &slot, bytes).is_ok())
+    }
+
+    fn is_awaited(&self, from: Peer, frames: &Frames) -> bool {
+        let epoch = self.group.epoch(frames.shard);
+        epoch.is_some_and(|epoch| {
+            epoch.start().since == frames.since && epoch.members().contains(&from.node)
+        })
     }
 
     /// Sends to a node, if it is linked.

@@ -153,6 +153,7 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
         };
         let group = Group::new(setup, moment(&clock), &mut effects);
         let mut worker = Self {
+            rings: Rings::new(&config.limits),
             donor: Donor::new(config.transfer_bytes_per_s),
             config,
             life,
@@ -162,7 +163,6 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
             mail: Mail::default(),
             group,
             shards,
-            rings: Rings::default(),
             links: Links::default(),
             reads: Reads::default(),
             calls: BTreeMap::new(),
