@@ -57,9 +57,12 @@ pub enum CallError {
     /// It broke, or no answer came in time; the call may have been acted on.
     #[error("no answer came")]
     NoAnswer,
-    /// As many calls are open as may.
+    /// As many calls are open as may, here or there. It was not acted on.
     #[error("too many calls are open")]
     Busy,
+    /// It is longer than a call may be. It was not acted on.
+    #[error("the call is longer than {} bytes", crate::limits::CALL_BYTES_MAX)]
+    TooLarge,
     /// The replica has stopped.
     #[error("the replica has stopped")]
     Stopped,
@@ -127,6 +130,23 @@ pub enum Failure {
     /// It began as often as it can.
     #[error("the node has begun as often as it can")]
     OutOfLives,
+}
+
+/// Why this node cut off a peer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Fault {
+    /// It said what no node says, or what it may not say then.
+    #[error("it broke the rules of what nodes say to each other")]
+    Rules,
+    /// It sent more updates than may be under way.
+    #[error("it sent more than a window of updates")]
+    BeyondWindow,
+    /// It may not be linked to, see [`crate::Admission`].
+    #[error("it may not be linked to")]
+    NotAdmitted,
+    /// It did not take what it was sent.
+    #[error("it does not take what it is sent")]
+    TooSlow,
 }
 
 /// Why there is no new checkpoint. The one before it stands.

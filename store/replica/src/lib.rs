@@ -55,9 +55,9 @@ mod error;
 
 pub use admission::{Admission, Verdict};
 pub use clock::{Clock, ManualClock, SystemClock};
-pub use error::{CallError, CheckpointError, Failure, OpenError, ReadError, SendError};
+pub use error::{CallError, CheckpointError, Failure, Fault, OpenError, ReadError, SendError};
 pub use links::fabric_name;
-pub use member::{Answerer, Member, OnCall, ShardStatus, Status};
+pub use member::{Answerer, CutOff, Member, OnCall, ShardStatus, Status};
 pub use replica::{Entry, Replica, ReplicaConfig};
 pub use replicated::{Delivered, Replicated};
 pub use storage::{FileStorage, Storage};

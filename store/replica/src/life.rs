@@ -33,6 +33,7 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
                 shard.host.refuse(request, SendError::Unknown);
             }
         }
+        self.donor.forget_all();
         for call in std::mem::take(&mut self.calls).into_values() {
             // Whoever does not wait any more need not be told.
             let _ = call.answer.send(Err(CallError::NoAnswer));

@@ -268,6 +268,7 @@ fn first_status(node: NodeId, life: Life, shards: &[Shard]) -> Status {
         view: None,
         suspected: Vec::new(),
         linked: Vec::new(),
+        cut_off: Vec::new(),
         shards: shards.collect(),
         ended: false,
         failure: None,

@@ -60,6 +60,10 @@ impl Donor {
         self.wanted.retain(|(to, _), _| *to != node);
     }
 
+    pub(crate) fn forget_all(&mut self) {
+        self.wanted.clear();
+    }
+
     /// When there is something to send.
     pub(crate) fn due(&self, now: Duration) -> Duration {
         if self.wanted.is_empty() { Duration::MAX } else { self.free_at.saturating_sub(now) }

@@ -391,7 +391,7 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
                 self.links.forget(node);
                 let mut arrived = Vec::new();
                 if let Some(link) = self.links.to(node) {
-                    self.cut(link, &mut arrived);
+                    self.part(link, &mut arrived);
                 }
                 self.step_all(arrived);
             }
@@ -465,6 +465,7 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
             view: self.group.view().cloned(),
             suspected: suspected.filter(|_| serving).unwrap_or_default(),
             linked: self.links.linked(),
+            cut_off: self.links.cut_off(),
             shards: shards.collect(),
             ended: false,
             failure: self.failure,

@@ -5,6 +5,7 @@
 mod common;
 mod disks;
 mod nodes;
+mod puppet;
 mod voted_out;
 
 use common::{node, wait};
