@@ -57,9 +57,12 @@ pub enum CallError {
     /// It broke, or no answer came in time; the call may have been acted on.
     #[error("no answer came")]
     NoAnswer,
-    /// As many calls are open as may.
+    /// As many calls are open as may, here or there. It was not acted on.
     #[error("too many calls are open")]
     Busy,
+    /// It is longer than a call may be. It was not acted on.
+    #[error("the call is longer than {} bytes", crate::limits::CALL_BYTES_MAX)]
+    TooLarge,
     /// The replica has stopped.
     #[error("the replica has stopped")]
     Stopped,
@@ -101,6 +104,49 @@ pub enum OpenError {
         /// What the system said.
         kind: ErrorKind,
     },
+}
+
+/// Why a member ended by itself. The others go on; what it acknowledged is where it said.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Failure {
+    /// A disk could not be written or synced. What it holds shows when it is opened again.
+    #[error("the disk fails: {kind}")]
+    Disk {
+        /// What the system said.
+        kind: ErrorKind,
+    },
+    /// More waits for a disk than may: it is full, or too slow.
+    #[error(
+        "more than {} bytes wait for the disk: it is full, or too slow",
+        crate::limits::LANE_BYTES_MAX
+    )]
+    Backlog,
+    /// Bytes that the order counts on are not here: a check of its own failed.
+    #[error("bytes of an update that counts are not here")]
+    Missing,
+    /// What its own log holds cannot be read by the machine.
+    #[error("the machine cannot read what its log holds")]
+    Unreadable,
+    /// It began as often as it can.
+    #[error("the node has begun as often as it can")]
+    OutOfLives,
+}
+
+/// Why this node cut off a peer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Fault {
+    /// It said what no node says, or what it may not say then.
+    #[error("it broke the rules of what nodes say to each other")]
+    Rules,
+    /// It sent more updates than may be under way.
+    #[error("it sent more than a window of updates")]
+    BeyondWindow,
+    /// It may not be linked to, see [`crate::Admission`].
+    #[error("it may not be linked to")]
+    NotAdmitted,
+    /// It did not take what it was sent.
+    #[error("it does not take what it is sent")]
+    TooSlow,
 }
 
 /// Why there is no new checkpoint. The one before it stands.

@@ -4,15 +4,19 @@
 //! The protocol's thread never waits for a disk, so a slow one makes updates durable late and
 //! nobody suspected.
 
+#[cfg(test)]
+mod spec;
+
 use std::collections::VecDeque;
+use std::io::ErrorKind;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use bytes::Bytes;
 use futures_channel::oneshot;
 use notrace_store_log::disk::Disk;
-use notrace_store_log::{AppendError, Log, Mark, Record, write_checkpoint};
-use notrace_store_protocol::ids::{NodeId, ShardId, Version};
+use notrace_store_log::{AppendError, Log, Mark, OpenError, Record, SyncError, write_checkpoint};
+use notrace_store_protocol::ids::{Life, NodeId, ShardId, Version};
 use notrace_store_protocol::machine::{Chunk, Place};
 use notrace_store_protocol::message::{Fetch, Resume, Start};
 
@@ -28,7 +32,12 @@ pub(crate) type Asked = oneshot::Sender<Result<(), CheckpointError>>;
 pub(crate) enum Job {
     Append(Place, Bytes),
     Begin(Start),
-    Sync(Version),
+    Sync {
+        life: Life,
+        through: Version,
+    },
+    /// Everything asked before is done and safe; then say that this life's log rests.
+    Rest(Life),
     /// Cuts the log back, or to its beginning, and says what is left of it.
     Rewind(Version),
     Install {
@@ -38,6 +47,7 @@ pub(crate) enum Job {
     },
     /// Everything asked before is in the log; then say that it was stored.
     Stored {
+        life: Life,
         last: Place,
         resume: Option<Resume>,
     },
@@ -81,8 +91,13 @@ impl Lane {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Asks for a job. An abandoned log is asked for nothing: what was dropped there would be
+    /// missing before it.
     pub(crate) fn push(&self, job: Job) {
         let mut queue = self.queue();
+        if queue.closed {
+            return;
+        }
         if let Job::Append(_, bytes) = &job {
             queue.bytes += bytes.len() as u64;
         }
@@ -109,7 +124,7 @@ impl Lane {
     pub(crate) fn abandon(&self) {
         let mut queue = self.queue();
         queue.jobs.clear();
-        queue.closed = true;
+        (queue.bytes, queue.closed) = (0, true);
         self.filled.notify_one();
     }
 
@@ -158,8 +173,19 @@ struct Writing {
     asked: Vec<Asked>,
 }
 
-/// The disk failed; what it holds is not known.
-struct Failed;
+/// Why the thread ends before it is asked to.
+enum Halt {
+    /// The disk failed; what it holds is not known.
+    Failed(ErrorKind),
+    /// It was full until nobody waited any more.
+    Abandoned,
+}
+
+impl Halt {
+    fn of_sync(error: SyncError) -> Self {
+        Self::Failed(error.kind)
+    }
+}
 
 impl Lane {
     /// Starts the thread of a log.
@@ -178,8 +204,8 @@ impl Lane {
         let worker = Worker { shard, disk, log, lane: lane.clone(), reports, writing: None };
         let thread = thread::Builder::new().name(format!("log {}", shard.0)).spawn(move || {
             let mut worker = worker;
-            if worker.run().is_err() {
-                worker.reports.push(Report::DiskFailed);
+            if let Err(Halt::Failed(kind)) = worker.run() {
+                worker.reports.push(Report::DiskFailed { kind });
             }
         })?;
         Ok((lane, thread))
@@ -187,7 +213,7 @@ impl Lane {
 }
 
 impl<D: Disk> Worker<D> {
-    fn run(&mut self) -> Result<(), Failed> {
+    fn run(&mut self) -> Result<(), Halt> {
         loop {
             let mut jobs = self.lane.take();
             let mut sync = None;
@@ -200,18 +226,16 @@ impl<D: Disk> Worker<D> {
                                 group.push((place, bytes));
                             }
                         }
-                        if !self.append(&group)? {
-                            return Ok(());
-                        }
+                        self.append(&group)?;
                     }
-                    Job::Sync(through) => sync = Some(through),
+                    Job::Sync { life, through } => sync = Some((life, through)),
                     Job::Close => return self.end(),
                     other => self.act(other)?,
                 }
             }
-            if let Some(through) = sync {
-                self.log.sync().map_err(|_| Failed)?;
-                self.report(Report::Synced { shard: self.shard, through });
+            if let Some((life, through)) = sync {
+                self.log.sync().map_err(Halt::of_sync)?;
+                self.report(Report::Synced { life, shard: self.shard, through });
             }
         }
     }
@@ -220,7 +244,7 @@ impl<D: Disk> Worker<D> {
         self.reports.push(report);
     }
 
-    fn act(&mut self, job: Job) -> Result<(), Failed> {
+    fn act(&mut self, job: Job) -> Result<(), Halt> {
         match job {
             Job::Begin(start) => {
                 let (place, payload) = (line::place(&start), line::payload(&start));
@@ -230,64 +254,72 @@ impl<D: Disk> Worker<D> {
             }
             Job::Rewind(to) => self.rewind(to)?,
             Job::Install { place, line, state } => self.install(place, &line, &state)?,
-            Job::Stored { last, resume } => {
-                self.report(Report::Stored { shard: self.shard, last, resume });
+            Job::Stored { life, last, resume } => {
+                self.report(Report::Stored { life, shard: self.shard, last, resume });
+            }
+            Job::Rest(life) => {
+                self.log.sync().map_err(Halt::of_sync)?;
+                self.report(Report::Rested { life, shard: self.shard });
             }
             Job::Checkpoint { place, line, chunks, asked } => {
                 self.checkpoint(place, &line, chunks, asked)?;
             }
             Job::Wrote => self.finish_checkpoint(),
             Job::Tail { to, fetch, through, line, bytes_max } => {
-                let updates = self.log.tail(fetch.have, through, bytes_max).map_err(|_| Failed)?;
+                let updates = self.log.tail(fetch.have, through, bytes_max);
+                let updates = updates.map_err(|error| Halt::Failed(error.kind()))?;
                 let updates = updates.into_iter().map(|(place, it)| (place, it.into())).collect();
                 self.report(Report::Tail { to, fetch, through, line, updates });
             }
-            Job::Append(..) | Job::Sync(_) | Job::Close => {}
+            Job::Append(..) | Job::Sync { .. } | Job::Close => {}
         }
         Ok(())
     }
 
     /// Appends a group. A full disk is tried again until it has room: what was delivered cannot be
-    /// taken back. Whether it was appended before the lane was abandoned.
-    fn append(&mut self, group: &[(Place, Bytes)]) -> Result<bool, Failed> {
+    /// taken back.
+    fn append(&mut self, group: &[(Place, Bytes)]) -> Result<(), Halt> {
         let records: Vec<_> =
             group.iter().map(|(place, payload)| Record { place: *place, payload }).collect();
         loop {
             match self.log.append(&records) {
                 Ok(()) => break,
-                Err(AppendError::OutOfSpace) if self.lane.pause() => return Ok(false),
+                Err(AppendError::OutOfSpace) if self.lane.pause() => return Err(Halt::Abandoned),
                 Err(AppendError::OutOfSpace) => {}
-                Err(_) => return Err(Failed),
+                Err(AppendError::Disk { kind }) => return Err(Halt::Failed(kind)),
+                Err(AppendError::TooLarge) => return Err(Halt::Failed(ErrorKind::InvalidInput)),
+                Err(AppendError::Poisoned) => return Err(Halt::Failed(ErrorKind::Other)),
             }
         }
         let bytes = group.iter().map(|(_, payload)| payload.len() as u64).sum();
         self.lane.done(bytes);
-        Ok(true)
+        Ok(())
     }
 
-    fn rewind(&mut self, to: Version) -> Result<(), Failed> {
+    fn rewind(&mut self, to: Version) -> Result<(), Halt> {
         self.finish_checkpoint();
         let cut = if to < self.log.trimmed() { self.log.clear() } else { self.log.cut(to) };
-        cut.map_err(|_| Failed)?;
+        cut.map_err(Halt::of_sync)?;
         let (mut past, config) = (Past::default(), self.log.config());
         let log = Log::open(self.disk.clone(), config, |found| past.take(found));
-        self.log = log.map_err(|_| Failed)?;
+        self.log = log.map_err(|error| Halt::Failed(kind_of(error)))?;
         self.report(Report::Rewound { shard: self.shard, past });
         Ok(())
     }
 
-    fn install(&mut self, place: Place, line: &[Start], state: &[u8]) -> Result<(), Failed> {
+    fn install(&mut self, place: Place, line: &[Start], state: &[u8]) -> Result<(), Halt> {
         self.finish_checkpoint();
         if self.log.last() > place.version {
             // What the log has beyond the state is not agreed.
             let covers = place.version >= self.log.trimmed();
             let cut = if covers { self.log.cut(place.version) } else { self.log.clear() };
-            cut.map_err(|_| Failed)?;
+            cut.map_err(Halt::of_sync)?;
             if self.log.last() > place.version {
-                self.log.clear().map_err(|_| Failed)?;
+                self.log.clear().map_err(Halt::of_sync)?;
             }
         }
-        self.log.install(place, &[&line::encode(line)[..], state]).map_err(|_| Failed)
+        let installed = self.log.install(place, &[&line::encode(line)[..], state]);
+        installed.map_err(|error| Halt::Failed(error.kind))
     }
 
     /// Begins to write a checkpoint, from shared bytes, while this thread goes on.
@@ -297,9 +329,9 @@ impl<D: Disk> Worker<D> {
         line: &[Start],
         chunks: Vec<Chunk>,
         asked: Vec<Asked>,
-    ) -> Result<(), Failed> {
+    ) -> Result<(), Halt> {
         self.finish_checkpoint();
-        let mark = self.log.mark(place.version).map_err(|_| Failed)?;
+        let mark = self.log.mark(place.version).map_err(Halt::of_sync)?;
         let mut parts = vec![Chunk::Owned(line::encode(line))];
         parts.extend(chunks);
         let (lane, disk) = (self.lane.clone(), self.disk.clone());
@@ -321,7 +353,7 @@ impl<D: Disk> Worker<D> {
     /// Waits for a checkpoint in writing, if there is one, and goes on from it.
     fn finish_checkpoint(&mut self) {
         let Some(Writing { mark, thread, asked }) = self.writing.take() else { return };
-        let lost = notrace_store_log::CheckpointError { kind: std::io::ErrorKind::Other };
+        let lost = notrace_store_log::CheckpointError { kind: ErrorKind::Other };
         let trimmed = thread.join().unwrap_or(Err(lost)).and_then(|bytes| {
             let trimmed = self.log.checkpointed(mark, bytes);
             trimmed.map_err(|error| notrace_store_log::CheckpointError { kind: error.kind })
@@ -332,9 +364,17 @@ impl<D: Disk> Worker<D> {
     }
 
     /// Everything that waited is done. A checkpoint in writing is waited for, and the log sealed.
-    fn end(&mut self) -> Result<(), Failed> {
+    fn end(&mut self) -> Result<(), Halt> {
         self.finish_checkpoint();
-        self.log.seal().map_err(|_| Failed)
+        self.log.seal().map_err(Halt::of_sync)
+    }
+}
+
+/// What a log that does not open again says of its disk.
+fn kind_of(error: OpenError) -> ErrorKind {
+    match error {
+        OpenError::Disk { kind, .. } => kind,
+        _ => ErrorKind::InvalidData,
     }
 }
 

@@ -7,11 +7,11 @@
 //! until a read sees everything that anybody was told of.
 //!
 //! Reading order: [`limits`]; [`Clock`] is time and [`Storage`] folders; `replica` begins; `worker`
-//! is the thread, `perform` what it does, `traffic` what comes and goes over `links` as `letters`,
-//! as far as an [`Admission`] allows, `rings` what is under way, `reads` and `transfer` two
-//! dialogues of their own; `shard` and `host` are a shard without and with its machine's type;
-//! `lane` and `records` are the disk's threads, `past` and `line` what they find; [`Replicated`]
-//! and [`Member`] are the handles.
+//! is the thread, `life` how it leaves the group and comes back, `perform` what it does, `traffic`
+//! what comes and goes over `links` as `letters`, as far as an [`Admission`] allows, `rings` what is
+//! under way, `reads` and `transfer` two dialogues of their own; `shard` and `host` are a shard
+//! without and with its machine's type; `lane` and `records` are the disk's threads, `past` and
+//! `line` what they find; [`Replicated`] and [`Member`] are the handles.
 #![forbid(unsafe_code)]
 
 pub mod limits;
@@ -21,6 +21,7 @@ mod storage;
 
 mod replica;
 
+mod life;
 mod worker;
 
 mod perform;
@@ -54,9 +55,9 @@ mod error;
 
 pub use admission::{Admission, Verdict};
 pub use clock::{Clock, ManualClock, SystemClock};
-pub use error::{CallError, CheckpointError, OpenError, ReadError, SendError};
+pub use error::{CallError, CheckpointError, Failure, Fault, OpenError, ReadError, SendError};
 pub use links::fabric_name;
-pub use member::{Answerer, Member, OnCall, ShardStatus, Status};
+pub use member::{Answerer, CutOff, Member, OnCall, ShardStatus, Status};
 pub use replica::{Entry, Replica, ReplicaConfig};
 pub use replicated::{Delivered, Replicated};
 pub use storage::{FileStorage, Storage};

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use notrace_store_fabric::limits::LETTER_BYTES_MAX;
 use notrace_store_protocol::limits::Limits;
 
 /// Updates that wait to be ordered.
@@ -20,10 +21,12 @@ pub const READ_WAIT_MAX: Duration = Duration::from_secs(5);
 pub(crate) const READ_AGAIN: Duration = Duration::from_millis(100);
 /// Direct calls of this node that may be open.
 pub const CALLS_MAX: usize = 1024;
+/// The longest direct call, and the longest answer to one: a letter, but for its head.
+pub const CALL_BYTES_MAX: usize = LETTER_BYTES_MAX - 64;
 /// How long a direct call may take.
 pub const CALL_WAIT_MAX: Duration = Duration::from_secs(10);
 /// Bytes that wait for the disk, for each log; with more, this member is too slow to be one.
-pub(crate) const LANE_BYTES_MAX: u64 = 256 << 20;
+pub const LANE_BYTES_MAX: u64 = 256 << 20;
 /// How long a full disk is left alone before it is tried again.
 pub(crate) const FULL_DISK_PAUSE: Duration = Duration::from_millis(200);
 /// What must stay free on the disk for an update to be taken, besides what is on its way there.

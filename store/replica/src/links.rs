@@ -13,7 +13,9 @@ use notrace_store_protocol::ids::NodeId;
 use notrace_store_protocol::message::Peer;
 
 use crate::admission::{Admission, Verdict};
+use crate::error::Fault;
 use crate::limits::{ADDRESSES_MAX, DIAL_PATIENCE, DIAL_PAUSE, GREETING_MAX};
+use crate::member::CutOff;
 
 /// A node that may be dialled.
 struct Route {
@@ -42,6 +44,7 @@ pub(crate) struct Links {
     strangers: BTreeMap<LinkId, Stranger>,
     links: BTreeMap<LinkId, Known>,
     by_node: BTreeMap<NodeId, LinkId>,
+    faults: BTreeMap<NodeId, Fault>,
 }
 
 /// Somebody who has not said yet who it is.
@@ -94,6 +97,7 @@ impl Links {
     /// A node left for good.
     pub(crate) fn forget(&mut self, node: NodeId) {
         self.routes.remove(&node);
+        self.faults.remove(&node);
     }
 
     /// Every node that is known by address.
@@ -255,6 +259,20 @@ impl Links {
     /// Every node that is linked.
     pub(crate) fn linked(&self) -> Vec<NodeId> {
         self.by_node.keys().copied().collect()
+    }
+
+    /// Whoever is at the other end is to be cut off.
+    pub(crate) fn blame(&mut self, link: LinkId, why: Fault) {
+        let stranger = self.strangers.get(&link).and_then(|stranger| stranger.node);
+        let Some(node) = self.peer(link).map(|peer| peer.node).or(stranger) else { return };
+        if self.faults.len() < ADDRESSES_MAX || self.faults.contains_key(&node) {
+            self.faults.insert(node, why);
+        }
+    }
+
+    /// Every node that was cut off.
+    pub(crate) fn cut_off(&self) -> Vec<CutOff> {
+        self.faults.iter().map(|(node, why)| CutOff { node: *node, why: *why }).collect()
     }
 
     pub(crate) fn to(&self, node: NodeId) -> Option<LinkId> {

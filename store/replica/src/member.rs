@@ -10,8 +10,8 @@ use notrace_store_protocol::ids::{Life, NodeId, ShardId, Version};
 use notrace_store_protocol::view::View;
 
 use crate::bell::Bell;
-use crate::error::CallError;
-use crate::limits::CALLS_MAX;
+use crate::error::{CallError, Failure, Fault};
+use crate::limits::{CALL_BYTES_MAX, CALLS_MAX};
 use crate::watchers::Changes;
 
 /// What a member knows of itself and the others.
@@ -29,10 +29,23 @@ pub struct Status {
     pub suspected: Vec<NodeId>,
     /// Nodes that it is linked to.
     pub linked: Vec<NodeId>,
+    /// Nodes that it ever cut off.
+    pub cut_off: Vec<CutOff>,
     /// The shards, by number.
     pub shards: Vec<ShardStatus>,
     /// It has ended, and will do nothing more.
     pub ended: bool,
+    /// Why, if not in order.
+    pub failure: Option<Failure>,
+}
+
+/// A peer that this member cut off, and why it did so last.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CutOff {
+    /// Which node.
+    pub node: NodeId,
+    /// Why.
+    pub why: Fault,
 }
 
 /// What a member knows of a shard.
@@ -186,6 +199,9 @@ impl Member {
     /// # Errors  [`CallError`]; after [`crate::limits::CALL_WAIT_MAX`] at the latest.
     /// # Cancel  Dropping the future abandons the answer, not the call.
     pub async fn p2p_send(&self, to: NodeId, bytes: Vec<u8>) -> Result<Bytes, CallError> {
+        if bytes.len() > CALL_BYTES_MAX {
+            return Err(CallError::TooLarge);
+        }
         let (answer, wait) = oneshot::channel();
         self.0.asks.push(Ask::Call { to, bytes: bytes.into(), answer });
         wait.await.unwrap_or(Err(CallError::Stopped))

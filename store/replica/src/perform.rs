@@ -12,11 +12,11 @@ use notrace_store_protocol::rpc::{Outcome, RequestId, Resolved};
 use notrace_store_protocol::view::View;
 
 use crate::clock::Clock;
-use crate::error::SendError;
+use crate::error::{Failure, SendError};
 use crate::lane::Job;
 use crate::letters;
 use crate::shard::Shard;
-use crate::worker::Worker;
+use crate::worker::{Phase, Worker};
 
 /// The last write that was made into a letter: the same goes to several peers.
 struct Made {
@@ -29,6 +29,9 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
         let mut made: Option<Made> = None;
         let mut refused = Vec::new();
         for effect in effects {
+            if matches!(self.phase, Phase::Ended) {
+                return;
+            }
             match effect {
                 Effect::Write { to, write } => self.write(to, write, &mut made),
                 Effect::Deliver { place, sender, slot, request } => {
@@ -48,7 +51,7 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
         match effect {
             Effect::Record { number, durable } => {
                 self.durable = Some(durable.clone());
-                self.records.push(number, durable);
+                self.records.push(self.life, number, durable);
             }
             Effect::Begin { shard, start } => {
                 if let Some(shard) = self.shard(shard) {
@@ -62,13 +65,16 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
             Effect::Carry { source, target, .. } => {
                 match self.rings.get(self.config.node, &source) {
                     Some(bytes) => self.rings.place(self.config.node, &target, bytes),
-                    None => self.fail(),
+                    None => self.fail(Failure::Missing),
                 }
             }
-            Effect::Sync { shard, through } => match self.shard(shard) {
-                Some(it) if it.is_durable() => it.ask(Job::Sync(through)),
-                _ => self.follows.push_back(Event::Synced { shard, through }),
-            },
+            Effect::Sync { shard, through } => {
+                let life = self.life;
+                match self.shard(shard) {
+                    Some(it) if it.is_durable() => it.ask(Job::Sync { life, through }),
+                    _ => self.follows.push_back(Event::Synced { shard, through }),
+                }
+            }
             Effect::Resolve(resolved) => self.resolved(&resolved),
             Effect::Install { view } => self.installed(&view),
             Effect::SendTail { to, fetch, through, line } => {
@@ -79,7 +85,10 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
             Effect::Stop { .. } | Effect::Lose { .. } => self.tell_status(),
             Effect::Leave => self.leave(),
             // Telemetry has no reader here, and the frontier is read from the epoch.
-            Effect::Observe { .. } | Effect::Stable { .. } => {}
+            Effect::Observe { sender, slot } => {
+                drop(self.rings.deliver(self.config.node, sender, &slot));
+            }
+            Effect::Stable { .. } => {}
             Effect::Write { .. } | Effect::Deliver { .. } | Effect::Refuse { .. } => {}
         }
     }
@@ -111,7 +120,7 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
         match bytes {
             Some(bytes) => bytes,
             None => {
-                self.fail();
+                self.fail(Failure::Missing);
                 Vec::new()
             }
         }
@@ -119,7 +128,7 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
 
     fn deliver(&mut self, place: Place, sender: NodeId, slot: &Slot, request: Option<RequestId>) {
         let Some(bytes) = self.rings.deliver(self.config.node, sender, slot) else {
-            return self.fail();
+            return self.fail(Failure::Missing);
         };
         let Some(shard) = self.shard(slot.shard) else { return };
         let dropped = shard.take(place, bytes, request);

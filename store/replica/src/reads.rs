@@ -133,7 +133,7 @@ impl Reads {
     }
 
     /// Too few others can be reached to know anything.
-    fn refuse_all(&mut self) {
+    pub(crate) fn refuse_all(&mut self) {
         let round = self.round.take().map(|round| round.wishes).unwrap_or_default();
         let behind = std::mem::take(&mut self.barriers).into_iter().map(|barrier| barrier.wish);
         let waiting = std::mem::take(&mut self.waiting).into_iter();
@@ -220,10 +220,5 @@ impl Reads {
         let me = group.peer().node;
         let to = view.members.iter().map(|member| member.node).filter(|node| *node != me);
         Some(Question { view: view.id, round: number, to: to.collect() })
-    }
-
-    /// Nobody will be answered any more.
-    pub(crate) fn stop(&mut self) {
-        *self = Self::default();
     }
 }

@@ -105,6 +105,7 @@ struct Prepared {
     host: Box<dyn Host>,
     journal: Journal,
     last: Place,
+    trimmed: Version,
     lane: Option<StartLane>,
 }
 
@@ -153,18 +154,19 @@ impl<S: Storage> Replica<S> {
             bytes_max: self.config.queue_bytes_max,
         });
         let mut host: Box<dyn Host> = Box::new(Typed::new(shared.clone(), Box::new(initial)));
-        let (journal, last, lane) = if spec.mode == Mode::Durable {
+        let (journal, last, trimmed, lane) = if spec.mode == Mode::Durable {
             let disk = self.storage.folder(&format!("shard-{}", shard.0))?;
             let (past, log) = open_log(&disk, &*host, self.config.segment_bytes)?;
             let last = past.last();
-            let journal = Journal::restored(last, past.trimmed(), past.line.clone());
+            let trimmed = past.trimmed();
+            let journal = Journal::restored(last, trimmed, past.line.clone());
             replay(&mut *host, past)?;
             let start: StartLane = Box::new(move |reports| Lane::start(shard, disk, log, reports));
-            (journal, last, Some(start))
+            (journal, last, trimmed, Some(start))
         } else {
-            (Journal::empty(), Place::ZERO, None)
+            (Journal::empty(), Place::ZERO, Version::ZERO, None)
         };
-        self.shards.push(Prepared { spec, host, journal, last, lane });
+        self.shards.push(Prepared { spec, host, journal, last, trimmed, lane });
         Ok(Replicated { shared })
     }
 
@@ -205,8 +207,8 @@ impl<S: Storage> Replica<S> {
                     Some(lane)
                 }
             };
-            let Prepared { spec, host, journal, last, .. } = prepared;
-            shards.push(Shard::new(ShardId(number), spec, host, lane, last));
+            let Prepared { spec, host, journal, last, trimmed, .. } = prepared;
+            shards.push(Shard::new(ShardId(number), spec, host, lane, last, trimmed));
             journals.push(journal);
         }
         let node = self.config.node;
@@ -266,8 +268,10 @@ fn first_status(node: NodeId, life: Life, shards: &[Shard]) -> Status {
         view: None,
         suspected: Vec::new(),
         linked: Vec::new(),
+        cut_off: Vec::new(),
         shards: shards.collect(),
         ended: false,
+        failure: None,
     }
 }
 

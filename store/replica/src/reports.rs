@@ -1,23 +1,35 @@
 //! What the disks tell the replica's thread.
 
+use std::io::ErrorKind;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Waker;
 
 use bytes::Bytes;
-use notrace_store_protocol::ids::{NodeId, ShardId, Version};
+use notrace_store_protocol::ids::{Life, NodeId, ShardId, Version};
 use notrace_store_protocol::machine::Place;
 use notrace_store_protocol::message::{Fetch, Resume, Start};
 
 use crate::past::Past;
 
-/// Something that a disk has done.
+/// Something that a disk has done. What the protocol waits for names the life that asked for it: to
+/// another one it means nothing.
 pub(crate) enum Report {
-    Recorded(u64),
+    Recorded {
+        life: Life,
+        number: u64,
+    },
+    /// A log has done all that it was asked in this life, and it is safe.
+    Rested {
+        life: Life,
+        shard: ShardId,
+    },
     Synced {
+        life: Life,
         shard: ShardId,
         through: Version,
     },
     Stored {
+        life: Life,
         shard: ShardId,
         last: Place,
         resume: Option<Resume>,
@@ -39,7 +51,9 @@ pub(crate) enum Report {
         line: Arc<Vec<Start>>,
         updates: Vec<(Place, Bytes)>,
     },
-    DiskFailed,
+    DiskFailed {
+        kind: ErrorKind,
+    },
 }
 
 /// Reports on their way. Pushing one wakes the replica's thread.

@@ -26,6 +26,8 @@ pub(crate) struct Shard {
     pub(crate) lane: Option<Arc<Lane>>,
     /// The last update applied.
     pub(crate) last: Place,
+    /// The last update that only a checkpoint holds.
+    pub(crate) trimmed: Version,
     pub(crate) recent: Recent,
     pub(crate) snapshot: Option<Snapshot>,
     pub(crate) partial: Option<Partial>,
@@ -75,11 +77,12 @@ impl Shard {
         host: Box<dyn Host>,
         lane: Option<Arc<Lane>>,
         last: Place,
+        trimmed: Version,
     ) -> Self {
         let recent = Recent::after(last.version);
         let checkpoint = Checkpoint::default();
         let (snapshot, partial, room) = (None, None, (0, Duration::ZERO));
-        Self { id, spec, host, lane, last, recent, snapshot, partial, checkpoint, room }
+        Self { id, spec, host, lane, last, trimmed, recent, snapshot, partial, checkpoint, room }
     }
 
     /// How many more bytes the disk can take. It is asked again after a while, and at once when it

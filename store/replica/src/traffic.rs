@@ -14,10 +14,11 @@ use notrace_store_protocol::rpc::{Gather, RequestId};
 
 use crate::admission::Verdict;
 use crate::clock::Clock;
-use crate::error::{CallError, SendError};
+use crate::error::{CallError, Fault, SendError};
 use crate::letters::{self, Word};
 use crate::limits::{CALL_WAIT_MAX, CALLS_MAX, ROOM_MIN};
 use crate::member::Answerer;
+use crate::rings::BeyondWindow;
 use crate::worker::{Link, OpenCall, Phase, Worker};
 
 /// Updates that are told to the protocol at once, and their bytes.
@@ -38,7 +39,7 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
                         self.letter(link, letter, &mut arrived);
                     }
                     if heard.is_err() {
-                        self.cut(link, &mut arrived);
+                        self.cut(link, Fault::Rules, &mut arrived);
                     }
                 }
                 // Between two lives it is nobody; the others will try again.
@@ -64,7 +65,7 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
     pub(crate) fn consider(&mut self, link: Link, arrived: &mut Vec<Event>) {
         match self.links.judge(link, &self.admission) {
             Verdict::Unknown => {}
-            Verdict::Refused => self.cut(link, arrived),
+            Verdict::Refused => self.cut(link, Fault::NotAdmitted, arrived),
             Verdict::Admitted => {
                 let me = Peer { node: self.config.node, life: self.life };
                 let heard = self.links.admit(link);
@@ -76,26 +77,44 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
         }
     }
 
-    pub(crate) fn cut(&mut self, link: Link, arrived: &mut Vec<Event>) {
+    /// Cuts off whoever is at the other end, and remembers why.
+    fn cut(&mut self, link: Link, why: Fault, arrived: &mut Vec<Event>) {
+        self.links.blame(link, why);
+        self.part(link, arrived);
+    }
+
+    /// Ends a link.
+    pub(crate) fn part(&mut self, link: Link, arrived: &mut Vec<Event>) {
         self.mail.close(link);
         self.fabric.cut(link);
         self.lost(link, arrived);
     }
 
     fn lost(&mut self, link: Link, arrived: &mut Vec<Event>) {
-        let Some(peer) = self.links.down(self.config.node, link, self.now) else { return };
-        arrived.push(Event::LinkDown { peer });
+        if let Some(peer) = self.links.down(self.config.node, link, self.now) {
+            arrived.push(self.lost_peer(peer));
+        }
+    }
+
+    /// However a link to a peer ended: nothing that was asked over it will be answered.
+    fn lost_peer(&mut self, peer: Peer) -> Event {
         for (_, call) in self.calls.extract_if(.., |_, call| call.to == peer.node) {
+            // Whoever does not wait any more need not be told.
             let _ = call.answer.send(Err(CallError::NoAnswer));
         }
         self.donor.forget(peer.node);
+        Event::LinkDown { peer }
     }
 
     fn letter(&mut self, link: Link, letter: Bytes, arrived: &mut Vec<Event>) {
-        let Some(word) = letters::read(letter) else { return self.cut(link, arrived) };
+        let Some(word) = letters::read(letter) else {
+            return self.cut(link, Fault::Rules, arrived);
+        };
         let peer = match (self.links.peer(link), word) {
             (None, Word::Greeting(peer)) => return self.greeted(link, peer, arrived),
-            (None, _) | (Some(_), Word::Greeting(_)) => return self.cut(link, arrived),
+            (None, _) | (Some(_), Word::Greeting(_)) => {
+                return self.cut(link, Fault::Rules, arrived);
+            }
             (Some(peer), word) => (peer, word),
         };
         match peer {
@@ -103,8 +122,12 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
                 // Whoever was a member once may still be linked; that does not make it one again.
                 let joins = matches!(*write, Write::Message(Message::Join { .. }));
                 let may = || self.links.judge(link, &self.admission) == Verdict::Admitted;
-                if joins && !may() || !self.land(from, *write, load, arrived) {
-                    self.cut(link, arrived);
+                let landed = match joins && !may() {
+                    true => Err(Fault::NotAdmitted),
+                    false => self.land(from, *write, load, arrived),
+                };
+                if let Err(why) = landed {
+                    self.cut(link, why, arrived);
                 }
             }
             (_, Word::Ask { view, round }) => {
@@ -119,9 +142,11 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
                 (self.on_call)(from.node, bytes, answerer);
             }
             (from, Word::Answer { number, bytes }) => {
-                let known = self.calls.get(&number).is_some_and(|call| call.to == from.node);
-                if let Some(call) = self.calls.remove(&number).filter(|_| known) {
-                    let _ = call.answer.send(bytes.ok_or(CallError::NoAnswer));
+                if self.calls.get(&number).is_some_and(|call| call.to == from.node)
+                    && let Some(call) = self.calls.remove(&number)
+                {
+                    // Whoever does not wait any more need not be told.
+                    let _ = call.answer.send(bytes.ok_or(CallError::Busy));
                 }
             }
             (_, Word::Greeting(_)) => {}
@@ -132,7 +157,7 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
         match self.links.hear(link, peer) {
             None => {}
             Some(true) => return,
-            Some(false) => return self.cut(link, arrived),
+            Some(false) => return self.cut(link, Fault::Rules, arrived),
         }
         match self.links.greeted(self.config.node, link, peer) {
             None => {
@@ -143,41 +168,65 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
                 if let Some((old, before)) = greeted.replaced {
                     self.mail.close(old);
                     self.fabric.cut(old);
-                    arrived.push(Event::LinkDown { peer: before });
+                    arrived.push(self.lost_peer(before));
                 }
                 arrived.push(Event::LinkUp { peer });
             }
         }
     }
 
-    /// Takes what a peer wrote; whether it could be what a peer writes.
-    fn land(&mut self, from: Peer, write: Write, load: Bytes, arrived: &mut Vec<Event>) -> bool {
+    /// Takes what a peer wrote.
+    /// # Errors  [`Fault`], if it is not what a peer writes.
+    fn land(
+        &mut self,
+        from: Peer,
+        write: Write,
+        load: Bytes,
+        arrived: &mut Vec<Event>,
+    ) -> Result<(), Fault> {
         match &write {
-            Write::Frames(frames) if self.land_frames(from, frames, load.clone()) => {}
+            Write::Frames(frames) => self.land_frames(from, frames, load, arrived)?,
             Write::Message(Message::Piece(_)) => {
                 self.step_all(std::mem::take(arrived));
                 self.load = load;
                 self.step(Event::Arrived { from, write });
                 self.load = Bytes::new();
-                return true;
+                return Ok(());
             }
-            _ if !load.is_empty() => return false,
+            _ if !load.is_empty() => return Err(Fault::Rules),
             _ => {}
         }
         arrived.push(Event::Arrived { from, write });
-        true
+        Ok(())
     }
 
-    fn land_frames(&mut self, from: Peer, frames: &Frames, load: Bytes) -> bool {
-        let Some(updates) = letters::split(frames, load) else { return false };
-        let known = self.group.view().and_then(|view| view.shard(frames.shard));
-        // Of an epoch that is over nothing is needed.
-        if known.is_none_or(|shard| frames.since >= shard.since) {
+    fn land_frames(
+        &mut self,
+        from: Peer,
+        frames: &Frames,
+        load: Bytes,
+        arrived: &mut Vec<Event>,
+    ) -> Result<(), Fault> {
+        let updates = letters::split(frames, load).ok_or(Fault::Rules)?;
+        if !self.is_awaited(from, frames) {
+            // What came before may begin the epoch.
+            self.step_all(std::mem::take(arrived));
+        }
+        // To the protocol, too, frames of another epoch mean nothing.
+        if self.is_awaited(from, frames) {
             for (slot, bytes) in updates {
-                self.rings.land(from.node, &slot, bytes);
+                let landed = self.rings.land(from.node, &slot, bytes);
+                landed.map_err(|BeyondWindow| Fault::BeyondWindow)?;
             }
         }
-        true
+        Ok(())
+    }
+
+    fn is_awaited(&self, from: Peer, frames: &Frames) -> bool {
+        let epoch = self.group.epoch(frames.shard);
+        epoch.is_some_and(|epoch| {
+            epoch.start().since == frames.since && epoch.members().contains(&from.node)
+        })
     }
 
     /// Sends to a node, if it is linked.
@@ -196,11 +245,9 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
     pub(crate) fn post_letter(&mut self, link: Link, letter: Letter) {
         if self.mail.post(link, letter).is_err() {
             // Too slow to be of use: its end of the link will find out.
-            self.mail.close(link);
-            self.fabric.cut(link);
-            if let Some(peer) = self.links.down(self.config.node, link, self.now) {
-                self.follows.push_back(Event::LinkDown { peer });
-            }
+            let mut lost = Vec::new();
+            self.cut(link, Fault::TooSlow, &mut lost);
+            self.follows.extend(lost);
         }
     }
 

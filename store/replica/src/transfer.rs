@@ -14,6 +14,7 @@ use notrace_store_protocol::message::{Fetch, Message, Part, Piece, Resume, Start
 use notrace_store_protocol::time::Hlc;
 
 use crate::clock::Clock;
+use crate::error::Failure;
 use crate::lane::{Asked, Job};
 use crate::letters;
 use crate::limits::{SNAPSHOT_KEPT, TAIL_BYTES_MAX};
@@ -57,6 +58,10 @@ impl Donor {
 
     pub(crate) fn forget(&mut self, node: NodeId) {
         self.wanted.retain(|(to, _), _| *to != node);
+    }
+
+    pub(crate) fn forget_all(&mut self) {
+        self.wanted.clear();
     }
 
     /// When there is something to send.
@@ -187,6 +192,7 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
                             let state = Arc::new(state);
                             shard.ask(Job::Install { place: at, line, state });
                             shard.checkpoint.since = 0;
+                            shard.trimmed = at.version;
                         }
                         None
                     }
@@ -208,12 +214,13 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
     }
 
     fn stored(&mut self, id: ShardId, resume: Option<Resume>) {
+        let life = self.life;
         let Some(shard) = self.shard(id) else { return };
         let last = shard.last;
         if shard.is_durable() {
-            shard.ask(Job::Stored { last, resume });
+            shard.ask(Job::Stored { life, last, resume });
             if resume.is_none() {
-                shard.ask(Job::Sync(last.version));
+                shard.ask(Job::Sync { life, through: last.version });
             }
         } else {
             self.follows.push_back(Event::Stored { shard: id, last, resume });
@@ -234,11 +241,11 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
 
     pub(crate) fn rewound(&mut self, id: ShardId, past: Past) {
         let Some(shard) = self.shard(id) else { return };
-        let last = past.last();
+        let (last, trimmed) = (past.last(), past.trimmed());
         if replay(&mut *shard.host, past).is_err() {
-            return self.fail();
+            return self.fail(Failure::Unreadable);
         }
-        shard.last = last;
+        (shard.last, shard.trimmed) = (last, trimmed);
         shard.recent = crate::shard::Recent::after(last.version);
         shard.snapshot = None;
         self.stored(id, None);
@@ -279,6 +286,7 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
             Some(through) => {
                 shard.checkpoint.since = shard.checkpoint.since.saturating_sub(begun);
                 shard.checkpoint.patience = 0;
+                shard.trimmed = through;
                 self.step(Event::Trimmed { shard: id, through });
             }
             None => shard.checkpoint.patience = shard.checkpoint.since,

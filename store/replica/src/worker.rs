@@ -24,7 +24,7 @@ use notrace_store_protocol::rpc::RequestId;
 use crate::admission::Admission;
 use crate::bell::Bell;
 use crate::clock::Clock;
-use crate::error::CallError;
+use crate::error::{CallError, Failure};
 use crate::letters;
 use crate::limits::LANE_BYTES_MAX;
 use crate::links::Links;
@@ -67,7 +67,8 @@ pub(crate) struct OpenCall {
 /// What the thread is doing.
 pub(crate) enum Phase {
     Running,
-    /// The group is over for this life; the next begins once these logs are safe.
+    /// The group is over for this life; the next begins once these logs have done what they were
+    /// asked, all of it is safe, and the last record is written.
     Resting(BTreeSet<ShardId>),
     /// Nothing new is taken; what waits is done.
     Closing(Vec<oneshot::Sender<()>>, Duration),
@@ -109,6 +110,7 @@ pub(crate) struct Worker<F, C> {
     pub(crate) ticked: Duration,
     pub(crate) phase: Phase,
     pub(crate) leaving: bool,
+    failure: Option<Failure>,
     pub(crate) effects: Vec<Effect>,
     /// What follows from what is being carried out.
     pub(crate) follows: VecDeque<Event>,
@@ -151,6 +153,7 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
         };
         let group = Group::new(setup, moment(&clock), &mut effects);
         let mut worker = Self {
+            rings: Rings::new(&config.limits),
             donor: Donor::new(config.transfer_bytes_per_s),
             config,
             life,
@@ -160,7 +163,6 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
             mail: Mail::default(),
             group,
             shards,
-            rings: Rings::default(),
             links: Links::default(),
             reads: Reads::default(),
             calls: BTreeMap::new(),
@@ -181,6 +183,7 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
             ticked: now,
             phase: Phase::Running,
             leaving: false,
+            failure: None,
             effects,
             follows: VecDeque::new(),
             load: Bytes::new(),
@@ -217,6 +220,7 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
         if self.now.saturating_sub(self.ticked) >= beat {
             self.tick();
         }
+        self.begin_anew_if_rested();
         self.send();
         self.settle();
         self.close_if_done();
@@ -243,10 +247,14 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
         self.carry_out();
     }
 
-    fn carry_out(&mut self) {
+    pub(crate) fn carry_out(&mut self) {
         loop {
             let mut effects = std::mem::take(&mut self.effects);
             self.perform(effects.drain(..));
+            if matches!(self.phase, Phase::Ended) {
+                self.effects.clear();
+                return self.follows.clear();
+            }
             if self.effects.is_empty() {
                 self.effects = effects;
             }
@@ -278,7 +286,7 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
             let _ = call.1.answer.send(Err(CallError::NoAnswer));
         }
         if self.shards.iter().any(|shard| shard.backlog() > LANE_BYTES_MAX) {
-            self.fail();
+            self.fail(Failure::Backlog);
         }
         self.tell_status();
     }
@@ -346,26 +354,28 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
 
     fn reported(&mut self, report: Report) {
         match report {
-            Report::Recorded(number) => self.step(Event::Recorded { number }),
-            Report::Synced { shard, through } => {
-                if let Phase::Resting(unsafe_yet) = &mut self.phase {
-                    unsafe_yet.remove(&shard);
-                    if unsafe_yet.is_empty() {
-                        self.be_reborn();
-                    }
-                    return;
+            Report::Recorded { life, number } => {
+                if life == self.life {
+                    self.step(Event::Recorded { number });
                 }
-                self.step(Event::Synced { shard, through });
             }
-            Report::Stored { shard, last, resume } => {
-                self.step(Event::Stored { shard, last, resume });
+            Report::Synced { life, shard, through } => {
+                if life == self.life {
+                    self.step(Event::Synced { shard, through });
+                }
             }
+            Report::Stored { life, shard, last, resume } => {
+                if life == self.life {
+                    self.step(Event::Stored { shard, last, resume });
+                }
+            }
+            Report::Rested { life, shard } => self.rested(life, shard),
             Report::Rewound { shard, past } => self.rewound(shard, past),
             Report::Trimmed { shard, through } => self.trimmed(shard, through),
             Report::Tail { to, fetch, through, line, updates } => {
                 self.send_tail(to, fetch, through, &line, &updates);
             }
-            Report::DiskFailed => self.fail(),
+            Report::DiskFailed { kind } => self.fail(Failure::Disk { kind }),
         }
     }
 
@@ -381,7 +391,7 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
                 self.links.forget(node);
                 let mut arrived = Vec::new();
                 if let Some(link) = self.links.to(node) {
-                    self.cut(link, &mut arrived);
+                    self.part(link, &mut arrived);
                 }
                 self.step_all(arrived);
             }
@@ -418,76 +428,16 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
         }
     }
 
-    /// The disk or this member's own checks failed: it is of no use any more.
-    pub(crate) fn fail(&mut self) {
+    /// This member is of no use any more. Nothing that is still to be done is: it would stand on
+    /// what could not be.
+    pub(crate) fn fail(&mut self, why: Failure) {
+        self.failure.get_or_insert(why);
         for shard in &self.shards {
             if let Some(lane) = &shard.lane {
                 lane.abandon();
             }
         }
         self.phase = Phase::Ended;
-    }
-
-    /// The group is over for this life.
-    pub(crate) fn leave(&mut self) {
-        for link in self.links.clear() {
-            self.mail.close(link);
-            self.fabric.cut(link);
-        }
-        self.reads.stop();
-        self.rings.clear();
-        self.outgoing.clear();
-        self.requests.clear();
-        if self.leaving || matches!(self.phase, Phase::Closing(..)) {
-            self.phase = Phase::Ended;
-            return;
-        }
-        let mut unsafe_yet = BTreeSet::new();
-        for shard in self.shards.iter().filter(|shard| shard.is_durable()) {
-            shard.ask(crate::lane::Job::Sync(shard.last.version));
-            unsafe_yet.insert(shard.id);
-        }
-        let safe = unsafe_yet.is_empty();
-        self.phase = Phase::Resting(unsafe_yet);
-        if safe {
-            self.be_reborn();
-        }
-    }
-
-    /// Begins the next life, as if the process had been started anew.
-    fn be_reborn(&mut self) {
-        let Some(next) = self.life.0.checked_add(1) else { return self.fail() };
-        self.life = Life(next);
-        let mut journals = Vec::new();
-        for shard in &mut self.shards {
-            shard.partial = None;
-            if !shard.is_durable() {
-                shard.become_of(notrace_store_protocol::machine::Place::ZERO, None);
-                journals.push(Journal::empty());
-                continue;
-            }
-            let journal = self.group.journal(shard.id);
-            let (trimmed, line) =
-                journal.map_or((Version::ZERO, vec![]), |it| (it.trimmed(), it.line().to_vec()));
-            journals.push(Journal::restored(shard.last, trimmed, line));
-        }
-        let contacts = self.links.known();
-        let begin = match &self.durable {
-            Some(durable) => Begin::Restart { durable: durable.clone(), contacts },
-            None => Begin::Join { contacts },
-        };
-        let setup = Setup {
-            node: self.config.node,
-            life: self.life,
-            duty: self.config.duty,
-            spec: self.spec.clone(),
-            limits: self.config.limits,
-            begin,
-            journals,
-        };
-        self.group = Group::new(setup, moment(&self.clock), &mut self.effects);
-        self.phase = Phase::Running;
-        self.carry_out();
     }
 
     pub(crate) fn tell_status(&mut self) {
@@ -515,8 +465,10 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
             view: self.group.view().cloned(),
             suspected: suspected.filter(|_| serving).unwrap_or_default(),
             linked: self.links.linked(),
+            cut_off: self.links.cut_off(),
             shards: shards.collect(),
             ended: false,
+            failure: self.failure,
         });
     }
 
@@ -553,7 +505,8 @@ impl<F, C> Drop for Worker<F, C> {
         self.records.close();
         self.asks.close();
         self.calls.clear();
-        let ended = Status { ended: true, ..(*self.status.latest()).clone() };
+        let failure = self.failure;
+        let ended = Status { ended: true, failure, ..(*self.status.latest()).clone() };
         self.status.set(ended);
         self.status.close();
     }

@@ -19,8 +19,8 @@ use notrace_store_protocol::ids::Version;
 use notrace_store_protocol::machine::Durability::{self, AllDurable, Delivered, MajorityDurable};
 use notrace_store_protocol::time::Hlc;
 use notrace_store_replica::{
-    FileStorage, ManualClock, Member, OpenError, ReplicaConfig, Replicated, SendError, Storage,
-    SystemClock,
+    Failure, FileStorage, ManualClock, Member, OpenError, ReplicaConfig, Replicated, SendError,
+    Storage, SystemClock,
 };
 use solo::open_with;
 
@@ -275,6 +275,8 @@ mod a_disk_that_fails {
         assert!(!wait(group.advanced_past(group.frontier())));
         assert!(wait(group.checkpoint()).is_err());
         wait(group.close());
+        let failure = group.member.status().failure;
+        assert!(matches!(failure, Some(Failure::Disk { .. })), "it says why");
         assert_eq!(counts(&open(&disk.after_crash(Survives::Nothing))), [1]);
     }
 

@@ -1,124 +1,19 @@
 //! Several members in one process, with real threads, real time, and links that break.
 #![cfg(test)]
 
+#[path = "../common/mod.rs"]
 mod common;
-#[path = "common/folders.rs"]
-mod folders;
+mod disks;
+mod nodes;
+mod puppet;
+mod voted_out;
 
-use common::{Lines, Told, node, spec, wait};
-use folders::Folders;
-use notrace_store_fabric::loopback::Network;
+use common::{node, wait};
+use disks::Disks;
+use nodes::{Node, all_hold, counts, group, send};
 use notrace_store_log::disk::Survives;
-use notrace_store_protocol::layout::Mode;
-use notrace_store_protocol::limits::Limits;
-use notrace_store_protocol::machine::Durability::{self, AllDurable, Delivered, MajorityDurable};
-use notrace_store_replica::limits::LIMITS_DEFAULT;
-use notrace_store_replica::{
-    Entry, Member, Replica, ReplicaConfig, Replicated, SendError, SystemClock, fabric_name,
-};
-
-/// Nodes that are quick to suspect each other, as a test can afford on one machine.
-const LIMITS: Limits = Limits {
-    heartbeat: 10_000,
-    suspect_after: 600_000,
-    suspect_after_break: 50_000,
-    ask_again: 20_000,
-    restart_wait: 300_000,
-    restart_patience: 300_000,
-    ..LIMITS_DEFAULT
-};
-
-/// One node: what outlives it, and what runs of it.
-struct Node {
-    number: u32,
-    folders: Folders,
-    running: Option<(Replicated<Lines>, Replicated<Lines>, Member)>,
-}
-
-impl Node {
-    fn new(number: u32) -> Self {
-        Self { number, folders: Folders::default(), running: None }
-    }
-
-    /// Starts, with a durable shard and one in memory. The first node founds; others join.
-    fn start(&mut self, network: &Network, others: &[u32]) {
-        let config = ReplicaConfig { limits: LIMITS, ..ReplicaConfig::new(node(self.number)) };
-        let mut replica = Replica::on(self.folders.clone(), config);
-        let durable = replica.shard(spec(Mode::Durable), Lines::default).unwrap();
-        let volatile = replica.shard(spec(Mode::Volatile), Lines::default).unwrap();
-        let name = |number: u32| fabric_name(node(number));
-        let region = notrace_store_fabric::limits::REGION_BYTES_DEFAULT;
-        let fabric = network.endpoint(&name(self.number), &[], region);
-        let contacts = others.iter().map(|other| (node(*other), name(*other))).collect();
-        let on_call =
-            Box::new(|from, bytes: bytes::Bytes, answerer: notrace_store_replica::Answerer| {
-                let _: notrace_store_protocol::ids::NodeId = from;
-                let mut answer = bytes.to_vec();
-                answer.reverse();
-                answerer.answer(answer);
-            });
-        let member = replica.start(fabric, SystemClock, Entry::Join(contacts), on_call).unwrap();
-        self.running = Some((durable, volatile, member));
-    }
-
-    fn lines(&self) -> &Replicated<Lines> {
-        &self.running.as_ref().unwrap().0
-    }
-
-    fn volatile(&self) -> &Replicated<Lines> {
-        &self.running.as_ref().unwrap().1
-    }
-
-    fn member(&self) -> &Member {
-        &self.running.as_ref().unwrap().2
-    }
-
-    /// Ends without a word to the others.
-    fn stop(&mut self) {
-        if let Some((_, _, member)) = self.running.take() {
-            wait(member.close());
-        }
-    }
-}
-
-/// A group of so many, all of whom hold both shards.
-fn group(count: u32) -> (Network, Vec<Node>) {
-    let network = Network::default();
-    let mut nodes: Vec<Node> = (1..=count).map(Node::new).collect();
-    for at in 0..nodes.len() {
-        let others: Vec<u32> = (1..=at as u32).collect();
-        nodes[at].start(&network, &others);
-        for (earlier, later) in (0..at).flat_map(|earlier| [(earlier, at), (at, earlier)]) {
-            let name = fabric_name(node(later as u32 + 1));
-            nodes[earlier].member().know(node(later as u32 + 1), &name);
-        }
-    }
-    all_hold(&nodes, count as usize);
-    (network, nodes)
-}
-
-/// Waits until every running node is in a view of so many, which all hold both shards.
-fn all_hold(nodes: &[Node], count: usize) {
-    for node in nodes.iter().filter(|node| node.running.is_some()) {
-        let status = wait(node.member().when(|status| {
-            status.view.as_ref().is_some_and(|view| {
-                view.members.len() == count
-                    && view.shards.iter().all(|shard| shard.members.len() == count.min(3))
-            }) && status.shards.iter().all(|shard| shard.holds || count > 3)
-                && status.serves()
-        }));
-        assert!(status.is_some());
-    }
-}
-
-fn send(lines: &Replicated<Lines>, count: u64, durability: Durability) -> Result<u64, SendError> {
-    let told = Told { sender: u64::from(lines.shard().0), count, length: count % 3000 };
-    wait(lines.ordered_send(told, durability)).map(|sent| sent.reply as u64)
-}
-
-fn counts(lines: &Replicated<Lines>) -> Vec<u64> {
-    lines.read(|lines| lines.0.iter().map(|line| line.count).collect())
-}
+use notrace_store_protocol::machine::Durability::{AllDurable, Delivered, MajorityDurable};
+use notrace_store_replica::{SendError, Status, fabric_name};
 
 #[test]
 fn three_members_deliver_the_same_in_the_same_order() {
@@ -245,18 +140,19 @@ fn all_come_back_after_a_loss_of_power() {
     for count in 0..90 {
         send(nodes[(count % 3) as usize].lines(), count, MajorityDurable).unwrap();
     }
-    let crashed: Vec<Folders> =
-        nodes.iter().map(|node| node.folders.after_crash(Survives::Nothing)).collect();
+    let crashed: Vec<Disks> =
+        nodes.iter().map(|node| node.disks.after_crash(Survives::Nothing)).collect();
     for (node, crashed) in nodes.iter_mut().zip(crashed) {
         node.stop();
-        node.folders = crashed;
+        node.disks = crashed;
     }
     for at in [2, 0, 1] {
         let others: Vec<u32> = (1..=3).filter(|number| *number != at as u32 + 1).collect();
         nodes[at].start(&network, &others);
     }
+    let can_send = |status: &Status| status.serves() && status.shards[0].holds;
     for node in &nodes {
-        wait(node.member().when(|status| status.serves())).unwrap();
+        wait(node.member().when(can_send)).unwrap();
     }
     wait(nodes[1].lines().latest()).unwrap();
     assert!(counts(nodes[1].lines()).into_iter().eq(0..90));
