@@ -120,7 +120,7 @@ fn origin(url: &str) -> Option<Arc<str>> {
 }
 
 #[cfg(test)]
-mod members {
+mod the_members {
     use super::*;
 
     const A: &str = "https://127.0.0.1:1";

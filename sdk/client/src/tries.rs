@@ -133,7 +133,7 @@ impl Tries {
 }
 
 #[cfg(test)]
-mod tries {
+mod an_attempt {
     use super::*;
 
     const PATIENCE: Duration = Duration::from_secs(30);

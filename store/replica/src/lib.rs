@@ -8,8 +8,8 @@
 //!
 //! Reading order: [`limits`]; [`Clock`] is time and [`Storage`] folders; `replica` begins; `worker`
 //! is the thread, `life` how it leaves the group and comes back, `perform` what it does, `traffic`
-//! what comes and goes over `links` as `letters`, as far as an [`Admission`] allows, `rings` what is
-//! under way, `reads` and `transfer` two dialogues of their own; `shard` and `host` are a shard
+//! what comes and goes over `links` as `letters`, as far as an [`Admission`] allows, `rings` what
+//! is under way, `reads` and `transfer` two dialogues of their own; `shard` and `host` are a shard
 //! without and with its machine's type; `lane` and `records` are the disk's threads, `past` and
 //! `line` what they find; [`Replicated`] and [`Member`] are the handles.
 #![forbid(unsafe_code)]

@@ -41,7 +41,7 @@ struct Watch {
         ("pool" = String, Path, description = "The pool"),
         ("prefix" = Option<String>, Query, description = "Only keys that begin so"),
         ("from" = Option<String>, Query,
-         description = "Begin after this version, or where an event of this id was the last; `0:0`: all"),
+         description = "Begin after this version, or after an event of this id; `0:0`: all"),
         ("Last-Event-ID" = Option<String>, Header, description = "Begin after this event")
     ),
     responses(

@@ -198,6 +198,7 @@ impl Node {
             let told = match self.group().member.p2p_send(holder, call.clone()).await {
                 Ok(told) => told,
                 Err(CallError::Unreachable | CallError::Busy) => continue,
+                Err(CallError::TooLarge) => return Err(Refusal::OutOfSpace),
                 Err(CallError::NoAnswer) if harmless => continue,
                 Err(CallError::Stopped) if harmless => return Err(Refusal::Unavailable),
                 Err(CallError::NoAnswer | CallError::Stopped) => {

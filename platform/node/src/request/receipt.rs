@@ -28,8 +28,8 @@ impl Asked {
 }
 
 /// Puts the run's receipt on its way into the log, and only then gives the answer out.
-/// # Errors  [`Refusal::OutcomeUnknown`]: it ran, and the answer is dropped. A node whose ledger takes no receipts
-/// takes no runs either, until it does again.
+/// # Errors  [`Refusal::OutcomeUnknown`]: it ran, and the answer is dropped. A node whose ledger
+/// takes no receipts takes no runs either, until it does again.
 pub(super) fn receipt(
     node: &Node,
     asked: Asked,

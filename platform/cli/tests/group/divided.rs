@@ -1,17 +1,12 @@
 //! Four nodes that hold three shards, two copies of each, so that every node lacks one: whatever
 //! is asked of any of them is answered, also when one is killed, and when all come back.
-#![cfg(test)]
-#![expect(clippy::disallowed_methods, reason = "a test of real nodes looks at a real clock")]
-
-mod group;
-mod run;
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use group::Group;
-use run::Ran;
+use crate::nodes::Group;
+use crate::run::Ran;
 
 const NODES: usize = 4;
 const KEYS: [&str; 6] = ["a", "b", "c", "d", "e", "f"];

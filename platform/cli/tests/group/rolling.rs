@@ -1,16 +1,12 @@
 //! Three nodes of which each is ended and started again, once in order and once by force, while
 //! clients write, read and watch: no call fails, every change is made once, and the watch sees all
 //! of them once.
-#![cfg(test)]
-
-mod group;
-mod run;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use group::Group;
+use crate::nodes::Group;
 use notrace_policy_promise::name::{ObjectKey, ObjectName, PoolName};
 use notrace_sdk_client::object::{At, Condition};
 use notrace_sdk_client::source::Source;
@@ -110,7 +106,7 @@ async fn is_back(client: &Client) {
         }
         assert!(began.elapsed() < BACK_MAX, "{status:?}");
         // It changes with the group, not with us.
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        tokio::task::yield_now().await;
     }
 }
 

@@ -1,9 +1,5 @@
 //! A node that is told to end: what is under way ends well, nothing new begins, and a second signal
 //! does not wait.
-#![cfg(test)]
-
-mod group;
-mod run;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -11,7 +7,7 @@ use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::Duration;
 
-use group::Group;
+use crate::nodes::Group;
 use notrace_sdk_client::object::{At, Condition};
 use notrace_sdk_client::source::Source;
 use notrace_sdk_client::wire::{Code, Credentials};

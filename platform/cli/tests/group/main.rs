@@ -1,0 +1,10 @@
+//! Nodes as processes: several that keep a store together, and what they do when one comes, goes or
+//! is ended.
+#![cfg(test)]
+
+mod divided;
+mod draining;
+mod nodes;
+mod rolling;
+#[path = "../run/mod.rs"]
+mod run;
