@@ -113,7 +113,7 @@ fn is_full(kind: ErrorKind) -> bool {
 }
 
 #[cfg(test)]
-mod records {
+mod the_record {
     use notrace_store_log::disk::FaultyDisk;
 
     use super::*;
