@@ -9,7 +9,8 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use notrace_platform_node::{
-    Carrier, CarrierWord, Config, ConfigError, Identity, IdentityError, Node, Provider, StartError,
+    Carrier, CarrierWord, Config, ConfigError, Identity, IdentityError, Node, Provider, Refusal,
+    StartError,
 };
 use notrace_policy_promise::digest::{Digest, Domain};
 use rustls::pki_types::CertificateDer;
@@ -127,7 +128,6 @@ pub async fn serve(options: ServeOptions, ready: impl FnOnce(&Banner)) -> Result
             .map_err(|_| ServeError::Setup("TLS"))?;
     let url = url_of(address);
     config.url = url_for_others(&config, address).unwrap_or_else(|| url.clone());
-    let founds = config.cluster.is_some() && !config.dir.join("store").exists();
     let credentials_path = config.dir.join("client.toml");
     let ledger = config.dir.join("ledger");
     let drain = |node: Node| async move { node.drain().await };
@@ -149,9 +149,7 @@ pub async fn serve(options: ServeOptions, ready: impl FnOnce(&Banner)) -> Result
     // Connections are accepted at once, so that a node that waits for others of its group says so.
     let begin = async {
         node.become_ready().await.map_err(ServeError::Start)?;
-        if founds {
-            invite_all(&node, options.invites.as_deref()).await?;
-        }
+        invite_all(&node, options.invites.as_deref()).await?;
         ready(&banner(&node, url, credentials_path, ledger));
         Ok(())
     };
@@ -265,7 +263,8 @@ fn banner(node: &Node, url: String, credentials: PathBuf, ledger: PathBuf) -> Ba
     }
 }
 
-/// Registers every token of a folder, for a group that is founded now.
+/// Registers every token of a folder. A start after one that was cut short goes on; a token that
+/// was used or ran out stays what it is.
 async fn invite_all(node: &Node, folder: Option<&Path>) -> Result<(), ServeError> {
     let Some(folder) = folder else { return Ok(()) };
     let unfit = || ServeError::Setup("its invitations: each file of the folder has one token");
@@ -279,7 +278,10 @@ async fn invite_all(node: &Node, folder: Option<&Path>) -> Result<(), ServeError
         let token = URL_SAFE_NO_PAD.decode(text.trim()).map(Zeroizing::new);
         let token = token.map_err(|_| unfit())?;
         let token = token.as_slice().try_into().map_err(|_| unfit())?;
-        node.admit_token(token, INVITE_MAX).await.map_err(|_| unfit())?;
+        match node.admit_token(token, INVITE_MAX).await {
+            Ok(_) | Err(Refusal::InviteUnknown) => {}
+            Err(_) => return Err(unfit()),
+        }
     }
     Ok(())
 }

@@ -12,7 +12,7 @@ use notrace_policy_promise::digest::{Digest, Domain};
 use notrace_store_fabric::tcp::TcpIdentity;
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose,
+    KeyUsagePurpose, PublicKeyData as _,
 };
 use ring::rand::{SecureRandom, SystemRandom};
 use rustls::pki_types::pem::PemObject as _;
@@ -27,6 +27,7 @@ pub struct Identity {
     dir: PathBuf,
     authority_pem: String,
     authority: Issuer<'static, KeyPair>,
+    member: KeyPair,
     ledger_seed: Zeroizing<[u8; 32]>,
     cache_key: Zeroizing<[u8; 32]>,
     owner_token: Option<Digest>,
@@ -91,6 +92,7 @@ impl Identity {
             dir: dir.to_owned(),
             authority_pem,
             authority: Issuer::new(authority_params(), key),
+            member: member_key(dir)?,
             ledger_seed: read_or_draw(&dir.join("ledger.key"))?,
             cache_key: read_or_draw(&dir.join("cache.key"))?,
             owner_token: read_token(&dir.join("owner.token"))?,
@@ -135,8 +137,20 @@ impl Identity {
         Ok(())
     }
 
-    /// What this node shows other nodes of its group: a certificate for its name, and its key,
-    /// which is never written.
+    /// The digest of the public key that this node is known by in its group.
+    pub(crate) fn member_key(&self) -> [u8; 32] {
+        spki_digest(&self.member)
+    }
+
+    /// The same of the node that is to live in this folder, before it has an identity.
+    /// # Errors  [`IdentityError`]
+    pub(crate) fn member_key_below(dir: &Path) -> Result<[u8; 32], IdentityError> {
+        files::make_private_dir(dir).map_err(failed("made"))?;
+        Ok(spki_digest(&member_key(dir)?))
+    }
+
+    /// What this node shows other nodes of its group: a certificate for its name, issued for this
+    /// start, and the key that it is known by.
     /// # Errors  [`IdentityError::NoCrypto`]
     pub(crate) fn fabric(&self, name: &str, group: &str) -> Result<TcpIdentity, IdentityError> {
         let no_crypto = |_| IdentityError::NoCrypto;
@@ -147,11 +161,10 @@ impl Identity {
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages =
             vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
-        let key = KeyPair::generate().map_err(|_| IdentityError::NoCrypto)?;
-        let certificate =
-            params.signed_by(&key, &self.authority).map_err(|_| IdentityError::NoCrypto)?;
+        let certificate = params.signed_by(&self.member, &self.authority);
+        let certificate = certificate.map_err(|_| IdentityError::NoCrypto)?;
         let authority = CertificateDer::from_pem_slice(self.authority_pem.as_bytes());
-        let key = PrivateKeyDer::try_from(key.serialize_der());
+        let key = PrivateKeyDer::try_from(self.member.serialize_der());
         Ok(TcpIdentity {
             certificates: vec![certificate.der().clone()],
             key: key.map_err(|_| IdentityError::NoCrypto)?,
@@ -285,6 +298,22 @@ fn read_or_draw(path: &Path) -> Result<Zeroizing<[u8; 32]>, IdentityError> {
     })?;
     let array: [u8; 32] = bytes.as_slice().try_into().map_err(|_| IdentityError::Damaged)?;
     Ok(Zeroizing::new(array))
+}
+
+/// The key pair that a node is known by in its group: its own, and no other node's ever.
+fn member_key(dir: &Path) -> Result<KeyPair, IdentityError> {
+    let pem = read_or_make(&dir.join("member.key"), || {
+        let pair = KeyPair::generate().map_err(|_| IdentityError::NoCrypto)?;
+        Ok(Zeroizing::new(pair.serialize_pem().into_bytes()))
+    })?;
+    let pem = core::str::from_utf8(&pem).map_err(|_| IdentityError::Damaged)?;
+    KeyPair::from_pem(pem).map_err(|_| IdentityError::Damaged)
+}
+
+/// As the other end of a link finds it in the certificate.
+fn spki_digest(pair: &KeyPair) -> [u8; 32] {
+    let digest = ring::digest::digest(&ring::digest::SHA256, &pair.subject_public_key_info());
+    digest.as_ref().first_chunk().copied().unwrap_or_default()
 }
 
 fn read_or_make(

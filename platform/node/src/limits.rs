@@ -34,8 +34,16 @@ pub(crate) const FAR_TRIES_MAX: usize = 3;
 pub(crate) const FOLLOW_MAX: Duration = Duration::from_secs(5);
 /// Changes of one shard that are read at once for a watcher.
 pub(crate) const WATCH_BATCH_MAX: u32 = 256;
+/// Calls of other members that are answered at once, and again as many that wait.
+pub(crate) const CALLS_ANSWERED_MAX: usize = 512;
+/// How long a start waits before it asks for its group's keys again, at first
+pub(crate) const SETTLE_AGAIN_MIN: Duration = Duration::from_millis(20);
+/// and at last.
+pub(crate) const SETTLE_AGAIN_MAX: Duration = Duration::from_secs(1);
 /// Invitations that are good at once.
 pub(crate) const INVITES_MAX: usize = 256;
+/// Invitations that are over and remembered, so that their tokens let nobody in again.
+pub(crate) const SPENT_INVITES_MAX: usize = 4096;
 /// How long an invitation may be good.
 pub(crate) const INVITE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// Destroyed keys that are remembered, so that none of them comes back from a member that slept.

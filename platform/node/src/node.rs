@@ -21,7 +21,9 @@ use crate::group::{self, Group};
 use crate::identity::Identity;
 use crate::keys::{Epoch, KeyError, KeyTable, NotItsStore};
 use crate::ledger::{Ledger, Pace};
-use crate::limits::{CODE_CACHE_BYTES_MAX, DRAIN_MAX, RETENTION_LAG_MAX};
+use crate::limits::{
+    CODE_CACHE_BYTES_MAX, DRAIN_MAX, RETENTION_LAG_MAX, SETTLE_AGAIN_MAX, SETTLE_AGAIN_MIN,
+};
 use crate::pool_keys::Strays;
 use crate::posture::{self, Mitigation};
 use crate::promise::SignedPromise;
@@ -115,6 +117,9 @@ pub enum StartError {
     /// It is one of several nodes.
     #[error("this node is one of a group; start it with --cluster HOST:PORT")]
     NeedsCluster,
+    /// The node left its group for good.
+    #[error("this node left its group for good; begin in another folder, with a new token")]
+    LeftItsGroup,
     /// Its group keeps its objects otherwise than the configuration says.
     #[error(
         "this node's group was founded with {shards} shards and {copies} copies of each, which \
@@ -224,10 +229,29 @@ impl Node {
         serves.map(drop).ok_or(StartError::Step("become a member of its group"))
     }
 
+    /// Makes itself known to its group, and its own table what the group's keyring says: without
+    /// the keys it could open nothing of what it holds.
+    async fn settle_among_others(&self) -> Result<(), StartError> {
+        self.announce().await.map_err(|_| StartError::Step("make itself known to its group"))?;
+        let mut pause = SETTLE_AGAIN_MIN;
+        while let Err(refusal) = self.follow_keyring_now().await {
+            if matches!(refusal, Refusal::Internal(_)) {
+                return Err(StartError::Step("take over its group's keys"));
+            }
+            // The others are coming or going; it is no use to give up.
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(SETTLE_AGAIN_MAX);
+        }
+        Ok(())
+    }
+
     /// What a start does once everything is open: forget keys that a crash left over, make the
     /// platform's own pools, read the tasks, and begin to watch retention.
     async fn settle(&self) -> Result<(), StartError> {
         self.refound_memory();
+        if self.0.group.links.is_some() {
+            self.settle_among_others().await?;
+        }
         let cleared = self.clear_keys().await;
         // Among others a shard may be out of reach now; it is tried again with retention.
         if self.0.group.links.is_none() {

@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use notrace_sdk_seal::{InviteKey, TOKEN_BYTES, same_proof};
+use notrace_sdk_seal::{InviteKey, TOKEN_BYTES, WelcomeKey, same_proof};
+pub use notrace_sdk_wire::cluster::MemberAddress;
 use notrace_sdk_wire::cluster::{ClusterStatus, Invite, InviteAsk, JoinAsk, Welcome};
 use notrace_sdk_wire::path::{CLUSTER, HEALTH};
 use reqwest::Method;
@@ -49,6 +50,8 @@ pub struct Joiner {
     pub address: String,
     /// Where clients will find it.
     pub url: String,
+    /// SHA-256 of the public key with which it will prove to other members that it is itself.
+    pub key: [u8; 32],
 }
 
 /// Joins the group of the node at `at`, as `HOST:PORT`, with a one-time token. The member is known
@@ -64,14 +67,15 @@ pub async fn join(at: &str, token: &[u8; TOKEN_BYTES], joiner: &Joiner) -> Resul
     let mut nonce = [0; 32];
     SystemRandom::new().fill(&mut nonce).map_err(|_| Error::NoRandomness)?;
     let key = InviteKey::of(token);
-    let wish = [joiner.address.as_bytes(), b"\0", joiner.url.as_bytes()].concat();
-    let ask = JoinAsk {
+    let mut ask = JoinAsk {
         invite: hex(&key.id()),
         nonce: hex(&nonce),
-        proof: hex(&key.ask(&certificate, &nonce, &wish)),
+        proof: String::new(),
+        key: hex(&joiner.key),
         address: joiner.address.clone(),
         url: joiner.url.clone(),
     };
+    ask.proof = hex(&key.ask(&certificate, &nonce, &ask.wish()));
     let body = serde_json::to_vec(&ask).map_err(|_| Error::NotUnderstood("a wish to join"))?;
     let sent = http
         .post(format!("https://{at}{CLUSTER}/join"))
@@ -84,7 +88,7 @@ pub async fn join(at: &str, token: &[u8; TOKEN_BYTES], joiner: &Joiner) -> Resul
     let bytes = read_bounded(&mut answer, REPLY_BYTES_MAX).await?;
     let strange = Error::NotUnderstood("a welcome");
     let welcome: Welcome = serde_json::from_slice(&bytes).map_err(|_| strange)?;
-    let proof = key.answer(&certificate, &nonce, &welcome.proved());
+    let proof = WelcomeKey::of(token).answer(&certificate, &nonce, &welcome.proved());
     let same = same_proof(&proof, &unhex(&welcome.proof));
     if same { Ok(welcome) } else { Err(Error::NotUnderstood("a welcome from the group")) }
 }

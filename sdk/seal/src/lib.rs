@@ -15,7 +15,9 @@ mod wrap;
 
 mod invite;
 
-pub use invite::{INVITE_ID_BYTES, InviteKey, TOKEN_BYTES, same_proof};
+pub use invite::{
+    INVITE_ID_BYTES, INVITE_PROOF_BYTES, InviteKey, TOKEN_BYTES, WelcomeKey, is_asked, same_proof,
+};
 pub use key::{DataKey, WrappingKey};
 pub use sealed::{NotAuthentic, OVERHEAD_BYTES, open, open_in_place, seal};
 pub use wrap::{WRAPPED_KEY_BYTES, unwrap_key, wrap_key};

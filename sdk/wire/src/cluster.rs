@@ -85,8 +85,11 @@ pub struct JoinAsk {
     pub invite: String,
     /// 32 random bytes.
     pub nonce: String,
-    /// Proof of the token, for this connection's certificate alone, 32 bytes.
+    /// Proof of the token, for this connection's certificate alone, 64 bytes.
     pub proof: String,
+    /// SHA-256 of the public key (SubjectPublicKeyInfo, DER) with which the new one will prove to
+    /// other members that it is itself, 32 bytes.
+    pub key: String,
     /// Where other members will find the new one, as `HOST:PORT`.
     pub address: String,
     /// Where clients will find it.
@@ -125,6 +128,16 @@ pub struct MemberAddress {
     pub node: u32,
     /// Its `HOST:PORT` for other members.
     pub address: String,
+    /// SHA-256 of the public key with which it proves that it is itself, 32 bytes.
+    pub key: String,
+}
+
+impl JoinAsk {
+    /// The bytes that the proof covers besides the connection.
+    #[must_use]
+    pub fn wish(&self) -> Vec<u8> {
+        [self.address.as_bytes(), b"\0", self.url.as_bytes(), b"\0", self.key.as_bytes()].concat()
+    }
 }
 
 impl Welcome {
@@ -139,7 +152,7 @@ impl Welcome {
             &self.owner,
             &self.group_key,
         ];
-        let members = self.members.iter().map(|member| &member.address);
+        let members = self.members.iter().flat_map(|member| [&member.address, &member.key]);
         for text in texts.into_iter().chain(members) {
             bytes.extend_from_slice(&(text.len() as u64).to_be_bytes());
             bytes.extend_from_slice(text.as_bytes());

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use notrace_platform_front::{Banner, ServeError, ServeOptions};
 use notrace_platform_node::{Config, StartError, group};
-use notrace_sdk_client::cluster::Joiner;
+use notrace_sdk_client::cluster::{Joiner, MemberAddress};
 use zeroize::Zeroizing;
 
 use crate::args::Serve;
@@ -67,10 +67,16 @@ async fn join_if_told(serve: &Serve) -> Done {
     let joiner = Joiner {
         address: serve.advertise.clone().unwrap_or_else(|| cluster.to_string()),
         url: format!("https://{listen}"),
+        key: group::key_to_join_with(&serve.dir).map_err(|error| failed(&error))?,
     };
     let welcome = notrace_sdk_client::cluster::join(at, &token, &joiner).await;
     let welcome = welcome.map_err(Failure::from)?;
     let members = welcome.members.into_iter();
+    let other = |member: MemberAddress| group::Other {
+        node: member.node,
+        address: member.address,
+        key: member.key,
+    };
     let welcomed = group::Welcomed {
         node: welcome.node,
         group: welcome.group,
@@ -78,7 +84,7 @@ async fn join_if_told(serve: &Serve) -> Done {
         authority_key_pem: welcome.authority_key_pem.into(),
         owner: welcome.owner,
         group_key: welcome.group_key.into(),
-        members: members.map(|member| (member.node, member.address)).collect(),
+        members: members.map(other).collect(),
         shape: group::GroupShape { shards: welcome.shards, copies: welcome.copies },
     };
     group::settle_in(&serve.dir, &welcomed).map_err(|error| failed(&error))

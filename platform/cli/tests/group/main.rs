@@ -4,6 +4,7 @@
 
 mod divided;
 mod draining;
+mod membership;
 mod nodes;
 mod rolling;
 #[path = "../run/mod.rs"]

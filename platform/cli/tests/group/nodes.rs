@@ -45,6 +45,12 @@ impl Group {
         group
     }
 
+    /// One more node, started so.
+    pub(crate) fn join(&mut self, number: usize, line: &str) {
+        let node = self.start(number, line);
+        self.add(node);
+    }
+
     /// Adds a node, with the founder's credentials for it in a file of their own.
     fn add(&mut self, node: Node) {
         let credentials = self.folder.path().join("n1/client.toml");
@@ -87,9 +93,13 @@ impl Group {
 
     /// Starts a node again where it was. It serves as soon as enough of the others do.
     pub(crate) fn restart(&mut self, number: usize) {
+        self.restart_with(number, "");
+    }
+
+    pub(crate) fn restart_with(&mut self, number: usize, options: &str) {
         let node = &self.nodes[number - 1];
         let listen = node.url.replace("https://", "");
-        let line = format!("--listen {listen} --cluster {}", node.cluster);
+        let line = format!("--listen {listen} --cluster {} {options}", node.cluster);
         self.nodes[number - 1].child = self.spawn(number, &line);
     }
 

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hyper::StatusCode;
-use notrace_platform_node::group::{GroupStatus, Welcomed};
+use notrace_platform_node::group::{Asked, GroupStatus, Other, Welcomed};
 use notrace_platform_node::rules::Action;
 use notrace_sdk_wire::cluster::{
     ClusterStatus, Invite, InviteAsk, JoinAsk, MemberAddress, MemberStatus, ShardStatus, Welcome,
@@ -65,7 +65,7 @@ pub(super) async fn invite(State(front): State<Front>, request: Request) -> Answ
     Ok((StatusCode::CREATED, Json(invite)).into_response())
 }
 
-const JOIN_FIELDS: [&str; 5] = ["invite", "nonce", "proof", "address", "url"];
+const JOIN_FIELDS: [&str; 6] = ["invite", "nonce", "proof", "key", "address", "url"];
 
 /// `POST /v1/cluster/join`
 #[utoipa::path(
@@ -86,10 +86,10 @@ pub(super) async fn join(State(front): State<Front>, request: Request) -> Answer
     let arrived = front.room.collect(&parts.headers, body, JSON_BYTES_MAX).await;
     let arrived = arrived.map_err(|bad| bad_body(bad, Code::BodyTooLarge, JSON_BYTES_MAX))?;
     let ask: JoinAsk = arrived.bytes.reveal(|bytes| translate::json(bytes, &JOIN_FIELDS))?;
-    let JoinAsk { invite, nonce, proof, address, url } = ask;
-    let shown = (&*invite, &*nonce, &*proof);
-    let let_in = front.node.let_in(&front.certificate_digest, shown, (address, url)).await;
-    let (welcomed, prove) = let_in?;
+    let wish = ask.wish();
+    let JoinAsk { invite, nonce, proof, key, address, url } = &ask;
+    let asked = Asked { invite, nonce, proof, wish: &wish, key, address, url };
+    let (welcomed, prove) = front.node.let_in(&front.certificate_digest, asked).await?;
     let mut welcome = welcome(&welcomed);
     welcome.proof = prove(&welcome.proved());
     Ok(Json(welcome).into_response())
@@ -122,7 +122,8 @@ fn welcome(welcomed: &Welcomed) -> Welcome {
         owner: welcomed.owner.clone(),
         group_key: welcomed.group_key.to_string(),
         members: members
-            .map(|(node, address)| MemberAddress { node: *node, address: address.clone() })
+            .cloned()
+            .map(|Other { node, address, key }| MemberAddress { node, address, key })
             .collect(),
         shards: welcomed.shape.shards,
         copies: welcomed.shape.copies,

@@ -4,12 +4,14 @@
 use std::path::Path;
 use std::time::Duration;
 
-use notrace_sdk_seal::{InviteKey, TOKEN_BYTES, same_proof};
+use notrace_sdk_seal::{
+    INVITE_ID_BYTES, INVITE_PROOF_BYTES, InviteKey, TOKEN_BYTES, WelcomeKey, is_asked,
+};
 use notrace_store_protocol::machine::Durability;
 use zeroize::{Zeroize, Zeroizing};
 
-use super::place::{Place, Shape, hex, unhex};
-use super::registry::{Command, Entry, Reply};
+use super::place::{Other, Place, Shape, hex, unhex};
+use super::registry::{Command, Entry, Invited, Reply};
 use crate::files;
 use crate::identity::{Identity, IdentityError, fill};
 use crate::limits::{ADDRESS_BYTES_MAX, INVITE_MAX};
@@ -30,10 +32,28 @@ pub struct Welcomed {
     pub owner: String,
     /// The key under which pool keys travel, in hexadecimal.
     pub group_key: Zeroizing<String>,
-    /// The members there are, and where they are found.
-    pub members: Vec<(u32, String)>,
+    /// The members there are.
+    pub members: Vec<Other>,
     /// How the group keeps its objects.
     pub shape: Shape,
+}
+
+/// What somebody asks who wants to join, in hexadecimal where it is bytes.
+pub struct Asked<'a> {
+    /// The invitation's name.
+    pub invite: &'a str,
+    /// What the answer's proof covers besides it.
+    pub nonce: &'a str,
+    /// The proof of the token.
+    pub proof: &'a str,
+    /// What that covers besides the connection.
+    pub wish: &'a [u8],
+    /// The digest of the public key by which the new node will be known.
+    pub key: &'a str,
+    /// Where others will find it.
+    pub address: &'a str,
+    /// Where clients will.
+    pub url: &'a str,
 }
 
 impl Node {
@@ -51,25 +71,26 @@ impl Node {
 
     /// Lets whoever knows this token join once within `good_for`; until when, in seconds since the
     /// Unix epoch.
-    /// # Errors  As [`Node::invite`].
+    /// # Errors  As [`Node::invite`]; [`Refusal::InviteUnknown`] if the token was one before and is
+    /// over.
     pub async fn admit_token(
         &self,
         token: &[u8; TOKEN_BYTES],
         good_for: Duration,
     ) -> Result<u64, Refusal> {
         let group = self.group();
-        group.links.as_ref().ok_or(Refusal::NotACluster)?;
+        let links = group.links.as_ref().ok_or(Refusal::NotACluster)?;
         let good_for = good_for.clamp(Duration::from_secs(1), INVITE_MAX);
         let expires = crate::clock::unix_micros().saturating_add(good_for.as_micros() as u64);
         let key = InviteKey::of(token);
-        let command = Command::Invite {
-            id: key.id(),
-            key: key.reveal(|bytes| *bytes),
-            expires_unix_micros: expires,
-        };
+        let welcome = WelcomeKey::of(token).reveal(|bytes| links.wrap_welcome(&key.id(), bytes))?;
+        let (verifier, expires_unix_micros) = (key.verifier(), expires);
+        let invited = Invited { verifier, welcome, expires_unix_micros };
+        let command = Command::Invite { id: key.id(), invited };
         let sent = group.registry.ordered_send(command, Durability::MajorityDurable).await;
         match sent.map_err(|_| Refusal::NoMajority)?.reply {
             Reply::Done => Ok(expires / 1_000_000),
+            Reply::Unknown => Err(Refusal::InviteUnknown),
             _ => Err(Refusal::Busy { retry_after: Duration::from_secs(60) }),
         }
     }
@@ -80,30 +101,33 @@ impl Node {
     pub async fn let_in(
         &self,
         certificate_sha256: &[u8; 32],
-        (invite, nonce, proof): (&str, &str, &str),
-        (address, url): (String, String),
+        asked: Asked<'_>,
     ) -> Result<(Welcomed, impl FnOnce(&[u8]) -> String + use<>), Refusal> {
         let group = self.group();
         let links = group.links.as_ref().ok_or(Refusal::NotACluster)?;
-        if address.len() > ADDRESS_BYTES_MAX || url.len() > ADDRESS_BYTES_MAX {
+        if asked.address.len() > ADDRESS_BYTES_MAX || asked.url.len() > ADDRESS_BYTES_MAX {
             return Err(Refusal::TooMuch {
                 what: "an address's length in bytes",
                 most: ADDRESS_BYTES_MAX as u64,
             });
         }
-        let id = unhex::<8>(invite).ok_or(Refusal::InviteUnknown)?;
-        let nonce = unhex::<32>(nonce).ok_or(Refusal::InviteUnknown)?;
-        let proof = unhex::<32>(proof).ok_or(Refusal::InviteUnknown)?;
+        let unknown = || Refusal::InviteUnknown;
+        let id = unhex::<INVITE_ID_BYTES>(asked.invite).ok_or_else(unknown)?;
+        let nonce = unhex::<32>(asked.nonce).ok_or_else(unknown)?;
+        let proof = unhex::<INVITE_PROOF_BYTES>(asked.proof).ok_or_else(unknown)?;
+        let key = unhex::<32>(asked.key).ok_or_else(unknown)?;
         group.registry.latest().await.map_err(|_| Refusal::NoMajority)?;
-        let key = group.registry.read(|registry| registry.invite(&id));
-        let key = InviteKey::from_bytes(key.ok_or(Refusal::InviteUnknown)?);
-        let wish = [address.as_bytes(), b"\0", url.as_bytes()].concat();
-        if !same_proof(&key.ask(certificate_sha256, &nonce, &wish), &proof) {
+        let invited = group.registry.read(|registry| registry.invite(&id).cloned());
+        let invited = invited.ok_or_else(unknown)?;
+        if !is_asked(&invited.verifier, (certificate_sha256, &nonce, asked.wish), &proof) {
             return Err(Refusal::InviteUnknown);
         }
-        let entry = Entry { address, url };
+        let welcome = links.unwrap_welcome(&id, &invited.welcome).ok_or_else(unknown)?;
+        let entry = Entry { address: asked.address.to_owned(), url: asked.url.to_owned(), key };
         let command = Command::Redeem { id, entry };
-        let sent = group.registry.ordered_send(command, Durability::MajorityDurable).await;
+        // On all disks, so that no member that comes back is asked to link to a node that it has
+        // not heard of.
+        let sent = group.registry.ordered_send(command, Durability::AllDurable).await;
         let node = match sent.map_err(|_| Refusal::NoMajority)?.reply {
             Reply::Welcome(node) => node,
             Reply::Full => return Err(Refusal::Busy { retry_after: Duration::from_secs(60) }),
@@ -118,11 +142,11 @@ impl Node {
             authority_key_pem: self.identity().authority_key_pem(),
             owner: self.identity().owner_digest().map(|it| it.to_string()).unwrap_or_default(),
             group_key: Zeroizing::new(links.key_text()),
-            members: members.map(|(number, entry)| (number, entry.address)).collect(),
+            members: members.map(|(node, entry)| other(node, entry)).collect(),
             shape: links.shape(),
         };
         let certificate = *certificate_sha256;
-        Ok((welcomed, move |answer: &[u8]| hex(&key.answer(&certificate, &nonce, answer))))
+        Ok((welcomed, move |answer: &[u8]| hex(&welcome.answer(&certificate, &nonce, answer))))
     }
 
     /// Leaves the group for good, in order: others take over first. Returns once it is no member.
@@ -130,12 +154,24 @@ impl Node {
     pub async fn leave(&self) -> Result<(), Refusal> {
         let group = self.group();
         let links = group.links.as_ref().ok_or(Refusal::NotACluster)?;
-        let command = Command::Forget { node: links.node.number() };
-        let sent = group.registry.ordered_send(command, Durability::MajorityDurable).await;
+        // On all disks, its own too: it must not come back. The others forget it once it is gone.
+        let command = Command::Part { node: links.node.number() };
+        let sent = group.registry.ordered_send(command, Durability::AllDurable).await;
         sent.map_err(|_| Refusal::NoMajority)?;
         group.member.leave();
         group.member.when(|status| status.ended).await.map(drop).ok_or(Refusal::Unavailable)
     }
+}
+
+fn other(node: u32, entry: Entry) -> Other {
+    Other { node, address: entry.address, key: hex(&entry.key) }
+}
+
+/// The digest of the public key by which a group will know the node that is to
+/// live in this folder. The key is made if there is none.
+/// # Errors  [`IdentityError`]
+pub fn key_to_join_with(dir: &Path) -> Result<[u8; 32], IdentityError> {
+    Identity::member_key_below(&dir.join("keys"))
 }
 
 /// Whether the node in this folder is in a group already, or keeps a store of its own.

@@ -416,6 +416,11 @@ fn durability_of(byte: u8) -> Option<Durability> {
     }
 }
 
+/// What is answered when too much is asked at once. Nothing was done.
+pub(super) fn busy() -> Vec<u8> {
+    code(&Refusal::Busy { retry_after: Duration::from_secs(1) })
+}
+
 /// What an answer begins with: that it was done, that the shard is elsewhere, or why not.
 const DONE: u8 = 0;
 /// What comes before the answer then: that, and the view of whoever did it.

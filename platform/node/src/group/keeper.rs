@@ -2,20 +2,22 @@
 //! keeps this node's key table as the keyring says, and answers those who ask whether it has.
 
 use std::collections::BTreeMap;
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use notrace_policy_promise::name::PoolName;
 use notrace_store_protocol::ids::{NodeId, ShardId, Version};
 use notrace_store_protocol::machine::Durability;
 use notrace_store_protocol::view::{Fate, View};
+use tokio::sync::{Semaphore, mpsc};
 use zeroize::Zeroizing;
 
 use super::keyring::{self, KeyPlace};
+use super::place::{Other, hex};
 use super::registry;
-use super::{Called, KEYS, Links, MEMORY, far};
+use super::{Called, KEYS, Links, MEMORY, REGISTRY, far, latest_of};
 use crate::keys::Epoch;
-use crate::limits::KEYS_SETTLE_MAX;
+use crate::limits::{CALLS_ANSWERED_MAX, KEYS_SETTLE_MAX};
 use crate::node::{Inner, Node};
 use crate::refusal::Refusal;
 
@@ -38,12 +40,13 @@ impl Node {
     /// Tells everybody where this node is found.
     pub(crate) async fn announce(&self) -> Result<(), Refusal> {
         let Some(links) = &self.group().links else { return Ok(()) };
-        let entry =
-            registry::Entry { address: links.address.clone(), url: self.config().url.clone() };
+        let (address, url) = (links.address.clone(), self.config().url.clone());
+        let entry = registry::Entry { address, url, key: self.identity().member_key() };
         let node = links.node.number();
-        let known =
-            self.group().registry.read(|registry| registry.nodes().get(&node) == Some(&entry));
-        if known {
+        let (known, parts) = self.group().registry.read(|registry| {
+            (registry.nodes().get(&node) == Some(&entry), registry.parting().contains(&node))
+        });
+        if known || parts {
             return Ok(());
         }
         let command = registry::Command::Announce { node, entry };
@@ -55,15 +58,44 @@ impl Node {
     fn follow_registry(&self, links: &Links) {
         let nodes = self.group().registry.read(|registry| registry.nodes().clone());
         let member = &self.group().member;
+        for gone in links.known().into_iter().filter(|number| !nodes.contains_key(number)) {
+            // One that joins knows others before the registry has come to it.
+            let is_gone =
+                self.group().registry.read(|it| it.standing(gone) == registry::Standing::Gone);
+            if let Some(gone) = NodeId::new(gone).filter(|_| is_gone) {
+                member.forget(gone);
+            }
+        }
         let mut others = Vec::new();
         for (number, entry) in &nodes {
             let Some(node) = NodeId::new(*number).filter(|node| *node != links.node) else {
                 continue;
             };
             member.know(node, &entry.address);
-            others.push((*number, entry.address.clone()));
+            let (address, key) = (entry.address.clone(), hex(&entry.key));
+            others.push(Other { node: *number, address, key });
+        }
+        if others.is_empty() && nodes.is_empty() {
+            return;
         }
         links.note(&self.config().dir, others);
+    }
+
+    /// Forgets who was to leave and is no member any more; one node sees to it.
+    async fn forget_parted(&self) -> Result<(), Refusal> {
+        let status = self.group().member.status();
+        let Some(view) = status.view.as_ref().filter(|_| self.leads(REGISTRY)) else {
+            return Ok(());
+        };
+        let parting = self.group().registry.read(|registry| registry.parting().clone());
+        let is_member =
+            |number: u32| NodeId::new(number).is_some_and(|it| view.rank_of(it).is_some());
+        for node in parting.into_iter().filter(|number| !is_member(*number)) {
+            let command = registry::Command::Forget { node };
+            let sent = self.group().registry.ordered_send(command, Durability::MajorityDurable);
+            sent.await.map_err(|_| Refusal::Unavailable)?;
+        }
+        Ok(())
     }
 
     /// Makes the key table what the keyring says: keys that came are kept, keys that were removed
@@ -99,6 +131,15 @@ impl Node {
             self.change_keys(|table| table.destroy(&removed))?;
         }
         self.give_keys(links, &keys).await
+    }
+
+    /// The same once everything that was ordered in the keyring is here.
+    pub(crate) async fn follow_keyring_now(&self) -> Result<(), Refusal> {
+        let Some(links) = &self.group().links else { return Ok(()) };
+        // Kept in memory alone: after all were down at once there is nothing until it is refounded.
+        self.refound_memory();
+        latest_of(&self.group().keyring).await?;
+        self.follow_keyring(links).await
     }
 
     /// Gives the keyring what it lacks: the keys that the store names as current, as it is now and
@@ -205,7 +246,9 @@ async fn follow(node: Weak<Inner>) {
         node.refound_memory();
         node.follow_registry(links);
         // What could not be done now is tried again below.
-        let followed = node.announce().await.is_ok() & node.follow_keyring(links).await.is_ok();
+        let followed = node.announce().await.is_ok()
+            & node.forget_parted().await.is_ok()
+            & node.follow_keyring(links).await.is_ok();
         let group = node.group();
         let pause = if followed { Duration::from_secs(1) } else { Duration::from_millis(100) };
         tokio::select! {
@@ -219,10 +262,14 @@ async fn follow(node: Weak<Inner>) {
 }
 
 /// Answers other members until the node ends.
-async fn answer(node: Weak<Inner>, mut calls: tokio::sync::mpsc::UnboundedReceiver<Called>) {
+async fn answer(node: Weak<Inner>, mut calls: mpsc::Receiver<Called>) {
+    let answering = Arc::new(Semaphore::new(CALLS_ANSWERED_MAX));
     while let Some(call) = calls.recv().await {
+        // Nobody closes it.
+        let Ok(permit) = answering.clone().acquire_owned().await else { return };
         let Some(node) = Node::upgrade(&node) else { return };
         tokio::spawn(async move {
+            let _permit = permit;
             let told = match call.bytes.first() {
                 Some(&SETTLED) => vec![u8::from(settle(&node, &call).await.is_some())],
                 _ => far::serve(&node, &call.bytes).await,

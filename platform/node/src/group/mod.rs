@@ -16,36 +16,39 @@ mod registry;
 mod shelves;
 mod status;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use notrace_sdk_seal::{DataKey, WrappingKey, unwrap_key, wrap_key};
+use notrace_sdk_seal::{DataKey, WelcomeKey, WrappingKey, unwrap_key, wrap_key};
 use notrace_store_fabric::loopback::Network;
 use notrace_store_objects::{Objects, ObjectsConfig};
 use notrace_store_protocol::ids::{NodeId, ShardId, ViewId};
 use notrace_store_protocol::layout::{Mode, Senders, ShardSpec};
 use notrace_store_replica::{
-    Entry, FileStorage, Member, OnCall, Replica, ReplicaConfig, Replicated, SystemClock,
-    fabric_name,
+    Admission, Entry, FileStorage, Member, OnCall, Replica, ReplicaConfig, Replicated, SystemClock,
+    Verdict, fabric_name,
 };
+
+use tokio::sync::mpsc::{self, error::TrySendError};
 
 use crate::config::Config;
 use crate::identity::{Identity, fill};
 use crate::keys::Epoch;
-use crate::limits::NODES_MAX;
+use crate::limits::{CALLS_ANSWERED_MAX, NODES_MAX};
 use crate::node::StartError;
 use crate::refusal::Refusal;
 use keyring::Keyring;
 use listen::Outward;
 use place::{Place, Shape, unhex};
-use registry::Registry;
+use registry::{InviteId, Registry, Standing};
 use shelves::Shelves;
 
-pub use door::{Welcomed, belongs_to_a_group, settle_in};
+pub use door::{Asked, Welcomed, belongs_to_a_group, key_to_join_with, settle_in};
 pub(crate) use far::{Care, Sight, latest_of};
 pub(crate) use keyring::{Command as KeyOrder, KeyPlace, Reply as KeyOrdered};
-pub use place::Shape as GroupShape;
+pub use place::{Other, Shape as GroupShape};
 pub(crate) use shelves::Part;
 pub use status::{GroupStatus, MemberInfo, ShardInfo};
 
@@ -64,7 +67,7 @@ pub(crate) struct Group {
     pub(crate) member: Member,
     /// None for a node that listens to no other.
     pub(crate) links: Option<Links>,
-    pub(crate) calls: Mutex<Option<tokio::sync::mpsc::UnboundedReceiver<Called>>>,
+    pub(crate) calls: Mutex<Option<mpsc::Receiver<Called>>>,
     /// The latest view in which another member answered this one.
     seen_view: AtomicU32,
 }
@@ -129,14 +132,20 @@ pub(crate) fn open(config: &Config, identity: &Identity) -> Result<Group, StartE
         (0..shape.data_shards()).map(|_| replica.shard(spec(shape.copies, Mode::Durable), first));
     let data = data.collect::<Result<Vec<_>, _>>().map_err(failed)?;
     let shelves = Shelves::new(home, memory, data);
-    let (calls, heard) = tokio::sync::mpsc::unbounded_channel();
+    let (calls, heard) = mpsc::channel(CALLS_ANSWERED_MAX);
     let on_call: OnCall = Box::new(move |from, bytes, answerer| {
-        // Nobody listens any more once the node drains.
-        let _ = calls.send(Called { from, bytes, answerer });
+        if let Err(TrySendError::Full(call)) = calls.try_send(Called { from, bytes, answerer }) {
+            call.answerer.answer(far::busy());
+        }
+        // Nobody listens any more once the node drains; then there is no answer.
     });
     let region = settings.region_bytes;
     let (member, links) = match (&config.cluster, place) {
         (Some(cluster), Some(place)) => {
+            if registry.read(|registry| registry.parting().contains(&place.node)) {
+                return Err(StartError::LeftItsGroup);
+            }
+            replica.admit(admission(&registry, &place));
             let others = contacts(&place);
             let entry = if others.is_empty() { Entry::Found } else { Entry::Join(others) };
             let outward = Outward { cluster, place: &place, identity, region_bytes: region };
@@ -181,8 +190,29 @@ fn place_of(config: &Config) -> Result<Option<Place>, StartError> {
 }
 
 fn contacts(place: &Place) -> Vec<(NodeId, String)> {
-    let others = place.others.iter().filter(|(number, _)| *number != place.node);
-    others.filter_map(|(number, address)| Some((NodeId::new(*number)?, address.clone()))).collect()
+    let others = place.others.iter().filter(|other| other.node != place.node);
+    others.filter_map(|other| Some((NodeId::new(other.node)?, other.address.clone()))).collect()
+}
+
+/// Who may be linked to: whom the registry knows, by the key that it knows; and as long as it has
+/// not heard of a node, whom this one was told of when it joined.
+fn admission(registry: &Replicated<Registry>, place: &Place) -> Admission {
+    let registry = registry.clone();
+    let told = place.others.iter().filter_map(|other| Some((other.node, unhex(&other.key)?)));
+    let told: BTreeMap<u32, [u8; 32]> = told.collect();
+    Box::new(move |node, key| {
+        let number = node.number();
+        let known = match registry.read(|registry| registry.standing(number)) {
+            Standing::Known(known) => Some(known),
+            Standing::Gone => return Verdict::Refused,
+            Standing::Unheard => told.get(&number).copied(),
+        };
+        match known {
+            Some(known) if key == Some(&known) => Verdict::Admitted,
+            Some(_) => Verdict::Refused,
+            None => Verdict::Unknown,
+        }
+    })
 }
 
 impl Links {
@@ -211,8 +241,14 @@ impl Links {
         self.place.lock().unwrap_or_else(PoisonError::into_inner).key.clone()
     }
 
+    /// The others that this node knew last.
+    fn known(&self) -> Vec<u32> {
+        let place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
+        place.others.iter().map(|other| other.node).collect()
+    }
+
     /// Notes where the others are found, if that is news.
-    fn note(&self, dir: &Path, others: Vec<(u32, String)>) {
+    fn note(&self, dir: &Path, others: Vec<Other>) {
         let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
         if place.others != others {
             place.others = others;
@@ -235,10 +271,27 @@ impl Links {
         wrapped.map(Vec::from).map_err(|_| Refusal::Internal("wrapping a key"))
     }
 
+    /// What proves that the group knows of a token, as it is kept.
+    fn wrap_welcome(&self, id: &InviteId, key: &[u8; 32]) -> Result<Vec<u8>, Refusal> {
+        let mut nonce = [0; 12];
+        fill(&mut nonce).map_err(|_| Refusal::Internal("drawing a nonce"))?;
+        let wrapped = wrap_key(&self.key, nonce, &welcome_purpose(id), &DataKey::from_bytes(key));
+        wrapped.map(Vec::from).map_err(|_| Refusal::Internal("wrapping a key"))
+    }
+
+    fn unwrap_welcome(&self, id: &InviteId, wrapped: &[u8]) -> Option<WelcomeKey> {
+        let key = unwrap_key(&self.key, &welcome_purpose(id), wrapped).ok()?;
+        Some(key.reveal(|bytes| WelcomeKey::from_bytes(*bytes)))
+    }
+
     /// A pool's key as it came, if it is one of this group.
     pub(crate) fn unwrap(&self, pool: &str, epoch: Epoch, wrapped: &[u8]) -> Option<DataKey> {
         unwrap_key(&self.key, &purpose(pool, epoch), wrapped).ok()
     }
+}
+
+fn welcome_purpose(id: &InviteId) -> Vec<u8> {
+    [b"notrace welcome key v1\0", &id[..]].concat()
 }
 
 fn purpose(pool: &str, epoch: Epoch) -> Vec<u8> {

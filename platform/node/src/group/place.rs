@@ -36,6 +36,18 @@ impl Shape {
     }
 }
 
+/// Another node of the group.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct Other {
+    /// Its number.
+    pub node: u32,
+    /// Where it is found.
+    pub address: String,
+    /// The digest of the public key that it proves its name with, in hexadecimal.
+    pub key: String,
+}
+
 /// A node's place in its group.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -46,8 +58,8 @@ pub(crate) struct Place {
     pub(crate) group: String,
     /// The key under which pool keys travel, in hexadecimal.
     pub(crate) key: String,
-    /// Other nodes, and where they were found last.
-    pub(crate) others: Vec<(u32, String)>,
+    /// Other nodes, as they were known last.
+    pub(crate) others: Vec<Other>,
     /// How the group keeps its objects.
     #[serde(default)]
     pub(crate) shape: Shape,
