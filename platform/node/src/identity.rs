@@ -114,13 +114,13 @@ impl Identity {
         self.owner_token
     }
 
-    /// Writes down, below `dir`, the authority and owner of a group that this node joins.
+    /// Writes down, below `dir`, authority, owner and ledger key of a group that this node joins.
     /// # Errors  [`IdentityError`]
     pub(crate) fn adopt(
         dir: &Path,
-        authority_pem: &str,
-        authority_key_pem: &str,
+        (authority_pem, authority_key_pem): (&str, &str),
         owner: &str,
+        ledger_seed: &[u8; 32],
     ) -> Result<(), IdentityError> {
         KeyPair::from_pem(authority_key_pem).map_err(|_| IdentityError::Damaged)?;
         let owner: Digest = owner.parse().map_err(|_| IdentityError::Damaged)?;
@@ -134,6 +134,8 @@ impl Identity {
             let written = files::write_private(&dir.join(name), text.as_bytes());
             written.map_err(failed("written"))?;
         }
+        let written = files::write_private(&dir.join("ledger.key"), ledger_seed);
+        written.map_err(failed("written"))?;
         Ok(())
     }
 

@@ -40,6 +40,8 @@ pub(crate) const CALLS_ANSWERED_MAX: usize = 512;
 pub(crate) const SETTLE_AGAIN_MIN: Duration = Duration::from_millis(20);
 /// and at last.
 pub(crate) const SETTLE_AGAIN_MAX: Duration = Duration::from_secs(1);
+/// How long a member waits at once for a receipt that another asks for.
+pub(crate) const RECEIPT_ASK_MAX: Duration = Duration::from_secs(3);
 /// Invitations that are good at once.
 pub(crate) const INVITES_MAX: usize = 256;
 /// Invitations that are over and remembered, so that their tokens let nobody in again.

@@ -13,14 +13,14 @@ use notrace_store_objects::{
     Command, Consistency, Kept, Objects, ObjectsConfig, PoolSpec, Retain, Transport,
 };
 use notrace_store_protocol::machine::Durability;
-use notrace_store_replica::Replicated;
+use notrace_store_replica::{Replicated, SendError};
 use tokio::sync::watch;
 
 use crate::config::{Config, Strictness};
 use crate::group::{self, Group};
 use crate::identity::Identity;
 use crate::keys::{Epoch, KeyError, KeyTable, NotItsStore};
-use crate::ledger::{Ledger, Pace};
+use crate::ledger::{Found, Ledger, Pace, ReceiptId, Receipts};
 use crate::limits::{
     CODE_CACHE_BYTES_MAX, DRAIN_MAX, RETENTION_LAG_MAX, SETTLE_AGAIN_MAX, SETTLE_AGAIN_MIN,
 };
@@ -48,7 +48,7 @@ pub(crate) struct Inner {
     workers: Supervisor,
     codes: CodeCache,
     tasks: Tasks,
-    ledger: Ledger,
+    ledger: Arc<Receipts>,
     posture: Vec<Mitigation>,
     promise: SignedPromise,
     facts: Facts,
@@ -165,7 +165,7 @@ impl Node {
                 Ok(())
             })
             .map_err(StartError::NotItsStore)?;
-        let ledger = open_ledger(&config, &identity)?;
+        let log = open_ledger(&config, &identity)?;
         let codes =
             CodeCache::open(&config.dir.join("cache"), identity.cache_key(), CODE_CACHE_BYTES_MAX)
                 .map_err(|_| StartError::Step("open the cache of compiled code"))?;
@@ -180,11 +180,12 @@ impl Node {
         let facts = Facts {
             rules: rules.digest(),
             config: config.digest(),
-            node: crate::promise::node_digest(&identity, ledger.vkey()),
+            node: crate::promise::node_digest(&identity, log.vkey()),
             kernel_zero_on_free: posture::kernel_zeroes_freed_memory(),
             swap_off: posture::swap_is_off(),
             no_core_dumps: posture::no_core_dumps(&posture),
         };
+        let outbox = group.outbox().map_err(|_| StartError::Step("number its run"))?;
         let node = Self(Arc::new(Inner {
             config,
             identity,
@@ -196,7 +197,7 @@ impl Node {
             workers,
             codes,
             tasks: Tasks::default(),
-            ledger,
+            ledger: Arc::new(Receipts::new(log, outbox)),
             posture,
             promise,
             facts,
@@ -234,6 +235,13 @@ impl Node {
     async fn settle_among_others(&self) -> Result<(), StartError> {
         self.announce().await.map_err(|_| StartError::Step("make itself known to its group"))?;
         let mut pause = SETTLE_AGAIN_MIN;
+        while let Err(error) = self.begin_ledger().await {
+            if error == SendError::Stopped {
+                return Err(StartError::Step("begin its group's ledger"));
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(SETTLE_AGAIN_MAX);
+        }
         while let Err(refusal) = self.follow_keyring_now().await {
             if matches!(refusal, Refusal::Internal(_)) {
                 return Err(StartError::Step("take over its group's keys"));
@@ -316,8 +324,12 @@ impl Node {
     /// The receipt of a run, waiting for its epoch up to `wait`.
     /// # Errors  [`Refusal::ReceiptUnknown`]
     pub async fn receipt(&self, id: &str, wait: Option<Duration>) -> Result<ReceiptState, Refusal> {
-        let id = id.parse().map_err(|_| Refusal::ReceiptUnknown)?;
-        crate::ledger::fetch(&self.0.ledger, id, wait).await
+        let id: ReceiptId = id.parse().map_err(|_| Refusal::ReceiptUnknown)?;
+        match self.0.ledger.receipt(id, wait).await {
+            Found::Ready(proof) => Ok(ReceiptState::Ready(proof)),
+            Found::Pending { retry_after } => Ok(ReceiptState::Pending { retry_after }),
+            Found::Unknown => self.receipt_elsewhere(id, wait.unwrap_or_default()).await,
+        }
     }
 
     /// Takes nothing new from now on.
@@ -331,7 +343,7 @@ impl Node {
         // Past the bound, workers are killed with their supervisor, which is scrub enough.
         let _ = tokio::time::timeout(DRAIN_MAX, self.0.running.write()).await;
         let _ = tokio::time::timeout(DRAIN_MAX, self.0.workers.drain()).await;
-        self.0.ledger.close().await;
+        self.0.ledger.close(DRAIN_MAX).await;
         self.0.group.member.close().await;
     }
 
@@ -418,22 +430,24 @@ impl Node {
 
     /// The ledger's origin line.
     pub fn ledger_origin(&self) -> &str {
-        self.0.ledger.origin()
+        self.0.ledger.log().origin()
     }
 
     /// The ledger's public key, as a signed-note verifier key.
     pub fn ledger_vkey(&self) -> &str {
-        self.0.ledger.vkey()
+        self.0.ledger.log().vkey()
     }
 
-    /// The ledger's latest checkpoint.
-    pub fn checkpoint(&self) -> String {
-        self.0.ledger.checkpoint()
+    /// The ledger's latest checkpoint; in a group, none that is behind what another member showed,
+    /// if that can be found out in a second.
+    /// # Cancel  Dropping the future changes nothing.
+    pub async fn checkpoint(&self) -> String {
+        self.0.ledger.checkpoint().await
     }
 
     /// A tile of the ledger, by its path below `tile/`.
     pub fn tile(&self, path: &str) -> Option<Vec<u8>> {
-        self.0.ledger.tile(path)
+        self.0.ledger.log().tile(path)
     }
 
     pub(crate) fn config(&self) -> &Config {
@@ -492,7 +506,7 @@ impl Node {
         &self.0.tasks
     }
 
-    pub(crate) fn ledger(&self) -> &Ledger {
+    pub(crate) fn ledger(&self) -> &Arc<Receipts> {
         &self.0.ledger
     }
 

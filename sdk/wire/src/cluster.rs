@@ -111,6 +111,8 @@ pub struct Welcome {
     pub owner: String,
     /// The key under which pool keys travel between members, 32 bytes.
     pub group_key: String,
+    /// The seed of the key that signs the group's ledger, 32 bytes.
+    pub ledger_key: String,
     /// The members there are.
     pub members: Vec<MemberAddress>,
     /// Into how many shards the group divides its keys.
@@ -151,6 +153,7 @@ impl Welcome {
             &self.authority_key_pem,
             &self.owner,
             &self.group_key,
+            &self.ledger_key,
         ];
         let members = self.members.iter().flat_map(|member| [&member.address, &member.key]);
         for text in texts.into_iter().chain(members) {

@@ -84,6 +84,7 @@ async fn join_if_told(serve: &Serve) -> Done {
         authority_key_pem: welcome.authority_key_pem.into(),
         owner: welcome.owner,
         group_key: welcome.group_key.into(),
+        ledger_key: welcome.ledger_key.into(),
         members: members.map(other).collect(),
         shape: group::GroupShape { shards: welcome.shards, copies: welcome.copies },
     };

@@ -33,16 +33,20 @@ impl Group {
         let founder = group.start(1, &line);
         group.add(founder);
         for number in 2..=nodes {
-            let token = group.types(1, "cluster invite").ended(0).out;
-            let join = group.nodes[0].url.replace("https://", "");
-            let line = format!(
-                "--listen 127.0.0.1:0 --cluster 127.0.0.1:0 --join {join} --token {}",
-                token.trim()
-            );
-            let node = group.start(number, &line);
-            group.add(node);
+            group.joins(number);
         }
         group
+    }
+
+    /// One more node, with a token of the first.
+    pub(crate) fn joins(&mut self, number: usize) {
+        let token = self.types(1, "cluster invite").ended(0).out;
+        let join = self.nodes[0].url.replace("https://", "");
+        let line = format!(
+            "--listen 127.0.0.1:0 --cluster 127.0.0.1:0 --join {join} --token {}",
+            token.trim()
+        );
+        self.join(number, &line);
     }
 
     /// One more node, started so.

@@ -121,6 +121,7 @@ fn welcome(welcomed: &Welcomed) -> Welcome {
         authority_key_pem: welcomed.authority_key_pem.to_string(),
         owner: welcomed.owner.clone(),
         group_key: welcomed.group_key.to_string(),
+        ledger_key: welcomed.ledger_key.to_string(),
         members: members
             .cloned()
             .map(|Other { node, address, key }| MemberAddress { node, address, key })

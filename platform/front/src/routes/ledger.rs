@@ -25,7 +25,7 @@ pub(super) async fn checkpoint(State(front): State<Front>, request: Request) -> 
         (CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8")),
         (CACHE_CONTROL, HeaderValue::from_static("no-cache")),
     ];
-    Ok((headers, front.node.checkpoint()).into_response())
+    Ok((headers, front.node.checkpoint().await).into_response())
 }
 
 /// `GET /v1/ledger/tile/{level}/{index}` and `…/tile/entries/{index}`

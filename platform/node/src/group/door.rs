@@ -32,6 +32,8 @@ pub struct Welcomed {
     pub owner: String,
     /// The key under which pool keys travel, in hexadecimal.
     pub group_key: Zeroizing<String>,
+    /// The seed of the key that signs the group's ledger, in hexadecimal.
+    pub ledger_key: Zeroizing<String>,
     /// The members there are.
     pub members: Vec<Other>,
     /// How the group keeps its objects.
@@ -142,6 +144,7 @@ impl Node {
             authority_key_pem: self.identity().authority_key_pem(),
             owner: self.identity().owner_digest().map(|it| it.to_string()).unwrap_or_default(),
             group_key: Zeroizing::new(links.key_text()),
+            ledger_key: Zeroizing::new(hex(self.identity().ledger_seed())),
             members: members.map(|(node, entry)| other(node, entry)).collect(),
             shape: links.shape(),
         };
@@ -187,7 +190,10 @@ pub fn settle_in(dir: &Path, welcomed: &Welcomed) -> Result<(), IdentityError> {
         |error: std::io::Error| IdentityError::Files { verb: "written", kind: error.kind() };
     let keys = dir.join("keys");
     files::make_private_dir(&keys).map_err(failed)?;
-    Identity::adopt(&keys, &welcomed.authority_pem, &welcomed.authority_key_pem, &welcomed.owner)?;
+    let ledger_seed = unhex::<32>(&welcomed.ledger_key).map(Zeroizing::new);
+    let ledger_seed = ledger_seed.ok_or(IdentityError::Damaged)?;
+    let authority = (&*welcomed.authority_pem, &**welcomed.authority_key_pem);
+    Identity::adopt(&keys, authority, &welcomed.owner, &ledger_seed)?;
     let mut place = Place {
         node: welcomed.node,
         group: welcomed.group.clone(),

@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 use super::keyring::{self, KeyPlace};
 use super::place::{Other, hex};
 use super::registry;
-use super::{Called, KEYS, Links, MEMORY, REGISTRY, far, latest_of};
+use super::{Called, KEYS, Links, MEMORY, REGISTRY, far, latest_of, ledger};
 use crate::keys::Epoch;
 use crate::limits::{CALLS_ANSWERED_MAX, KEYS_SETTLE_MAX};
 use crate::node::{Inner, Node};
@@ -34,6 +34,7 @@ impl Node {
             return;
         }
         tokio::spawn(answer(self.downgrade(), calls));
+        self.keep_ledger();
         tokio::spawn(follow(self.downgrade()));
     }
 
@@ -272,6 +273,9 @@ async fn answer(node: Weak<Inner>, mut calls: mpsc::Receiver<Called>) {
             let _permit = permit;
             let told = match call.bytes.first() {
                 Some(&SETTLED) => vec![u8::from(settle(&node, &call).await.is_some())],
+                Some(&(ledger::ENTRIES | ledger::RECEIPT)) => {
+                    node.tell_of_ledger(&call.bytes).await
+                }
                 _ => far::serve(&node, &call.bytes).await,
             };
             call.answerer.answer(told);

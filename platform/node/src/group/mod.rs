@@ -10,6 +10,7 @@ mod door;
 mod far;
 mod keeper;
 mod keyring;
+mod ledger;
 mod listen;
 mod place;
 mod registry;
@@ -19,7 +20,7 @@ mod status;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use notrace_sdk_seal::{DataKey, WelcomeKey, WrappingKey, unwrap_key, wrap_key};
 use notrace_store_fabric::loopback::Network;
@@ -34,8 +35,9 @@ use notrace_store_replica::{
 use tokio::sync::mpsc::{self, error::TrySendError};
 
 use crate::config::Config;
-use crate::identity::{Identity, fill};
+use crate::identity::{Identity, IdentityError, fill};
 use crate::keys::Epoch;
+use crate::ledger::{Book, Outbox};
 use crate::limits::{CALLS_ANSWERED_MAX, NODES_MAX};
 use crate::node::StartError;
 use crate::refusal::Refusal;
@@ -58,12 +60,14 @@ pub(crate) const HOME: ShardId = ShardId(0);
 pub(crate) const REGISTRY: ShardId = ShardId(1);
 pub(crate) const KEYS: ShardId = ShardId(2);
 pub(crate) const MEMORY: ShardId = ShardId(3);
+pub(crate) const LEDGER: ShardId = ShardId(4);
 
 /// A node's group.
 pub(crate) struct Group {
     pub(crate) shelves: Shelves,
     pub(crate) registry: Replicated<Registry>,
     pub(crate) keyring: Replicated<Keyring>,
+    book: Replicated<Book>,
     pub(crate) member: Member,
     /// None for a node that listens to no other.
     pub(crate) links: Option<Links>,
@@ -73,6 +77,16 @@ pub(crate) struct Group {
 }
 
 impl Group {
+    /// What this node's receipts go through, if there may be others' beside them.
+    /// # Errors  [`IdentityError::NoCrypto`]
+    pub(crate) fn outbox(&self) -> Result<Option<Arc<Outbox>>, IdentityError> {
+        let Some(links) = &self.links else { return Ok(None) };
+        let mut run = [0; 8];
+        fill(&mut run)?;
+        let (book, node) = (self.book.clone(), links.node.number());
+        Ok(Some(Arc::new(Outbox::new(book, node, u64::from_be_bytes(run)))))
+    }
+
     fn note_view(&self, view: u32) {
         self.seen_view.fetch_max(view, Ordering::AcqRel);
     }
@@ -128,6 +142,7 @@ pub(crate) fn open(config: &Config, identity: &Identity) -> Result<Group, StartE
     let keyring = replica.shard(volatile, Keyring::default).map_err(failed)?;
     let in_memory = spec(shape.copies, Mode::Volatile);
     let memory = replica.shard(in_memory, first).map_err(failed)?;
+    let book = replica.shard(durable, Book::default).map_err(failed)?;
     let data =
         (0..shape.data_shards()).map(|_| replica.shard(spec(shape.copies, Mode::Durable), first));
     let data = data.collect::<Result<Vec<_>, _>>().map_err(failed)?;
@@ -162,6 +177,7 @@ pub(crate) fn open(config: &Config, identity: &Identity) -> Result<Group, StartE
         shelves,
         registry,
         keyring,
+        book,
         member,
         links,
         calls: Mutex::new(Some(heard)),

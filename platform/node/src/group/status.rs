@@ -5,7 +5,7 @@ use notrace_store_protocol::group::Stage;
 use notrace_store_protocol::ids::Version;
 use notrace_store_protocol::view::{Duty, Fate};
 
-use super::{HOME, KEYS, MEMORY, REGISTRY};
+use super::{HOME, KEYS, LEDGER, MEMORY, REGISTRY};
 use crate::node::Node;
 
 /// The group as one member knows it.
@@ -85,6 +85,7 @@ impl Node {
                 MEMORY => "memory",
                 REGISTRY => "registry",
                 KEYS => "keys",
+                LEDGER => "ledger",
                 _ if self.group().shelves.shelf(shard).is_some() => "objects",
                 _ => "unknown",
             },

@@ -26,3 +26,13 @@ pub(super) const RETRY_AFTER: Duration = Duration::from_secs(1);
 pub(super) const CLOSE_TRIES_MAX: u32 = 3;
 /// The longest file that is read: a bundle of 256 entries of the greatest length we write.
 pub(super) const FILE_BYTES_MAX: u64 = 64 << 10;
+/// The most receipts that are ordered at once.
+pub(super) const BATCH_RECORDS_MAX: usize = 1024;
+/// The most receipts that a group's book keeps for members that have not written them yet: 5 MB.
+pub(super) const BOOK_RECORDS_MAX: u64 = 16_384;
+/// How far from where it was expected a group's receipt is looked for: others' may come in between.
+pub(super) const SEARCH_MAX: u64 = 16_384;
+/// How long a batch that could not be ordered waits until it is tried again.
+pub(super) const ORDER_AGAIN: Duration = Duration::from_millis(100);
+/// How long a head waits for what others have shown.
+pub(super) const HEAD_WAIT: Duration = Duration::from_secs(1);

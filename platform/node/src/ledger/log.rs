@@ -10,6 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use notrace_policy_promise::ledger::Hash;
 use notrace_policy_promise::ledger::checkpoint::Checkpoint;
 use notrace_policy_promise::ledger::tile::{
     Rows, TILE_LEVEL_MAX, TILE_WIDTH, Tile, join_entries, join_hashes,
@@ -51,7 +52,7 @@ impl<D: Disk> Log<D> {
     /// # Errors  Those of the file system.
     pub(super) fn close_epoch(&mut self, batch: Arc<[Record]>, minute: u32) -> io::Result<Head> {
         self.records.write(&self.disk, self.edge.size(), &batch, minute)?;
-        let grown = self.grow(&batch)?;
+        let grown = self.grow(batch.iter().map(Record::entry))?;
         self.write_tiles(&grown.files)?;
         let note = self.publish(&grown.edge)?;
         for (tile, subtree) in grown.full {
@@ -67,11 +68,48 @@ impl<D: Disk> Log<D> {
         Ok(Head { note, edge: self.edge.clone(), recent: batch })
     }
 
-    fn grow(&self, batch: &[Record]) -> io::Result<Grown> {
+    /// Takes in leaves of which only the entries are known. Nothing of them is published.
+    /// # Errors  Those of the file system.
+    fn adopt(&mut self, entries: &[[u8; 32]]) -> io::Result<()> {
+        let grown = self.grow(entries.iter().copied())?;
+        self.write_tiles(&grown.files)?;
+        (self.edge, self.tail) = (grown.edge, grown.tail);
+        Ok(())
+    }
+
+    /// Takes leaves in until the tree has this root, and publishes that; nothing if they do not
+    /// lead there. What was written of them is overwritten by the right ones.
+    /// # Errors  Those of the file system; then the log is as it was.
+    pub(super) fn adopt_to(
+        &mut self,
+        root: Hash,
+        entries: impl Iterator<Item = Vec<[u8; 32]>>,
+    ) -> io::Result<Option<Head>> {
+        let before = (self.edge.clone(), self.tail.clone());
+        let mut adopted = Ok(());
+        for entries in entries {
+            adopted = adopted.and_then(|()| self.adopt(&entries));
+        }
+        let published = match adopted {
+            Ok(()) if self.edge.root() == root => self.publish(&self.edge).map(Some),
+            Ok(()) => Ok(None),
+            Err(error) => Err(error),
+        };
+        match published {
+            Ok(Some(note)) => {
+                Ok(Some(Head { note, edge: self.edge.clone(), recent: Arc::new([]) }))
+            }
+            other => {
+                (self.edge, self.tail) = before;
+                other.map(|_| None)
+            }
+        }
+    }
+
+    fn grow(&self, entries: impl Iterator<Item = [u8; 32]>) -> io::Result<Grown> {
         let (mut edge, mut tail) = (self.edge.clone(), self.tail.clone());
         let (mut full, mut files) = (Vec::new(), Vec::new());
-        for record in batch {
-            let entry = record.entry();
+        for entry in entries {
             tail.push(entry);
             if let Some(tile) = Tile::new(Rows::Entries, edge.size() / TILE_WIDTH, 256)
                 && tail.len() as u64 == TILE_WIDTH

@@ -3,14 +3,17 @@
 //! Reading order: `record` is a receipt as it is kept; `records` keeps them until their window
 //! ends; `disk` is every step on files; `log` is what an epoch writes and in which order; `recover`
 //! opens what a crash left; `shelf` reads what is published; `pace` is the thread that closes
-//! epochs.
+//! epochs. In a group the order of receipts comes from a machine, `book`; `outbox` is what a member
+//! sends there, and how its own log follows.
 //!
 //! Below the folder lies the log as static files (C2SP `tlog-tiles`), for any server of files. The
 //! receipts themselves, whose salts would unblind it, lie beside it, for the node alone.
 
+mod book;
 mod disk;
 mod limits;
 mod log;
+mod outbox;
 mod pace;
 mod record;
 mod records;
@@ -19,20 +22,21 @@ mod shelf;
 
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use notrace_policy_promise::ledger::tile::Tile;
+use notrace_policy_promise::ledger::Hash;
+use notrace_policy_promise::ledger::tile::{Rows, TILE_WIDTH, Tile, split_entries};
 use notrace_policy_promise::receipt::{Receipt, Salt};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use crate::clock;
-use crate::node::ReceiptState;
-use crate::refusal::Refusal;
+pub(crate) use book::Book;
 use disk::{Disk, Files};
 use limits::{EPOCH, RECEIPT_WINDOW, WAIT_MAX};
-use pace::Desk;
+pub(crate) use outbox::{Outbox, Receipts};
+use pace::{Adopting, Desk};
 use record::Record;
 pub use record::{NotAnId, ReceiptId};
 use records::Records;
@@ -186,12 +190,21 @@ impl Ledger {
     /// Puts a receipt into the current epoch. Never blocks on the disk.
     /// # Errors  [`AppendError`]: it is not on its way, and no answer may leave for it.
     pub fn append(&self, receipt: Receipt, salt: Salt) -> Result<Appended, AppendError> {
-        let receipt = receipt.encode().into_boxed_slice();
-        if receipt.len() > record::RECEIPT_BYTES_MAX {
-            return Err(AppendError::TooLong);
-        }
-        let id = self.desk.append(Record { minute: now_minute(), salt, receipt })?;
+        let id = self.desk.append(record_now(&receipt, salt)?)?;
         Ok(Appended { id })
+    }
+
+    /// The leaf that comes next.
+    fn end(&self) -> u64 {
+        self.desk.end()
+    }
+
+    /// Takes in leaves of which only the entries are known, if they lead to this root.
+    /// # Cancel  Dropping the future abandons the answer.
+    async fn adopt(&self, root: Hash, entries: mpsc::Receiver<Vec<[u8; 32]>>) -> bool {
+        let (done, told) = oneshot::channel();
+        self.desk.adopt(Adopting { root, entries, done });
+        told.await.unwrap_or(false)
     }
 
     /// Whether receipts are taken. To ask before a run, so that none has to be thrown away.
@@ -223,23 +236,28 @@ impl Ledger {
             }
         }
         let head = heads.borrow().clone();
-        self.published(&head, id).await
+        self.published(&head, id, 1).await
     }
 
-    async fn published(&self, head: &Arc<Head>, id: ReceiptId) -> Found {
-        if let Some(record) = head.recent(id.index()) {
-            let known =
-                record.id(id.index()) == id && self.records.is_kept(record.minute, now_minute());
-            let proof = known.then(|| self.shelf.prove(head, id.index(), record)).flatten();
+    async fn published(&self, head: &Arc<Head>, id: ReceiptId, places: u64) -> Found {
+        if let Some((index, record)) = head.recent(&id) {
+            let known = self.records.is_kept(record.minute, now_minute());
+            let proof = known.then(|| self.shelf.prove(head, index, record)).flatten();
             return proof.map_or(Found::Unknown, Found::Ready);
         }
         let (head, shelf, records) = (head.clone(), self.shelf.clone(), self.records.clone());
         let read = tokio::task::spawn_blocking(move || {
-            let record = records.read(id.index(), now_minute()).ok()??;
-            let known = record.id(id.index()) == id;
-            known.then(|| shelf.prove(&head, id.index(), &record))?
+            let (index, record) = records.find(&id, places, now_minute()).ok()??;
+            // What is written is not yet published.
+            (index < head.size()).then(|| shelf.prove(&head, index, &record))?
         });
         read.await.ok().flatten().map_or(Found::Unknown, Found::Ready)
+    }
+
+    /// The proof of a receipt that is published here, as far from its place as another's may stand.
+    async fn published_about(&self, id: ReceiptId) -> Found {
+        let head = self.heads.borrow().clone();
+        self.published(&head, id, limits::SEARCH_MAX).await
     }
 
     /// The published checkpoint: a signed note.
@@ -253,6 +271,17 @@ impl Ledger {
         let tile: Tile = format!("tile/{path}").parse().ok()?;
         let head = self.heads.borrow().clone();
         self.shelf.serve(&head, tile)
+    }
+
+    /// Up to 256 entries from `first` on, as far as their bundle goes; none that are not published.
+    fn entries(&self, first: u64) -> Vec<u8> {
+        let head = self.heads.borrow().clone();
+        let (index, skip) = (first / TILE_WIDTH, (first % TILE_WIDTH) as usize);
+        let rows = head.size().saturating_sub(index * TILE_WIDTH).min(TILE_WIDTH) as u16;
+        let tile = Tile::new(Rows::Entries, index, rows);
+        let bytes = tile.and_then(|tile| self.shelf.serve(&head, tile));
+        let entries = bytes.as_deref().and_then(|bytes| split_entries(bytes, rows));
+        entries.unwrap_or_default().into_iter().skip(skip).flatten().copied().collect()
     }
 
     /// The log's name.
@@ -283,18 +312,13 @@ impl Drop for Ledger {
     }
 }
 
-/// A receipt as the node's clients ask for it.
-/// # Errors  [`Refusal::ReceiptUnknown`]
-pub(crate) async fn fetch(
-    ledger: &Ledger,
-    id: ReceiptId,
-    wait: Option<Duration>,
-) -> Result<ReceiptState, Refusal> {
-    match ledger.receipt(id, wait).await {
-        Found::Ready(proof) => Ok(ReceiptState::Ready(proof)),
-        Found::Pending { retry_after } => Ok(ReceiptState::Pending { retry_after }),
-        Found::Unknown => Err(Refusal::ReceiptUnknown),
+/// A receipt as it is kept, of this minute.
+fn record_now(receipt: &Receipt, salt: Salt) -> Result<Record, AppendError> {
+    let receipt = receipt.encode().into_boxed_slice();
+    if receipt.len() > record::RECEIPT_BYTES_MAX {
+        return Err(AppendError::TooLong);
     }
+    Ok(Record { minute: now_minute(), salt, receipt })
 }
 
 fn now_minute() -> u32 {

@@ -4,12 +4,14 @@
 //! never closer than [`EPOCH_GAP`] to the last one, so that many who wait share a signature. With
 //! nothing pending the thread sleeps until the next file of records has to go, which is hours away.
 
+use std::cmp::Ordering;
 use std::fs::File;
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
-use tokio::sync::watch;
+use notrace_policy_promise::ledger::Hash;
+use tokio::sync::{oneshot, watch};
 
 use super::disk::Disk;
 use super::limits::{CLOSE_TRIES_MAX, EPOCH_GAP, PENDING_MAX, RETRY_AFTER};
@@ -34,6 +36,21 @@ struct Queue {
     wanted: bool,
     closing: bool,
     failing: Option<io::ErrorKind>,
+    adopting: Option<Adopting>,
+}
+
+/// Leaves to take in of which only the entries are known, and the root of the tree that they make.
+pub(super) struct Adopting {
+    pub(super) root: Hash,
+    pub(super) entries: mpsc::Receiver<Vec<[u8; 32]>>,
+    /// Told whether they did.
+    pub(super) done: oneshot::Sender<bool>,
+}
+
+/// What the thread does next.
+enum Work {
+    Epoch(Arc<[Record]>),
+    Adopt(Adopting),
 }
 
 /// The monotonic clock of this thread's decisions.
@@ -52,6 +69,7 @@ impl Desk {
             wanted: false,
             closing: false,
             failing: None,
+            adopting: None,
         };
         Self { queue: Mutex::new(queue), wake: Condvar::new() }
     }
@@ -71,6 +89,34 @@ impl Desk {
             self.wake.notify_one();
         }
         Ok(id)
+    }
+
+    /// Puts a record in its place at the end of the log, and has it published soon.
+    pub(super) fn follow(&self, index: u64, record: Record) -> Result<(), AppendError> {
+        let mut queue = self.lock();
+        queue.open()?;
+        match index.cmp(&queue.end()) {
+            Ordering::Less => return Ok(()),
+            Ordering::Equal => {}
+            // Whoever follows has to begin where the log ends.
+            Ordering::Greater => return Err(AppendError::Failing(io::ErrorKind::InvalidData)),
+        }
+        queue.pending.push(record);
+        queue.since.get_or_insert_with(now);
+        queue.wanted = true;
+        drop(queue);
+        self.wake.notify_one();
+        Ok(())
+    }
+
+    /// The leaf that comes next.
+    pub(super) fn end(&self) -> u64 {
+        self.lock().end()
+    }
+
+    pub(super) fn adopt(&self, adopting: Adopting) {
+        self.lock().adopting = Some(adopting);
+        self.wake.notify_one();
     }
 
     pub(super) fn check(&self) -> Result<(), AppendError> {
@@ -123,6 +169,10 @@ impl Queue {
         if full { Err(AppendError::Full) } else { Ok(()) }
     }
 
+    fn end(&self) -> u64 {
+        self.first + self.pending.len() as u64
+    }
+
     fn holds(&self, id: &ReceiptId) -> bool {
         let leaving = self.first - self.leaving.len() as u64;
         let in_queue = |first: u64, records: &[Record]| {
@@ -162,26 +212,54 @@ pub(super) fn run<D: Disk>(
     _lock: File,
 ) {
     let mut last = None;
-    while let Some(batch) = next_batch(&log, desk, last, epoch) {
-        if !publish(&mut log, desk, heads, &batch) {
-            return;
+    while let Some(work) = next_work(&log, desk, last, epoch) {
+        match work {
+            Work::Epoch(batch) => {
+                if !publish(&mut log, desk, heads, &batch) {
+                    return;
+                }
+                last = Some(now());
+                log.expire(now_minute());
+            }
+            Work::Adopt(adopting) => adopt(&mut log, desk, heads, adopting),
         }
-        last = Some(now());
-        log.expire(now_minute());
     }
 }
 
-/// Waits for an epoch's end. `None` once the ledger is closed and nothing is pending.
-fn next_batch<D: Disk>(
+/// What the disk refuses is for whoever asked to try again.
+fn adopt<D: Disk>(
+    log: &mut Log<D>,
+    desk: &Desk,
+    heads: &watch::Sender<Arc<Head>>,
+    Adopting { root, entries, done }: Adopting,
+) {
+    let adopted = log.adopt_to(root, entries.into_iter()).ok().flatten();
+    let is_adopted = adopted.is_some();
+    if let Some(head) = adopted {
+        let mut queue = desk.lock();
+        queue.first = head.size();
+        heads.send_replace(Arc::new(head));
+    }
+    // Whoever asked may have given up.
+    let _ = done.send(is_adopted);
+}
+
+/// Waits for an epoch's end, or other work. `None` once the ledger is closed and nothing is pending.
+fn next_work<D: Disk>(
     log: &Log<D>,
     desk: &Desk,
     last: Option<Instant>,
     epoch: Duration,
-) -> Option<Arc<[Record]>> {
+) -> Option<Work> {
     let mut queue = desk.lock();
     loop {
+        if queue.since.is_none()
+            && let Some(adopting) = queue.adopting.take()
+        {
+            return Some(Work::Adopt(adopting));
+        }
         match queue.due(now(), last, epoch) {
-            Some(Duration::ZERO) => return Some(queue.take()),
+            Some(Duration::ZERO) => return Some(Work::Epoch(queue.take())),
             Some(rest) => queue = desk.sleep(queue, Some(rest)),
             None if queue.closing => return None,
             None => {

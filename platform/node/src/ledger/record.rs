@@ -15,8 +15,8 @@ const HEAD_BYTES: usize = 4 + 2 + 32;
 const CHECK_BYTES: usize = 8;
 const SECRET_BYTES: usize = 16;
 
-/// Names a receipt to whoever got it with the answer. Its leaf's index makes it findable without a
-/// table in memory; 16 bytes that follow from the salt make it unguessable. Prints as 48
+/// Names a receipt to whoever got it with the answer. Its leaf's index, or in a group one that it
+/// will not stand before, makes it findable without a table in memory; 16 bytes that follow from the salt make it unguessable. Prints as 48
 /// hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct ReceiptId {
@@ -78,6 +78,11 @@ impl Record {
 
     pub(super) fn id(&self, index: u64) -> ReceiptId {
         ReceiptId::new(index, &self.salt)
+    }
+
+    /// Whether this is the record of an id, wherever it came to stand.
+    pub(super) fn has(&self, id: &ReceiptId) -> bool {
+        self.id(id.index) == *id
     }
 
     /// The record as bytes of fixed length. The check covers the index, so that a record is only

@@ -14,7 +14,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::disk::{Disk, Readers};
 use super::limits::{RECORDS_MAX, SEGMENT_RECORDS_MAX, SEGMENTS_PER_WINDOW};
-use super::record::{RECORD_BYTES, Record};
+use super::record::{RECORD_BYTES, ReceiptId, Record};
 
 /// One file of records.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -148,17 +148,40 @@ impl Records {
     }
 
     /// The record of leaf `index`, if it is still kept and its window has not ended.
+    #[cfg(test)]
     pub(super) fn read(&self, index: u64, minute: u32) -> io::Result<Option<Record>> {
-        let segment = self.lock().iter().rev().find(|segment| segment.first <= index).copied();
-        let Some(segment) = segment.filter(|segment| index - segment.first < segment.count) else {
-            return Ok(None);
-        };
-        let file = match File::open(self.path(segment.first)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            file => file?,
-        };
+        let segments: Vec<Segment> = self.lock().clone();
+        let holds = |it: &Segment| it.first <= index && index - it.first < it.count;
+        let Some(segment) = segments.into_iter().rev().find(holds) else { return Ok(None) };
+        let file = File::open(self.path(segment.first))?;
         let record = read_one(&file, segment.first, index - segment.first)?;
         Ok(record.filter(|record| self.is_kept(record.minute, minute)))
+    }
+
+    /// The record of an id and its leaf, looked for in so many places from the one that it names.
+    pub(super) fn find(
+        &self,
+        id: &ReceiptId,
+        places: u64,
+        minute: u32,
+    ) -> io::Result<Option<(u64, Record)>> {
+        let (first, end) = (id.index(), id.index().saturating_add(places));
+        let segments: Vec<Segment> = self.lock().clone();
+        let reach = |it: &&Segment| it.first < end && it.first + it.count > first;
+        for segment in segments.iter().filter(reach) {
+            let file = match File::open(self.path(segment.first)) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                file => file?,
+            };
+            let places = first.max(segment.first)..end.min(segment.first + segment.count);
+            for index in places {
+                let record = read_one(&file, segment.first, index - segment.first)?;
+                if let Some(record) = record.filter(|record| record.has(id)) {
+                    return Ok(self.is_kept(record.minute, minute).then_some((index, record)));
+                }
+            }
+        }
+        Ok(None)
     }
 
     /// Whether a receipt of one minute can still be fetched in another.

@@ -13,7 +13,7 @@ use notrace_policy_promise::ledger::tile::{
 use notrace_policy_promise::ledger::tree::{self, Edge, Subtree, Tiles};
 
 use super::limits::{CACHED_TILES_MAX, FILE_BYTES_MAX};
-use super::record::Record;
+use super::record::{ReceiptId, Record};
 
 /// What the last epoch published. Cheap to clone; never changes.
 pub(super) struct Head {
@@ -28,10 +28,14 @@ impl Head {
         self.edge.size()
     }
 
-    /// The record of leaf `index`, if it is of the last epoch.
-    pub(super) fn recent(&self, index: u64) -> Option<&Record> {
+    /// The record of this id and its leaf, if it is of the last epoch.
+    pub(super) fn recent(&self, id: &ReceiptId) -> Option<(u64, &Record)> {
         let first = self.size() - self.recent.len() as u64;
-        self.recent.get(index.checked_sub(first)? as usize)
+        let place = id.index().checked_sub(first).and_then(|place| self.recent.get(place as usize));
+        if let Some(record) = place.filter(|record| record.has(id)) {
+            return Some((id.index(), record));
+        }
+        (first..).zip(self.recent.iter()).find(|(_, record)| record.has(id))
     }
 }
 
