@@ -113,3 +113,25 @@ async fn is_one_for_all_nodes_whoever_comes_and_goes() {
     book.run_at(2).await;
     book.is_one_log_at(&[4, 3, 2, 1]).await;
 }
+
+#[tokio::test]
+async fn begins_with_what_its_founder_had_alone() {
+    let mut group = Group::alone();
+    let echo = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/echo/echo.wasm");
+    group.types(1, &format!("task push {echo} --name echo")).ended(0);
+    let mut book = Book { group: &group, receipts: Vec::new(), roots: BTreeMap::new() };
+    for _ in 0..3 {
+        book.run_at(1).await;
+    }
+    book.is_one_log_at(&[1]).await;
+    let Book { receipts, roots, .. } = book;
+    group.kill(1);
+    group.restart(1);
+    group.joins(2);
+    group.joins(3);
+    let mut book = Book { group: &group, receipts, roots };
+    for number in [3, 2, 1] {
+        book.run_at(number).await;
+    }
+    book.is_one_log_at(&[3, 2, 1]).await;
+}

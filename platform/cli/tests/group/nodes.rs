@@ -100,6 +100,18 @@ impl Group {
         self.restart_with(number, "");
     }
 
+    /// A node that keeps its store alone, and becomes the first of a group when it is started again.
+    pub(crate) fn alone() -> Self {
+        let mut group = Self { folder: tempfile::tempdir().unwrap(), nodes: Vec::new() };
+        let mut child = group.spawn(1, "--listen 127.0.0.1:0");
+        let out: ChildStdout = child.stdout.take().unwrap();
+        let mut lines = BufReader::new(out).lines().map_while(Result::ok);
+        let url = lines.find(|line| line.contains("https://")).unwrap();
+        let url = url.split_whitespace().next().unwrap().to_owned();
+        group.add(Node { child, url, cluster: "127.0.0.1:0".to_owned() });
+        group
+    }
+
     pub(crate) fn restart_with(&mut self, number: usize, options: &str) {
         let node = &self.nodes[number - 1];
         let listen = node.url.replace("https://", "");

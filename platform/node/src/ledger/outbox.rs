@@ -307,7 +307,7 @@ impl Receipts {
     }
 
     /// Fetches the entries up to the leaf `base.0`, where the tree has the root `base.1`.
-    async fn catch_up<F: Future<Output = Option<Vec<u8>>>>(
+    pub(super) async fn catch_up<F: Future<Output = Option<Vec<u8>>>>(
         &self,
         (size, root): (u64, super::Hash),
         fetch: &impl Fn(u64) -> F,

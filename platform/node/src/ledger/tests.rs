@@ -10,6 +10,7 @@ use notrace_policy_promise::verify::{Trust, Verified, verify};
 
 use super::*;
 
+mod adopting;
 mod crash;
 mod files;
 mod keeping;
