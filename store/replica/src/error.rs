@@ -40,6 +40,9 @@ pub enum ReadError {
     /// This node does not hold the shard.
     #[error("another node holds this shard")]
     NotHere,
+    /// As many reads wait as may; try again later.
+    #[error("as many reads wait as may; try again later")]
+    Busy,
     /// This node could not learn in time that its view is the latest.
     #[error("too few members are left to know that nothing newer exists")]
     NoMajority,
@@ -155,6 +158,9 @@ pub enum CheckpointError {
     /// It could not be written.
     #[error("{0}")]
     Log(notrace_store_log::CheckpointError),
+    /// As many wait for one as may; try again later.
+    #[error("as many wait for a checkpoint as may; try again later")]
+    Busy,
     /// The shard is kept in memory alone, or this node does not hold it.
     #[error("this node keeps no log of the shard")]
     NoLog,

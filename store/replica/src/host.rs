@@ -15,9 +15,16 @@ use crate::bell::Bell;
 use crate::error::{CheckpointError, ReadError, SendError};
 use crate::lane::Asked;
 use crate::replicated::Delivered;
+use crate::seats::{Seat, Seats};
 use crate::watchers::Watchers;
 
-pub(crate) type Reader = oneshot::Sender<Result<(), ReadError>>;
+/// Somebody who wants to read.
+pub(crate) struct Reader {
+    pub(crate) need: Need,
+    pub(crate) answer: oneshot::Sender<Result<(), ReadError>>,
+    /// Of those that may wait.
+    pub(crate) _seat: Seat,
+}
 
 /// What a reader must see at least.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -42,13 +49,16 @@ pub(crate) struct Shared<M: Machine> {
     pub(crate) bell: Arc<Bell>,
     pub(crate) count_max: usize,
     pub(crate) bytes_max: u64,
+    /// How many may wait to read, and for a checkpoint.
+    pub(crate) readers: Seats,
+    pub(crate) checkpoints: Seats,
 }
 
 /// What the handles want.
 pub(crate) struct Wishes<M: Machine> {
     requests: VecDeque<Request<M>>,
     bytes: u64,
-    readers: Vec<(Need, Reader)>,
+    readers: Vec<Reader>,
     checkpoints: Vec<Asked>,
     pub(crate) closing: bool,
     stopped: bool,
@@ -101,26 +111,35 @@ impl<M: Machine> Shared<M> {
         Ok(())
     }
 
-    pub(crate) fn ask_to_read(&self, need: Need) -> oneshot::Receiver<Result<(), ReadError>> {
-        let (reader, wait) = oneshot::channel();
-        let mut wishes = self.wishes();
-        if !wishes.stopped {
-            wishes.readers.push((need, reader));
-            drop(wishes);
-            self.bell.ring(self.shard);
-        }
-        wait
+    /// # Errors  [`ReadError::Busy`]
+    pub(crate) fn ask_to_read(
+        &self,
+        need: Need,
+    ) -> Result<oneshot::Receiver<Result<(), ReadError>>, ReadError> {
+        let seat = self.readers.take().ok_or(ReadError::Busy)?;
+        let (answer, wait) = oneshot::channel();
+        self.wish(|wishes| wishes.readers.push(Reader { need, answer, _seat: seat }));
+        Ok(wait)
     }
 
-    pub(crate) fn ask_checkpoint(&self) -> oneshot::Receiver<Result<(), CheckpointError>> {
-        let (asked, wait) = oneshot::channel();
+    /// # Errors  [`CheckpointError::Busy`]
+    pub(crate) fn ask_checkpoint(
+        &self,
+    ) -> Result<oneshot::Receiver<Result<(), CheckpointError>>, CheckpointError> {
+        let seat = self.checkpoints.take().ok_or(CheckpointError::Busy)?;
+        let (answer, wait) = oneshot::channel();
+        self.wish(|wishes| wishes.checkpoints.push(Asked { answer, _seat: seat }));
+        Ok(wait)
+    }
+
+    /// Has the thread look, while there is one.
+    fn wish(&self, note: impl FnOnce(&mut Wishes<M>)) {
         let mut wishes = self.wishes();
         if !wishes.stopped {
-            wishes.checkpoints.push(asked);
+            note(&mut wishes);
             drop(wishes);
             self.bell.ring(self.shard);
         }
-        wait
     }
 
     fn machine(&self) -> RwLockWriteGuard<'_, M> {
@@ -158,7 +177,7 @@ pub(crate) trait Host: Send {
     /// Whether this member is alone in its view.
     fn be_alone(&self, alone: bool);
     /// Those who want to read what is latest.
-    fn readers(&mut self) -> Vec<(Need, Reader)>;
+    fn readers(&mut self) -> Vec<Reader>;
     /// Those who want a checkpoint.
     fn checkpoints(&mut self) -> Vec<Asked>;
     /// Takes nothing new from now on.
@@ -316,7 +335,7 @@ impl<M: Machine> Host for Typed<M> {
         self.shared.alone.store(alone, Ordering::Release);
     }
 
-    fn readers(&mut self) -> Vec<(Need, Reader)> {
+    fn readers(&mut self) -> Vec<Reader> {
         std::mem::take(&mut self.shared.wishes().readers)
     }
 

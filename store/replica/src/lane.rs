@@ -25,8 +25,14 @@ use crate::limits::FULL_DISK_PAUSE;
 use crate::line;
 use crate::past::Past;
 use crate::reports::{Report, Reports};
+use crate::seats::Seat;
 
-pub(crate) type Asked = oneshot::Sender<Result<(), CheckpointError>>;
+/// Somebody who asked for a checkpoint.
+pub(crate) struct Asked {
+    pub(crate) answer: oneshot::Sender<Result<(), CheckpointError>>,
+    /// Of those that may wait.
+    pub(crate) _seat: Seat,
+}
 
 /// What a log is asked to do.
 pub(crate) enum Job {
@@ -381,6 +387,6 @@ fn kind_of(error: OpenError) -> ErrorKind {
 fn tell(asked: Vec<Asked>, result: Result<(), notrace_store_log::CheckpointError>) {
     for asked in asked {
         // Whoever does not wait any more need not be told.
-        let _ = asked.send(result.map_err(CheckpointError::Log));
+        let _ = asked.answer.send(result.map_err(CheckpointError::Log));
     }
 }

@@ -45,7 +45,9 @@ mod past;
 mod records;
 mod reports;
 
+mod asks;
 mod bell;
+mod seats;
 mod watchers;
 
 mod member;

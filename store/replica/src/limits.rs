@@ -17,6 +17,10 @@ pub const SEND_WAIT_MAX_DEFAULT: Duration = Duration::from_secs(5);
 pub const TRANSFER_BYTES_PER_S_DEFAULT: u64 = 64 << 20;
 /// How long a read may wait to be confirmed.
 pub const READ_WAIT_MAX: Duration = Duration::from_secs(5);
+/// Reads of a shard that may wait to be confirmed.
+pub const READERS_MAX: usize = 1 << 14;
+/// Those who may wait for checkpoints of a shard.
+pub const CHECKPOINTS_MAX: usize = 64;
 /// After which a question about the view is asked again.
 pub(crate) const READ_AGAIN: Duration = Duration::from_millis(100);
 /// Direct calls of this node that may be open.

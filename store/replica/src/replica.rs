@@ -19,21 +19,24 @@ use notrace_store_protocol::machine::{Machine, Place};
 use notrace_store_protocol::view::Duty;
 
 use crate::admission::{Admission, everybody};
+use crate::asks::Asks;
 use crate::bell::Bell;
 use crate::clock::Clock;
 use crate::error::OpenError;
 use crate::host::{Host, Shared, Typed, Wishes};
 use crate::lane::Lane;
 use crate::limits::{
-    CHECKPOINT_BYTES_MIN_DEFAULT, LIMITS_DEFAULT, QUEUE_BYTES_MAX_DEFAULT, QUEUE_MAX_DEFAULT,
-    SEND_WAIT_MAX_DEFAULT, SPIN_DEFAULT, TRANSFER_BYTES_PER_S_DEFAULT,
+    CHECKPOINT_BYTES_MIN_DEFAULT, CHECKPOINTS_MAX, LIMITS_DEFAULT, QUEUE_BYTES_MAX_DEFAULT,
+    QUEUE_MAX_DEFAULT, READERS_MAX, SEND_WAIT_MAX_DEFAULT, SPIN_DEFAULT,
+    TRANSFER_BYTES_PER_S_DEFAULT,
 };
 use crate::line;
-use crate::member::{Asks, Inner, Member, OnCall, ShardStatus, Status};
+use crate::member::{Inner, Member, OnCall, ShardStatus, Status};
 use crate::past::Past;
 use crate::records::Records;
 use crate::replicated::Replicated;
 use crate::reports::Reports;
+use crate::seats::Seats;
 use crate::shard::Shard;
 use crate::storage::{Storage, read_record};
 use crate::watchers::{Changes, Watchers};
@@ -152,6 +155,8 @@ impl<S: Storage> Replica<S> {
             bell: self.bell.clone(),
             count_max: self.config.queue_max,
             bytes_max: self.config.queue_bytes_max,
+            readers: Seats::new(READERS_MAX),
+            checkpoints: Seats::new(CHECKPOINTS_MAX),
         });
         let mut host: Box<dyn Host> = Box::new(Typed::new(shared.clone(), Box::new(initial)));
         let (journal, last, trimmed, lane) = if spec.mode == Mode::Durable {

@@ -83,7 +83,7 @@ impl<M: Machine> Replicated<M> {
         if self.shared.alone.load(Ordering::Acquire) {
             return Ok(());
         }
-        self.shared.ask_to_read(Need::Latest).await.unwrap_or(Err(ReadError::Stopped))
+        self.shared.ask_to_read(Need::Latest)?.await.unwrap_or(Err(ReadError::Stopped))
     }
 
     /// Waits until this member is in `view` or a later one and has applied everything that it had
@@ -95,7 +95,7 @@ impl<M: Machine> Replicated<M> {
         if self.shared.alone.load(Ordering::Acquire) {
             return Ok(());
         }
-        self.shared.ask_to_read(Need::Since(view)).await.unwrap_or(Err(ReadError::Stopped))
+        self.shared.ask_to_read(Need::Since(view))?.await.unwrap_or(Err(ReadError::Stopped))
     }
 
     /// Waits until what was read at `version` is as safe as `durability` says, so that whoever is
@@ -139,7 +139,7 @@ impl<M: Machine> Replicated<M> {
     /// # Errors  [`CheckpointError`]
     /// # Cancel  Dropping the future abandons the answer, not the checkpoint.
     pub async fn checkpoint(&self) -> Result<(), CheckpointError> {
-        self.shared.ask_checkpoint().await.unwrap_or(Err(CheckpointError::Stopped))
+        self.shared.ask_checkpoint()?.await.unwrap_or(Err(CheckpointError::Stopped))
     }
 }
 

@@ -12,7 +12,7 @@ use notrace_store_protocol::machine::{Chunk, Place};
 use notrace_store_protocol::message::{Resume, Start};
 
 use crate::host::Host;
-use crate::lane::{Job, Lane};
+use crate::lane::{Asked, Job, Lane};
 use crate::limits::{
     CHUNK_BYTES, LANE_BYTES_MAX, RECENT_BYTES_MAX, RECENT_MAX, ROOM_KEPT, SNAPSHOT_BYTES_MAX,
 };
@@ -45,6 +45,8 @@ pub(crate) struct Checkpoint {
     pub(crate) bytes: u64,
     /// One is being written; what was appended when it began.
     pub(crate) writing: Option<u64>,
+    /// Those who want one of what has been applied since it began.
+    pub(crate) asked: Vec<Asked>,
     /// Bytes to wait for, over and above what is due, after one failed.
     pub(crate) patience: u64,
 }

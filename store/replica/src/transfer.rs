@@ -14,7 +14,7 @@ use notrace_store_protocol::message::{Fetch, Message, Part, Piece, Resume, Start
 use notrace_store_protocol::time::Hlc;
 
 use crate::clock::Clock;
-use crate::error::Failure;
+use crate::error::{CheckpointError, Failure};
 use crate::lane::{Asked, Job};
 use crate::letters;
 use crate::limits::{SNAPSHOT_KEPT, TAIL_BYTES_MAX};
@@ -264,11 +264,14 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
     pub(crate) fn checkpoint(&mut self, number: usize, asked: Vec<Asked>) {
         let Some(shard) = self.shards.get_mut(number) else { return };
         if !shard.is_durable() {
-            let no_log = crate::error::CheckpointError::NoLog;
             for asked in asked {
-                let _ = asked.send(Err(no_log));
+                // Whoever does not wait any more need not be told.
+                let _ = asked.answer.send(Err(CheckpointError::NoLog));
             }
             return;
+        }
+        if shard.checkpoint.writing.is_some() {
+            return shard.checkpoint.asked.extend(asked);
         }
         let chunks = shard.host.snapshot();
         shard.checkpoint.bytes = chunks.iter().map(|chunk| chunk.as_ref().len() as u64).sum();
@@ -277,6 +280,15 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
         let reached = |start: &Start| start.through <= shard.last.version;
         let line = line.into_iter().filter(reached).collect();
         shard.ask(Job::Checkpoint { place: shard.last, line, chunks, asked });
+    }
+
+    /// Begins the one that somebody wanted while another was written.
+    fn checkpoint_if_asked(&mut self, id: ShardId) {
+        let Some(shard) = self.shard(id) else { return };
+        let asked = std::mem::take(&mut shard.checkpoint.asked);
+        if !asked.is_empty() {
+            self.checkpoint(usize::from(id.0), asked);
+        }
     }
 
     pub(crate) fn trimmed(&mut self, id: ShardId, through: Option<Version>) {
@@ -291,5 +303,6 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
             }
             None => shard.checkpoint.patience = shard.checkpoint.since,
         }
+        self.checkpoint_if_asked(id);
     }
 }

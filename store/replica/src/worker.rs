@@ -22,18 +22,20 @@ use notrace_store_protocol::layout::LayoutSpec;
 use notrace_store_protocol::rpc::RequestId;
 
 use crate::admission::Admission;
+use crate::asks::{Answer, Asks, Wanted};
 use crate::bell::Bell;
 use crate::clock::Clock;
 use crate::error::{CallError, Failure};
 use crate::letters;
 use crate::limits::LANE_BYTES_MAX;
 use crate::links::Links;
-use crate::member::{Ask, Asks, OnCall, ShardStatus, Status};
+use crate::member::{OnCall, ShardStatus, Status};
 use crate::reads::Reads;
 use crate::records::Records;
 use crate::replica::ReplicaConfig;
 use crate::reports::{Report, Reports};
 use crate::rings::Rings;
+use crate::seats::Seat;
 use crate::shard::Shard;
 use crate::transfer::Donor;
 use crate::watchers::Changes;
@@ -62,6 +64,7 @@ pub(crate) struct OpenCall {
     pub(crate) to: NodeId,
     pub(crate) until: Duration,
     pub(crate) answer: oneshot::Sender<Result<Bytes, CallError>>,
+    pub(crate) _seat: Seat,
 }
 
 /// What the thread is doing.
@@ -71,7 +74,7 @@ pub(crate) enum Phase {
     /// asked, all of it is safe, and the last record is written.
     Resting(BTreeSet<ShardId>),
     /// Nothing new is taken; what waits is done.
-    Closing(Vec<oneshot::Sender<()>>, Duration),
+    Closing(Duration),
     Ended,
 }
 
@@ -208,9 +211,8 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
         for report in self.reports.take() {
             self.reported(report);
         }
-        for ask in self.asks.take() {
-            self.asked(ask);
-        }
+        let wanted = self.asks.take();
+        self.asked(wanted);
         let rung = self.bell.take();
         for shard in &rung {
             self.take_wishes(*shard);
@@ -379,49 +381,41 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
         }
     }
 
-    fn asked(&mut self, ask: Ask) {
-        match ask {
-            Ask::Know(node, address) => {
-                if node != self.config.node {
-                    self.links.know(node, &address);
-                    self.look_after_links();
-                }
+    /// Does what the handles want.
+    fn asked(&mut self, wanted: Wanted) {
+        let Wanted { forgotten, known, refounded, calls, answers, leave, close } = wanted;
+        let mut arrived = Vec::new();
+        for node in forgotten {
+            self.links.forget(node);
+            if let Some(link) = self.links.to(node) {
+                self.part(link, &mut arrived);
             }
-            Ask::Forget(node) => {
-                self.links.forget(node);
-                let mut arrived = Vec::new();
-                if let Some(link) = self.links.to(node) {
-                    self.part(link, &mut arrived);
-                }
-                self.step_all(arrived);
+        }
+        self.step_all(arrived);
+        if !known.is_empty() {
+            for (node, address) in known.into_iter().filter(|(node, _)| *node != self.config.node) {
+                self.links.know(node, &address);
             }
-            Ask::Leave => {
-                self.leaving = true;
-                self.step(Event::Leave);
-            }
-            Ask::Refound(shard) => self.step(Event::Refound { shard }),
-            Ask::Call { to, bytes, answer } => self.call(to, bytes, answer),
-            Ask::Answer { link, number, bytes } => {
-                self.post_on(link, letters::answer(number, Some(bytes)));
-            }
-            Ask::Close(done) => {
-                for shard in &mut self.shards {
-                    shard.host.close();
-                }
-                let until = self.now + self.config.send_wait_max;
-                match &mut self.phase {
-                    Phase::Closing(waiting, _) => waiting.push(done),
-                    Phase::Ended => {}
-                    Phase::Running | Phase::Resting(_) => {
-                        self.phase = Phase::Closing(vec![done], until);
-                    }
-                }
-            }
+            self.look_after_links();
+        }
+        refounded.into_iter().for_each(|shard| self.step(Event::Refound { shard }));
+        calls.into_iter().for_each(|call| self.call(call));
+        for Answer { link, number, bytes, seat } in answers {
+            self.post_on(link, letters::answer(number, Some(bytes)));
+            drop(seat);
+        }
+        if leave {
+            self.leaving = true;
+            self.step(Event::Leave);
+        }
+        if close && matches!(self.phase, Phase::Running | Phase::Resting(_)) {
+            self.shards.iter_mut().for_each(|shard| shard.host.close());
+            self.phase = Phase::Closing(self.now + self.config.send_wait_max);
         }
     }
 
     fn close_if_done(&mut self) {
-        let Phase::Closing(_, until) = &self.phase else { return };
+        let Phase::Closing(until) = &self.phase else { return };
         let idle = self.shards.iter().all(|shard| shard.host.is_idle()) && self.reads.is_idle();
         if idle || *until <= self.now {
             self.phase = Phase::Ended;
@@ -503,7 +497,7 @@ impl<F, C> Drop for Worker<F, C> {
         // The folders are free before anybody hears that it is over.
         self.shards.clear();
         self.records.close();
-        self.asks.close();
+        self.asks.end();
         self.calls.clear();
         let failure = self.failure;
         let ended = Status { ended: true, failure, ..(*self.status.latest()).clone() };

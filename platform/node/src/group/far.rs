@@ -200,6 +200,7 @@ impl Node {
                 Err(CallError::Unreachable | CallError::Busy) => continue,
                 Err(CallError::TooLarge) => return Err(Refusal::OutOfSpace),
                 Err(CallError::NoAnswer) if harmless => continue,
+                Err(CallError::TooLarge) => return Err(Refusal::Internal("calling a member")),
                 Err(CallError::Stopped) if harmless => return Err(Refusal::Unavailable),
                 Err(CallError::NoAnswer | CallError::Stopped) => {
                     return Err(Refusal::OutcomeUnknown);
@@ -363,6 +364,7 @@ pub(crate) async fn latest_of<M: Machine>(shelf: &Replicated<M>) -> Result<(), R
 fn unread(error: ReadError) -> Refusal {
     match error {
         ReadError::NoMajority => Refusal::NoMajority,
+        ReadError::Busy => Refusal::Busy { retry_after: Duration::from_secs(1) },
         ReadError::NotHere | ReadError::Stopped => Refusal::Unavailable,
     }
 }

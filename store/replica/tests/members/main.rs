@@ -1,6 +1,7 @@
 //! Several members in one process, with real threads, real time, and links that break.
 #![cfg(test)]
 
+mod bounds;
 #[path = "../common/mod.rs"]
 mod common;
 mod disks;
