@@ -130,6 +130,9 @@ pub enum Failure {
     /// What its own log holds cannot be read by the machine.
     #[error("the machine cannot read what its log holds")]
     Unreadable,
+    /// The system has no thread left for what has to be done.
+    #[error("no thread can be started")]
+    Thread,
     /// It began as often as it can.
     #[error("the node has begun as often as it can")]
     OutOfLives,

@@ -1,5 +1,6 @@
 //! One shard's machine as the replica's thread handles it: without its type.
 
+use std::any::Any;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard};
@@ -150,6 +151,13 @@ impl<M: Machine> Shared<M> {
     }
 }
 
+/// A machine, without its type.
+pub(crate) type Made = Box<dyn Any + Send>;
+
+/// Makes the machine of a state as of a place, and applies updates to it.
+pub(crate) type Maker =
+    Box<dyn FnOnce(Place, &[u8], &[(Place, Bytes)]) -> Result<Made, Malformed> + Send>;
+
 /// A shard's machine.
 pub(crate) trait Host: Send {
     /// The next update that waits: how long it is, and how safe it shall be.
@@ -168,8 +176,12 @@ pub(crate) trait Host: Send {
     fn apply(&mut self, place: Place, payload: &Bytes, request: Option<RequestId>);
     /// An own update's call ended.
     fn resolve(&mut self, request: RequestId, outcome: &Outcome);
-    /// Becomes the machine of a state; of its beginning if there is none.
-    fn restore(&mut self, at: Version, state: Option<&[u8]>) -> Result<(), Malformed>;
+    /// What makes a machine, on any thread.
+    fn maker(&self) -> Maker;
+    /// Becomes a machine that was made, as of this update; the one that it was.
+    fn become_made(&mut self, at: Version, made: Made) -> Option<Made>;
+    /// Becomes what it was in the beginning; the machine that it was.
+    fn become_first(&mut self) -> Option<Made>;
     /// The state.
     fn snapshot(&self) -> Vec<Chunk>;
     /// How safe updates are.
@@ -205,6 +217,19 @@ struct UnderWay<M: Machine> {
 impl<M: Machine> Typed<M> {
     pub(crate) fn new(shared: Arc<Shared<M>>, initial: Box<dyn Fn() -> M + Send>) -> Self {
         Self { shared, initial, under_way: BTreeMap::new() }
+    }
+
+    fn replace(&self, at: Version, machine: M) -> Made {
+        let old = std::mem::replace(&mut *self.shared.machine(), machine);
+        self.shared.applied.reset(at);
+        Box::new(old)
+    }
+}
+
+/// Applies a command of a log. One that nobody of this version can read does nothing anywhere.
+fn apply<M: Machine>(machine: &mut M, place: Place, payload: &[u8]) {
+    if let Ok(command) = M::decode(payload) {
+        drop(machine.apply(place, command));
     }
 }
 
@@ -305,14 +330,27 @@ impl<M: Machine> Host for Typed<M> {
         }
     }
 
-    fn restore(&mut self, at: Version, state: Option<&[u8]>) -> Result<(), Malformed> {
-        let machine = match state {
-            Some(state) => M::restore(state)?,
-            None => (self.initial)(),
-        };
-        *self.shared.machine() = machine;
-        self.shared.applied.reset(at);
-        Ok(())
+    fn maker(&self) -> Maker {
+        Box::new(|at, state, updates| {
+            let mut machine = M::restore(state)?;
+            if machine.applied().is_some_and(|it| it.version > at.version || it.time > at.time) {
+                return Err(Malformed);
+            }
+            for (place, payload) in updates {
+                apply(&mut machine, *place, payload);
+            }
+            Ok(Box::new(machine))
+        })
+    }
+
+    fn become_made(&mut self, at: Version, made: Made) -> Option<Made> {
+        let machine = made.downcast::<M>().ok()?;
+        Some(self.replace(at, *machine))
+    }
+
+    fn become_first(&mut self) -> Option<Made> {
+        let first = (self.initial)();
+        Some(self.replace(Version::ZERO, first))
     }
 
     fn snapshot(&self) -> Vec<Chunk> {

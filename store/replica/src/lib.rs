@@ -33,12 +33,16 @@ mod letters;
 mod links;
 mod rings;
 
+mod learn;
+mod lends;
 mod reads;
+mod snapshots;
 mod transfer;
 
 mod host;
 mod shard;
 
+mod checkpoints;
 mod lane;
 mod line;
 mod past;

@@ -47,8 +47,18 @@ pub(crate) const TAIL_BYTES_MAX: usize = 1 << 20;
 pub(crate) const CHUNK_BYTES: usize = 1 << 20;
 /// The longest snapshot that is taken from another member.
 pub(crate) const SNAPSHOT_BYTES_MAX: usize = 16 << 30;
-/// How long a snapshot is kept for the next question about it.
+/// Parts of a snapshot that are as long as this are sent as they are; shorter ones are put together.
+pub(crate) const SHARED_BYTES_MIN: usize = 4 << 10;
+/// Snapshots of a shard in memory that are kept at once for those who learn.
+pub(crate) const SNAPSHOTS_MAX: usize = 2;
+/// How long one of those rests before another may take its place,
+pub(crate) const SNAPSHOT_RESTS: Duration = Duration::from_secs(3);
+/// and how long it is kept for the next question about it.
 pub(crate) const SNAPSHOT_KEPT: Duration = Duration::from_secs(30);
+/// Checkpoints of a log that are kept open for those who learn.
+pub(crate) const LENDS_MAX: usize = 4;
+/// Times beyond this are no member's: in the year 2103 there would be too few left to rise.
+pub(crate) const TIME_MAX: u64 = u64::MAX - (1 << 60);
 /// How long to wait before a peer is dialled again: at first, and at most.
 pub(crate) const DIAL_PAUSE: (Duration, Duration) =
     (Duration::from_millis(50), Duration::from_millis(500));

@@ -374,6 +374,9 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
             Report::Rested { life, shard } => self.rested(life, shard),
             Report::Rewound { shard, past } => self.rewound(shard, past),
             Report::Trimmed { shard, through } => self.trimmed(shard, through),
+            Report::Lent { loan, lent } => self.lent(&loan, lent),
+            Report::Decayed { shard } => self.checkpoint(usize::from(shard.0), Vec::new()),
+            Report::Made { shard, made } => self.made(shard, made),
             Report::Tail { to, fetch, through, line, updates } => {
                 self.send_tail(to, fetch, through, &line, &updates);
             }

@@ -5,6 +5,7 @@ mod bounds;
 #[path = "../common/mod.rs"]
 mod common;
 mod disks;
+mod learners;
 mod nodes;
 mod puppet;
 mod voted_out;
