@@ -44,25 +44,37 @@ fn two_who_join_at_once_get_a_state_that_no_log_holds_any_more() {
 }
 
 /// While this is closed, no machine with anything in it is made.
-static GATE: Gate =
-    Gate { open: Mutex::new(true), changed: Condvar::new(), reached: Condvar::new() };
+static GATE: Gate = Gate { state: Mutex::new(State::Open), changed: Condvar::new() };
 
 struct Gate {
-    open: Mutex<bool>,
+    state: Mutex<State>,
     changed: Condvar,
-    reached: Condvar,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Open,
+    Closed,
+    /// And somebody waits there.
+    Reached,
 }
 
 impl Gate {
-    fn pass(&self) {
-        let open = self.open.lock().unwrap();
-        self.reached.notify_all();
-        drop(self.changed.wait_while(open, |open| !*open).unwrap());
+    fn set(&self, state: State) {
+        *self.state.lock().unwrap() = state;
+        self.changed.notify_all();
     }
 
-    fn open(&self) {
-        *self.open.lock().unwrap() = true;
-        self.changed.notify_all();
+    fn wait_until(&self, wanted: State) {
+        let state = self.state.lock().unwrap();
+        drop(self.changed.wait_while(state, |state| *state != wanted).unwrap());
+    }
+
+    fn pass(&self) {
+        if *self.state.lock().unwrap() == State::Closed {
+            self.set(State::Reached);
+        }
+        self.wait_until(State::Open);
     }
 }
 
@@ -120,15 +132,14 @@ fn a_machine_that_takes_long_to_be_made_stops_no_thread_but_its_own() {
     let (first, one) = start(&network, 1, Mode::Durable, Entry::Found);
     (0..20).for_each(|count| tell(&first, count, Delivered));
     wait(first.checkpoint()).unwrap();
-    *GATE.open.lock().unwrap() = false;
+    GATE.set(State::Closed);
     let contacts = vec![(node(1), fabric_name(node(1)))];
     let (second, two) = start(&network, 2, Mode::Durable, Entry::Join(contacts));
-    // It is being made now.
-    drop(GATE.reached.wait(GATE.open.lock().unwrap()).unwrap());
+    GATE.wait_until(State::Reached);
     let answer = wait(one.p2p_send(node(2), b"are you there?".to_vec()));
     assert_eq!(answer.as_deref(), Ok(&b"here"[..]));
     tell(&first, 20, AllDurable);
-    GATE.open();
+    GATE.set(State::Open);
     let holds = |status: &Status| status.serves() && status.shards[0].holds;
     let both = |status: &Status| {
         let view = status.view.as_ref();
