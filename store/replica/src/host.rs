@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard};
 use std::time::Duration;
 
@@ -41,6 +41,8 @@ pub(crate) struct Shared<M: Machine> {
     pub(crate) shard: ShardId,
     pub(crate) machine: RwLock<M>,
     pub(crate) wishes: Mutex<Wishes<M>>,
+    /// Rises when the machine is made anew.
+    pub(crate) generation: AtomicU64,
     /// Up to where updates are applied here, on a majority of disks, and on all.
     pub(crate) applied: Watchers,
     pub(crate) majority: Watchers,
@@ -220,8 +222,14 @@ impl<M: Machine> Typed<M> {
     }
 
     fn replace(&self, at: Version, machine: M) -> Made {
-        let old = std::mem::replace(&mut *self.shared.machine(), machine);
+        let mut place = self.shared.machine();
+        // Before anybody can read the new one; who asked before the old one was read is told.
+        self.shared.generation.fetch_add(1, Ordering::AcqRel);
+        let old = std::mem::replace(&mut *place, machine);
+        drop(place);
         self.shared.applied.reset(at);
+        self.shared.majority.look_again();
+        self.shared.all.look_again();
         Box::new(old)
     }
 }

@@ -65,5 +65,5 @@ pub use error::{CallError, CheckpointError, Failure, Fault, OpenError, ReadError
 pub use links::fabric_name;
 pub use member::{Answerer, CutOff, Member, OnCall, ShardStatus, Status};
 pub use replica::{Entry, Replica, ReplicaConfig};
-pub use replicated::{Delivered, Replicated};
+pub use replicated::{Delivered, Generation, Replicated};
 pub use storage::{FileStorage, Storage};

@@ -1,6 +1,6 @@
 //! How a member begins: what it is told, what its disks hold, and its thread.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, RwLock};
 use std::thread;
 use std::time::Duration;
@@ -148,6 +148,7 @@ impl<S: Storage> Replica<S> {
             shard,
             machine: RwLock::new(initial()),
             wishes: Mutex::new(Wishes::new()),
+            generation: AtomicU64::new(0),
             applied: Watchers::new(Version::ZERO),
             majority: Watchers::new(Version::ZERO),
             all: Watchers::new(Version::ZERO),

@@ -21,6 +21,11 @@ pub struct Delivered<R> {
     pub reply: R,
 }
 
+/// A stretch of a machine's life in which it only took updates. It is made anew where its log left
+/// the shard's history, and then versions from before may stand for other updates, or for none.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Generation(u64);
+
 /// A machine that is fed by the total order of a shard. Clones are handles to the same one.
 pub struct Replicated<M: Machine> {
     pub(crate) shared: Arc<Shared<M>>,
@@ -98,15 +103,28 @@ impl<M: Machine> Replicated<M> {
         self.shared.ask_to_read(Need::Since(view))?.await.unwrap_or(Err(ReadError::Stopped))
     }
 
+    /// Which history the machine holds. To be asked before a [`Self::read`] that is to be safe.
+    #[must_use]
+    pub fn generation(&self) -> Generation {
+        Generation(self.shared.generation.load(Ordering::Acquire))
+    }
+
     /// Waits until what was read at `version` is as safe as `durability` says, so that whoever is
-    /// told of it will find it again whatever fails; `false` once the replica has ended.
+    /// told of it will find it again whatever fails; `false` if that will not be: the replica has
+    /// ended, or the machine was made anew since `generation`, and may never have held it.
     /// # Cancel  Dropping the future changes nothing.
-    pub async fn is_safe(&self, version: Version, durability: Durability) -> bool {
-        match durability {
-            Durability::Delivered => true,
-            Durability::MajorityDurable => self.shared.majority.reached(version).await,
-            Durability::AllDurable => self.shared.all.reached(version).await,
-        }
+    pub async fn is_safe(
+        &self,
+        version: Version,
+        generation: Generation,
+        durability: Durability,
+    ) -> bool {
+        let watchers = match durability {
+            Durability::Delivered => return true,
+            Durability::MajorityDurable => &self.shared.majority,
+            Durability::AllDurable => &self.shared.all,
+        };
+        watchers.reached(version, || self.generation() == generation).await
     }
 
     /// The version up to which everything is applied here.

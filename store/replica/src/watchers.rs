@@ -35,7 +35,7 @@ impl Watchers {
     /// Everything up to `frontier` has.
     pub(crate) fn advance(&self, frontier: Version) {
         self.frontier.store(frontier.to_wire(), Ordering::Release);
-        self.wake(false);
+        self.look_again();
     }
 
     /// Another history took the place of the one so far; whoever waits looks again.
@@ -45,12 +45,13 @@ impl Watchers {
 
     /// There will be no more.
     pub(crate) fn close(&self) {
-        self.wake(true);
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
+        self.look_again();
     }
 
-    fn wake(&self, close: bool) {
+    /// Wakes whoever waits.
+    pub(crate) fn look_again(&self) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.closed |= close;
         let senders = std::mem::take(&mut waiting.senders);
         drop(waiting);
         for sender in senders {
@@ -61,21 +62,25 @@ impl Watchers {
 
     /// Waits until more than `version` has; `false` if that will not be.
     pub(crate) async fn advanced_past(&self, version: Version) -> bool {
-        self.advanced_to(|frontier| frontier > version).await
+        self.settled(|frontier| (frontier > version).then_some(true)).await
     }
 
-    /// Waits until `version` has; `false` if that will not be.
-    pub(crate) async fn reached(&self, version: Version) -> bool {
-        self.advanced_to(|frontier| frontier >= version).await
+    /// Waits until `version` has; `false` if that will not be, or once it does not mean the same.
+    pub(crate) async fn reached(&self, version: Version, still: impl Fn() -> bool) -> bool {
+        self.settled(|frontier| match still() {
+            false => Some(false),
+            true => (frontier >= version).then_some(true),
+        })
+        .await
     }
 
-    async fn advanced_to(&self, enough: impl Fn(Version) -> bool) -> bool {
+    async fn settled(&self, judge: impl Fn(Version) -> Option<bool>) -> bool {
         loop {
             let wait = {
                 let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
                 // Looked at under the lock, which `advance` takes after it has stored.
-                if enough(self.frontier()) {
-                    return true;
+                if let Some(judged) = judge(self.frontier()) {
+                    return judged;
                 }
                 if waiting.closed {
                     return false;

@@ -322,7 +322,10 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
             let passed = epoch.is_some_and(|it| it.is_ready() && it.passed() >= it.heard());
             shard.host.be_alone(alone && passed);
             if let Some(epoch) = epoch {
-                shard.host.reach(epoch.majority_frontier(), epoch.all_frontier());
+                // Before it is ready, what this member holds may have left the agreed history.
+                if epoch.is_ready() {
+                    shard.host.reach(epoch.majority_frontier(), epoch.all_frontier());
+                }
                 let since = epoch.start().since;
                 self.rings.free(self.config.node, shard.id, since, epoch.freed());
             }

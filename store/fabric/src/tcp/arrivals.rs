@@ -92,10 +92,9 @@ impl Tcp {
             !link.dialled && matches!(link.stage, Stage::Proving | Stage::Greeting)
         });
         let strangers: Vec<_> = strangers.map(|(number, link)| (*number, link.source)).collect();
-        if strangers.len() >= STRANGERS_MAX || self.is_full() {
-            if let Some(first) = first_of_most(&strangers) {
-                self.links.remove(&first);
-            }
+        let is_crowded = strangers.len() >= STRANGERS_MAX || self.is_full();
+        if let Some(first) = first_of_most(&strangers).filter(|_| is_crowded) {
+            self.links.remove(&first);
         }
     }
 
