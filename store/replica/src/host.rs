@@ -153,6 +153,13 @@ impl<M: Machine> Shared<M> {
     }
 }
 
+/// Whether anybody else could have told somebody of an update that this member has not applied.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Company {
+    Nobody,
+    Others,
+}
+
 /// A machine, without its type.
 pub(crate) type Made = Box<dyn Any + Send>;
 
@@ -188,8 +195,8 @@ pub(crate) trait Host: Send {
     fn snapshot(&self) -> Vec<Chunk>;
     /// How safe updates are.
     fn reach(&self, majority: Version, all: Version);
-    /// Whether this member is alone in its view.
-    fn be_alone(&self, alone: bool);
+    /// Who else is in the view.
+    fn be_in(&self, company: Company);
     /// Those who want to read what is latest.
     fn readers(&mut self) -> Vec<Reader>;
     /// Those who want a checkpoint.
@@ -377,8 +384,8 @@ impl<M: Machine> Host for Typed<M> {
         }
     }
 
-    fn be_alone(&self, alone: bool) {
-        self.shared.alone.store(alone, Ordering::Release);
+    fn be_in(&self, company: Company) {
+        self.shared.alone.store(company == Company::Nobody, Ordering::Release);
     }
 
     fn readers(&mut self) -> Vec<Reader> {
@@ -398,7 +405,7 @@ impl<M: Machine> Host for Typed<M> {
     }
 
     fn stop(&mut self) {
-        self.be_alone(false);
+        self.be_in(Company::Others);
         let mut wishes = self.shared.wishes();
         wishes.stopped = true;
         wishes.bytes = 0;

@@ -8,10 +8,12 @@
 //!
 //! Reading order: [`limits`]; [`Clock`] is time and [`Storage`] folders; `replica` begins; `worker`
 //! is the thread, `life` how it leaves the group and comes back, `perform` what it does, `traffic`
-//! what comes and goes over `links` as `letters`, as far as an [`Admission`] allows, `rings` what
-//! is under way, `reads` and `transfer` two dialogues of their own; `shard` and `host` are a shard
-//! without and with its machine's type; `lane` and `records` are the disk's threads, `past` and
-//! `line` what they find; [`Replicated`] and [`Member`] are the handles.
+//! what comes and goes over `links` as `letters`, as far as an [`Admission`] allows, and `inside`
+//! what does within the process; `rings` is what is under way; `reads` is one dialogue of its own,
+//! `transfer` and `learn` are the two sides of another, with states from `snapshots` and `lends`;
+//! `shard` and `host` are a shard without and with its machine's type; `lane` and `records` are the
+//! disk's threads, `checkpoints` when a log is trimmed, `past` and `line` what logs hold; `asks`
+//! and `seats` are who waits; [`Replicated`] and [`Member`] are the handles.
 #![forbid(unsafe_code)]
 
 pub mod limits;
@@ -26,6 +28,8 @@ mod worker;
 
 mod perform;
 mod traffic;
+
+mod inside;
 
 mod admission;
 

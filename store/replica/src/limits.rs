@@ -59,9 +59,10 @@ pub(crate) const SNAPSHOT_KEPT: Duration = Duration::from_secs(30);
 pub(crate) const LENDS_MAX: usize = 4;
 /// Times beyond this are no member's: in the year 2103 there would be too few left to rise.
 pub(crate) const TIME_MAX: u64 = u64::MAX - (1 << 60);
-/// How long to wait before a peer is dialled again: at first, and at most.
-pub(crate) const DIAL_PAUSE: (Duration, Duration) =
-    (Duration::from_millis(50), Duration::from_millis(500));
+/// How long to wait before a peer is dialled again: at first,
+pub(crate) const DIAL_PAUSE: Duration = Duration::from_millis(50);
+/// and at most.
+pub(crate) const DIAL_PAUSE_MAX: Duration = Duration::from_millis(500);
 /// How long a node waits for a peer with a higher number before it dials that one itself.
 pub(crate) const DIAL_PATIENCE: Duration = Duration::from_secs(1);
 /// Members' addresses that are remembered.

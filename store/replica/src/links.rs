@@ -14,7 +14,9 @@ use notrace_store_protocol::message::Peer;
 
 use crate::admission::{Admission, Verdict};
 use crate::error::Fault;
-use crate::limits::{ADDRESSES_MAX, CALLS_MAX, DIAL_PATIENCE, DIAL_PAUSE, GREETING_MAX};
+use crate::limits::{
+    ADDRESSES_MAX, CALLS_MAX, DIAL_PATIENCE, DIAL_PAUSE, DIAL_PAUSE_MAX, GREETING_MAX,
+};
 use crate::member::CutOff;
 use crate::seats::{Seat, Seats};
 
@@ -89,7 +91,7 @@ impl Links {
             return;
         }
         let fresh =
-            Route { address: address.to_owned(), dial: None, next: None, pause: DIAL_PAUSE.0 };
+            Route { address: address.to_owned(), dial: None, next: None, pause: DIAL_PAUSE };
         match self.routes.get(&node) {
             Some(route) if route.address == address => {}
             _ => drop(self.routes.insert(node, fresh)),
@@ -193,7 +195,7 @@ impl Links {
         let sought = self.strangers.remove(&link).and_then(|stranger| stranger.sought);
         if let Some(route) = sought.and_then(|node| self.routes.get_mut(&node)) {
             route.next = Some(now + route.pause);
-            route.pause = (route.pause * 2).min(DIAL_PAUSE.1);
+            route.pause = (route.pause * 2).min(DIAL_PAUSE_MAX);
         }
     }
 
@@ -202,7 +204,7 @@ impl Links {
         for route in self.routes.values_mut().filter(|route| route.dial == Some(dial)) {
             route.dial = None;
             route.next = Some(now + route.pause);
-            route.pause = (route.pause * 2).min(DIAL_PAUSE.1);
+            route.pause = (route.pause * 2).min(DIAL_PAUSE_MAX);
         }
     }
 
@@ -228,7 +230,7 @@ impl Links {
         self.links.insert(link, Known { peer, key, is_ours, calls });
         self.by_node.insert(peer.node, link);
         if let Some(route) = self.routes.get_mut(&peer.node) {
-            route.pause = DIAL_PAUSE.0;
+            route.pause = DIAL_PAUSE;
         }
         Some(Greeted { replaced })
     }

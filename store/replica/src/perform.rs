@@ -13,6 +13,7 @@ use notrace_store_protocol::view::View;
 
 use crate::clock::Clock;
 use crate::error::{Failure, SendError};
+use crate::host::Company;
 use crate::lane::Job;
 use crate::letters;
 use crate::shard::Shard;
@@ -177,7 +178,7 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
 
     fn installed(&mut self, view: &View) {
         for shard in &self.shards {
-            shard.host.be_alone(false);
+            shard.host.be_in(Company::Others);
         }
         for (shard, entry) in view.shards() {
             self.rings.forget_before(shard, entry.since);

@@ -10,7 +10,6 @@ use notrace_store_protocol::machine::{Durability, Machine, Place};
 
 use crate::error::{CheckpointError, ReadError, SendError};
 use crate::host::{Need, Request, Shared};
-use crate::limits::READ_WAIT_MAX;
 
 /// What the sender of an update is told.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -79,7 +78,7 @@ impl<M: Machine> Replicated<M> {
     /// Waits until everything is applied here of which anybody was told before this was called, so
     /// that a [`Self::read`] that follows is linearizable. Costs a round trip to a majority, shared
     /// by all who ask at once; nothing in a group of one.
-    /// # Errors  [`ReadError`]; after [`READ_WAIT_MAX`] at the latest.
+    /// # Errors  [`ReadError`]; after [`crate::limits::READ_WAIT_MAX`] at the latest.
     /// # Cancel  Dropping the future changes nothing.
     ///
     /// Source: read-index in Ongaro, "Consensus: Bridging Theory and Practice" (2014), §6.4.
@@ -94,7 +93,7 @@ impl<M: Machine> Replicated<M> {
     /// Waits until this member is in `view` or a later one and has applied everything that it had
     /// received by then, so that a [`Self::read`] that follows sees what anybody was told of before
     /// or in that view, unless the others have gone on without this member since. Costs no message.
-    /// # Errors  [`ReadError`]; after [`READ_WAIT_MAX`] at the latest.
+    /// # Errors  [`ReadError`]; after [`crate::limits::READ_WAIT_MAX`] at the latest.
     /// # Cancel  Dropping the future changes nothing.
     pub async fn caught_up(&self, view: ViewId) -> Result<(), ReadError> {
         if self.shared.alone.load(Ordering::Acquire) {
@@ -160,5 +159,3 @@ impl<M: Machine> Replicated<M> {
         self.shared.ask_checkpoint()?.await.unwrap_or(Err(CheckpointError::Stopped))
     }
 }
-
-const _: () = assert!(READ_WAIT_MAX.as_secs() > 0, "a read may wait");

@@ -37,8 +37,14 @@ pub(crate) struct Shard {
     /// What is to be stored after that.
     pub(crate) later: VecDeque<(Piece, Bytes)>,
     pub(crate) checkpoint: Checkpoint,
-    /// What the disk had room for, and when it was asked.
-    room: (u64, Duration),
+    room: Room,
+}
+
+/// What the disk had room for, in bytes, and when it was asked.
+#[derive(Clone, Copy, Default)]
+struct Room {
+    bytes: u64,
+    asked: Duration,
 }
 
 /// When the next checkpoint is due.
@@ -77,7 +83,7 @@ impl Shard {
         let checkpoint = Checkpoint::default();
         let (snapshots, partial) = (Snapshots::default(), Partial::default());
         let (is_remade, was_cut, later) = (false, false, VecDeque::new());
-        let room = (0, Duration::ZERO);
+        let room = Room::default();
         Self {
             id,
             spec,
@@ -100,12 +106,12 @@ impl Shard {
     /// was nearly full.
     pub(crate) fn room(&mut self, now: Duration) -> u64 {
         let Some(lane) = &self.lane else { return u64::MAX };
-        let (room, asked) = self.room;
-        let is_ample = room > 2 * LANE_BYTES_MAX && now.saturating_sub(asked) < ROOM_KEPT;
+        let Room { bytes, asked } = self.room;
+        let is_ample = bytes > 2 * LANE_BYTES_MAX && now.saturating_sub(asked) < ROOM_KEPT;
         if !is_ample {
-            self.room = (lane.room(), now);
+            self.room = Room { bytes: lane.room(), asked: now };
         }
-        self.room.0
+        self.room.bytes
     }
 
     pub(crate) fn is_durable(&self) -> bool {

@@ -99,8 +99,8 @@ impl Snapshots {
             Some(at) => at,
             None => {
                 if self.kept.len() >= SNAPSHOTS_MAX {
-                    let (oldest, rested) =
-                        self.kept.iter().map(|it| it.used).enumerate().min_by_key(|it| it.1)?;
+                    let since = self.kept.iter().map(|kept| kept.used);
+                    let (oldest, rested) = since.enumerate().min_by_key(|(_, used)| *used)?;
                     if now.saturating_sub(rested) < SNAPSHOT_RESTS {
                         return None;
                     }

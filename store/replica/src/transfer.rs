@@ -27,6 +27,11 @@ enum Wanted {
     Chunk { fetch: Fetch, line: Arc<Vec<Start>> },
 }
 
+struct Question {
+    to: NodeId,
+    wanted: Wanted,
+}
+
 impl Wanted {
     fn shard(&self) -> ShardId {
         let (Self::Tail { fetch, .. } | Self::Chunk { fetch, .. }) = self;
@@ -38,14 +43,14 @@ impl Wanted {
 pub(crate) struct Donor {
     bytes_per_s: u64,
     /// In the order in which they came, so that everybody has its turn.
-    wanted: VecDeque<(NodeId, Wanted)>,
+    open: VecDeque<Question>,
     /// Until when what was sent last counts.
     free_at: Duration,
 }
 
 impl Donor {
     pub(crate) fn new(bytes_per_s: u64) -> Self {
-        Self { bytes_per_s: bytes_per_s.max(1), wanted: VecDeque::new(), free_at: Duration::ZERO }
+        Self { bytes_per_s: bytes_per_s.max(1), open: VecDeque::new(), free_at: Duration::ZERO }
     }
 
     pub(crate) fn ask_tail(
@@ -64,32 +69,31 @@ impl Donor {
 
     /// A question that is repeated keeps its turn.
     fn ask(&mut self, to: NodeId, wanted: Wanted) {
-        let same =
-            |other: &&mut (NodeId, Wanted)| other.0 == to && other.1.shard() == wanted.shard();
-        match self.wanted.iter_mut().find(same) {
-            Some(open) => open.1 = wanted,
-            None => self.wanted.push_back((to, wanted)),
+        let same = |open: &&mut Question| open.to == to && open.wanted.shard() == wanted.shard();
+        match self.open.iter_mut().find(same) {
+            Some(open) => open.wanted = wanted,
+            None => self.open.push_back(Question { to, wanted }),
         }
     }
 
     pub(crate) fn forget(&mut self, node: NodeId) {
-        self.wanted.retain(|(to, _)| *to != node);
+        self.open.retain(|open| open.to != node);
     }
 
     pub(crate) fn forget_all(&mut self) {
-        self.wanted.clear();
+        self.open.clear();
     }
 
     /// When there is something to send.
     pub(crate) fn due(&self, now: Duration) -> Duration {
-        if self.wanted.is_empty() { Duration::MAX } else { self.free_at.saturating_sub(now) }
+        if self.open.is_empty() { Duration::MAX } else { self.free_at.saturating_sub(now) }
     }
 
-    fn next(&mut self, now: Duration) -> Option<(NodeId, Wanted)> {
+    fn next(&mut self, now: Duration) -> Option<Question> {
         if self.free_at > now {
             return None;
         }
-        self.wanted.pop_front()
+        self.open.pop_front()
     }
 
     fn sent(&mut self, bytes: usize, now: Duration) {
@@ -111,7 +115,7 @@ impl Shard {
 impl<F: Fabric, C: Clock> Worker<F, C> {
     /// Answers those who lack something, as far as the rate allows.
     pub(crate) fn donate(&mut self) {
-        while let Some((to, wanted)) = self.donor.next(self.now) {
+        while let Some(Question { to, wanted }) = self.donor.next(self.now) {
             match wanted {
                 Wanted::Tail { fetch, through, line } => self.give_tail(to, fetch, through, line),
                 Wanted::Chunk { fetch, line } => self.give_chunk(to, fetch, line),
