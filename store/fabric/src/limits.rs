@@ -44,7 +44,8 @@ pub const READ_BYTES_MAX: usize = 1 << 20;
 pub const PING_AFTER: Duration = Duration::from_secs(2);
 /// A peer that said nothing for so long is not.
 pub const SILENCE_MAX: Duration = Duration::from_secs(10);
-/// Connections that were accepted and have not proved who they are. One more ends the first.
+/// Connections that were accepted and have not proved who they are. One more ends the
+/// first of those from where most came from.
 pub const STRANGERS_MAX: usize = 64;
 /// Threads that ask for the addresses of a host.
 pub const RESOLVERS_MAX: usize = 8;

@@ -275,8 +275,12 @@ impl Loopback {
             Parcel::Write { link, offset, bytes } => {
                 let Some(end) = self.links.get_mut(&link) else { return };
                 let begin = offset as usize;
-                if let Some(place) = end.region.get_mut(begin..begin + bytes.len()) {
-                    place.copy_from_slice(&bytes);
+                match end.region.get_mut(begin..begin + bytes.len()) {
+                    Some(place) => place.copy_from_slice(&bytes),
+                    None => {
+                        self.cut(link);
+                        events.push(Event::Down { link, why: Broken::Rules });
+                    }
                 }
             }
             Parcel::Ring { link, word } => {
@@ -285,6 +289,18 @@ impl Loopback {
                 }
             }
             Parcel::Down { link } => self.go_down(&from, link, events),
+        }
+    }
+
+    /// Whether a link goes with this: the peer ends it, or writes outside the region.
+    fn ends_a_link(&self, parcel: &Parcel) -> bool {
+        match parcel {
+            Parcel::Down { .. } => true,
+            Parcel::Write { link, offset, bytes } => {
+                let room = self.links.get(link).map_or(usize::MAX, |end| end.region.len());
+                *offset as usize + bytes.len() > room
+            }
+            _ => false,
         }
     }
 
@@ -355,7 +371,7 @@ impl Fabric for Loopback {
         let mut landed = self.inbox.take(&self.network, &self.name, wait).into_iter();
         while let Some((from, parcel)) = landed.next() {
             // What was rung for can be read until the next poll, so no link goes in this one.
-            if matches!(parcel, Parcel::Down { .. }) && events.iter().skip(before).any(rang) {
+            if self.ends_a_link(&parcel) && events.iter().skip(before).any(rang) {
                 self.inbox.put_back(std::iter::once((from, parcel)).chain(landed));
                 return;
             }
@@ -376,5 +392,46 @@ impl Drop for Loopback {
                 end.inbox.push(&self.name, Parcel::Down { link: theirs });
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod a_peer_that_writes_outside_the_region {
+    use super::*;
+
+    fn poll(end: &mut Loopback) -> Vec<Event> {
+        let mut events = Vec::new();
+        end.poll(Duration::ZERO, &mut events);
+        events
+    }
+
+    fn up(events: &[Event]) -> LinkId {
+        let link = events.iter().find_map(|event| match event {
+            Event::Up { link, .. } => Some(*link),
+            _ => None,
+        });
+        link.unwrap()
+    }
+
+    #[test]
+    fn is_cut_off_once_what_was_rung_for_could_be_read() {
+        let network = Network::default();
+        let (mut one, mut other) =
+            (network.endpoint("one", &[], 4096), network.endpoint("other", &[], 4096));
+        one.dial("other");
+        let there = up(&poll(&mut other));
+        let here = up(&poll(&mut one));
+        one.write(here, 0, &[b"abc"]).unwrap();
+        one.ring(here, 1).unwrap();
+        assert_eq!(one.write(here, 4090, &[&[0; 7]]), Err(Refused::OutOfRegion));
+        // One that does not ask itself.
+        one.links.get_mut(&here).unwrap().room = u32::MAX;
+        one.write(here, 4090, &[&[0; 7]]).unwrap();
+        assert_eq!(poll(&mut other), [Event::Bell { link: there, word: 1 }]);
+        let mut read = [0; 3];
+        other.read(there, 0, &mut read).unwrap();
+        assert_eq!(&read, b"abc");
+        assert_eq!(poll(&mut other), [Event::Down { link: there, why: Broken::Rules }]);
+        assert_eq!(poll(&mut one), [Event::Down { link: here, why: Broken::Gone }]);
     }
 }

@@ -17,6 +17,8 @@ use crate::limits::PARTS_MAX;
 const MAGIC: [u8; 8] = *b"NTCHK\0\0\x01";
 const HEAD_BYTES: usize = 36;
 const TAIL_BYTES: u64 = 4;
+/// What is read at once to be checked.
+const STRIDE_BYTES: usize = 1 << 20;
 /// The name of a checkpoint that is being written.
 pub(crate) const UNFINISHED: &str = "checkpoint.new";
 
@@ -81,8 +83,54 @@ fn head(place: Place, length: u64) -> [u8; HEAD_BYTES] {
     bytes
 }
 
-/// The checkpoint of this version, or `None` if it is damaged.
-pub(crate) fn read<D: Disk>(disk: &D, version: Version) -> io::Result<Option<(Place, Vec<u8>)>> {
+/// A checkpoint that can be read in parts, for as long as this is kept, whatever becomes of the log.
+pub struct Stored<F> {
+    file: F,
+    place: Place,
+    length: u64,
+    /// How much of it was read in order, and the checksum of that.
+    checked: u64,
+    crc: u32,
+}
+
+impl<F: DiskFile> Stored<F> {
+    /// The last update in it.
+    pub fn place(&self) -> Place {
+        self.place
+    }
+
+    /// How long the state is, in bytes.
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// Fills `into` from `offset` of the state. What is read in order is checked on the way.
+    /// # Errors  What the system says.
+    pub fn read_at(&mut self, offset: u64, into: &mut [u8]) -> io::Result<()> {
+        self.file.read_exact_at(HEAD_BYTES as u64 + offset, into)?;
+        if offset == self.checked {
+            self.crc = crc32c::crc32c_append(self.crc, into);
+            self.checked += into.len() as u64;
+        }
+        Ok(())
+    }
+
+    /// Whether the state is as it was written: reads what was not read in order yet.
+    /// # Errors  What the system says.
+    pub fn is_whole(&mut self) -> io::Result<bool> {
+        let mut rest = vec![0; STRIDE_BYTES.min((self.length - self.checked) as usize)];
+        while self.checked < self.length {
+            rest.truncate((self.length - self.checked) as usize);
+            self.read_at(self.checked, &mut rest)?;
+        }
+        let mut crc = [0; TAIL_BYTES as usize];
+        self.file.read_exact_at(HEAD_BYTES as u64 + self.length, &mut crc)?;
+        Ok(self.crc == u32::from_le_bytes(crc))
+    }
+}
+
+/// Opens the checkpoint of this version, or `None` if it is not one.
+pub(crate) fn open<D: Disk>(disk: &D, version: Version) -> io::Result<Option<Stored<D::File>>> {
     let file = disk.open(&name(version))?;
     let on_disk = file.length()?;
     let mut bytes = [0; HEAD_BYTES];
@@ -96,14 +144,16 @@ pub(crate) fn read<D: Disk>(disk: &D, version: Version) -> io::Result<Option<(Pl
     let (found, time, length) = (Version::from_wire(next()), Hlc::from_wire(next()), next());
     let place = Place { version, time };
     let whole = length.checked_add(HEAD_BYTES as u64 + TAIL_BYTES) == Some(on_disk);
-    if found != version || head(place, length) != bytes || !whole {
-        return Ok(None);
-    }
+    let is_one = found == version && head(place, length) == bytes && whole;
+    Ok(is_one.then_some(Stored { file, place, length, checked: 0, crc: 0 }))
+}
+
+/// The checkpoint of this version, or `None` if it is damaged.
+pub(crate) fn read<D: Disk>(disk: &D, version: Version) -> io::Result<Option<(Place, Vec<u8>)>> {
+    let Some(mut stored) = open(disk, version)? else { return Ok(None) };
     // The length is the file's, so this asks for no more memory than there is file.
-    let mut state = vec![0; usize::try_from(length).map_err(|_| ErrorKind::OutOfMemory)?];
-    file.read_exact_at(HEAD_BYTES as u64, &mut state)?;
-    let mut crc = [0; TAIL_BYTES as usize];
-    file.read_exact_at(HEAD_BYTES as u64 + length, &mut crc)?;
-    let good = crc32c::crc32c(&state) == u32::from_le_bytes(crc);
-    Ok(good.then_some((place, state)))
+    let mut state = vec![0; usize::try_from(stored.length).map_err(|_| ErrorKind::OutOfMemory)?];
+    stored.read_at(0, &mut state)?;
+    let place = stored.place;
+    Ok(stored.is_whole()?.then_some((place, state)))
 }

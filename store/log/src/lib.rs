@@ -28,7 +28,7 @@ mod log;
 
 mod history;
 
-pub use checkpoint::write_checkpoint;
+pub use checkpoint::{Stored, write_checkpoint};
 pub use error::{AppendError, CheckpointError, OpenError, SyncError};
 pub use log::{Log, LogConfig, Mark};
 pub use record::Record;

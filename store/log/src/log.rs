@@ -6,7 +6,7 @@ use std::io::IoSlice;
 use notrace_store_protocol::ids::Version;
 use notrace_store_protocol::machine::Malformed;
 
-use crate::checkpoint;
+use crate::checkpoint::{self, Stored};
 use crate::disk::{Disk, DiskFile};
 use crate::error::{AppendError, OpenError, SyncError, opening};
 use crate::limits::{RECORD_BYTES_MAX, SEGMENT_BYTES_DEFAULT};
@@ -150,6 +150,15 @@ impl<D: Disk> Log<D> {
         // told.
         let _ = self.write(&mut [IoSlice::new(&seal)]);
         self.sync()
+    }
+
+    /// The newest checkpoint, to be read in parts; none before the first one.
+    /// # Errors  What the system says.
+    pub fn stored(&self) -> std::io::Result<Option<Stored<D::File>>> {
+        match checkpoint::open(&self.disk, self.checkpoint) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            opened => opened,
+        }
     }
 
     /// How it is laid out.

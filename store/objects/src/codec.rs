@@ -50,6 +50,10 @@ impl Machine for Objects {
         snapshot::encode(self)
     }
 
+    fn applied(&self) -> Option<Place> {
+        Some(Place { version: self.version, time: self.time })
+    }
+
     fn restore(bytes: &[u8]) -> Result<Self, Malformed> {
         snapshot::decode(bytes)
     }

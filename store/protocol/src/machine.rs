@@ -82,6 +82,12 @@ pub trait Machine: Sized + Send + Sync + 'static {
         vec![Chunk::Owned(self.snapshot())]
     }
 
+    /// The last place that was applied, where the machine keeps it: so that a state which claims to
+    /// be of an earlier one is not taken for it.
+    fn applied(&self) -> Option<Place> {
+        None
+    }
+
     /// The machine of this snapshot.
     /// # Errors  [`Malformed`] if the bytes are not a snapshot of this version.
     fn restore(bytes: &[u8]) -> Result<Self, Malformed>;

@@ -211,8 +211,11 @@ impl Learner {
         let stored = self.storing.take();
         let part = stored.as_ref().map(|stored| stored.part);
         let resume = resume.filter(|_| matches!(part, Some(Part::Chunk { last: false, .. })));
-        if last != journal.last() || resume != self.resume {
-            // The next question can be asked at once. Otherwise the disk refused.
+        if was_in_vain(part, last, resume, journal.last()) {
+            // The disk refused, or the piece was none: after a rest another donor may do better.
+            self.silences = SILENCES_MAX;
+        } else if last != journal.last() || resume != self.resume {
+            // The next question can be asked at once.
             self.rests_until = 0;
         }
         self.resume = resume;
@@ -230,6 +233,16 @@ impl Learner {
             Some(Part::Tail { delivered, .. }) => last.version >= delivered,
             _ => false,
         };
+    }
+}
+
+/// Whether nothing came of a piece that should have brought the log on.
+fn was_in_vain(part: Option<Part>, last: Place, resume: Option<Resume>, before: Place) -> bool {
+    match part {
+        Some(Part::Tail { .. }) => last == before,
+        Some(Part::Chunk { last: false, .. }) => resume.is_none(),
+        Some(Part::Chunk { at, .. }) => last.version != at.version,
+        Some(Part::Back { .. }) | None => false,
     }
 }
 

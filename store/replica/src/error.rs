@@ -40,6 +40,9 @@ pub enum ReadError {
     /// This node does not hold the shard.
     #[error("another node holds this shard")]
     NotHere,
+    /// As many reads wait as may; try again later.
+    #[error("as many reads wait as may; try again later")]
+    Busy,
     /// This node could not learn in time that its view is the latest.
     #[error("too few members are left to know that nothing newer exists")]
     NoMajority,
@@ -127,6 +130,9 @@ pub enum Failure {
     /// What its own log holds cannot be read by the machine.
     #[error("the machine cannot read what its log holds")]
     Unreadable,
+    /// The system has no thread left for what has to be done.
+    #[error("no thread can be started")]
+    Thread,
     /// It began as often as it can.
     #[error("the node has begun as often as it can")]
     OutOfLives,
@@ -155,6 +161,9 @@ pub enum CheckpointError {
     /// It could not be written.
     #[error("{0}")]
     Log(notrace_store_log::CheckpointError),
+    /// As many wait for one as may; try again later.
+    #[error("as many wait for a checkpoint as may; try again later")]
+    Busy,
     /// The shard is kept in memory alone, or this node does not hold it.
     #[error("this node keeps no log of the shard")]
     NoLog,

@@ -1,7 +1,8 @@
 //! One shard's machine as the replica's thread handles it: without its type.
 
+use std::any::Any;
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard};
 use std::time::Duration;
 
@@ -15,9 +16,16 @@ use crate::bell::Bell;
 use crate::error::{CheckpointError, ReadError, SendError};
 use crate::lane::Asked;
 use crate::replicated::Delivered;
+use crate::seats::{Seat, Seats};
 use crate::watchers::Watchers;
 
-pub(crate) type Reader = oneshot::Sender<Result<(), ReadError>>;
+/// Somebody who wants to read.
+pub(crate) struct Reader {
+    pub(crate) need: Need,
+    pub(crate) answer: oneshot::Sender<Result<(), ReadError>>,
+    /// Of those that may wait.
+    pub(crate) _seat: Seat,
+}
 
 /// What a reader must see at least.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -33,6 +41,8 @@ pub(crate) struct Shared<M: Machine> {
     pub(crate) shard: ShardId,
     pub(crate) machine: RwLock<M>,
     pub(crate) wishes: Mutex<Wishes<M>>,
+    /// Rises when the machine is made anew.
+    pub(crate) generation: AtomicU64,
     /// Up to where updates are applied here, on a majority of disks, and on all.
     pub(crate) applied: Watchers,
     pub(crate) majority: Watchers,
@@ -42,13 +52,16 @@ pub(crate) struct Shared<M: Machine> {
     pub(crate) bell: Arc<Bell>,
     pub(crate) count_max: usize,
     pub(crate) bytes_max: u64,
+    /// How many may wait to read, and for a checkpoint.
+    pub(crate) readers: Seats,
+    pub(crate) checkpoints: Seats,
 }
 
 /// What the handles want.
 pub(crate) struct Wishes<M: Machine> {
     requests: VecDeque<Request<M>>,
     bytes: u64,
-    readers: Vec<(Need, Reader)>,
+    readers: Vec<Reader>,
     checkpoints: Vec<Asked>,
     pub(crate) closing: bool,
     stopped: bool,
@@ -101,26 +114,35 @@ impl<M: Machine> Shared<M> {
         Ok(())
     }
 
-    pub(crate) fn ask_to_read(&self, need: Need) -> oneshot::Receiver<Result<(), ReadError>> {
-        let (reader, wait) = oneshot::channel();
-        let mut wishes = self.wishes();
-        if !wishes.stopped {
-            wishes.readers.push((need, reader));
-            drop(wishes);
-            self.bell.ring(self.shard);
-        }
-        wait
+    /// # Errors  [`ReadError::Busy`]
+    pub(crate) fn ask_to_read(
+        &self,
+        need: Need,
+    ) -> Result<oneshot::Receiver<Result<(), ReadError>>, ReadError> {
+        let seat = self.readers.take().ok_or(ReadError::Busy)?;
+        let (answer, wait) = oneshot::channel();
+        self.wish(|wishes| wishes.readers.push(Reader { need, answer, _seat: seat }));
+        Ok(wait)
     }
 
-    pub(crate) fn ask_checkpoint(&self) -> oneshot::Receiver<Result<(), CheckpointError>> {
-        let (asked, wait) = oneshot::channel();
+    /// # Errors  [`CheckpointError::Busy`]
+    pub(crate) fn ask_checkpoint(
+        &self,
+    ) -> Result<oneshot::Receiver<Result<(), CheckpointError>>, CheckpointError> {
+        let seat = self.checkpoints.take().ok_or(CheckpointError::Busy)?;
+        let (answer, wait) = oneshot::channel();
+        self.wish(|wishes| wishes.checkpoints.push(Asked { answer, _seat: seat }));
+        Ok(wait)
+    }
+
+    /// Has the thread look, while there is one.
+    fn wish(&self, note: impl FnOnce(&mut Wishes<M>)) {
         let mut wishes = self.wishes();
         if !wishes.stopped {
-            wishes.checkpoints.push(asked);
+            note(&mut wishes);
             drop(wishes);
             self.bell.ring(self.shard);
         }
-        wait
     }
 
     fn machine(&self) -> RwLockWriteGuard<'_, M> {
@@ -130,6 +152,20 @@ impl<M: Machine> Shared<M> {
         }
     }
 }
+
+/// Whether anybody else could have told somebody of an update that this member has not applied.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Company {
+    Nobody,
+    Others,
+}
+
+/// A machine, without its type.
+pub(crate) type Made = Box<dyn Any + Send>;
+
+/// Makes the machine of a state as of a place, and applies updates to it.
+pub(crate) type Maker =
+    Box<dyn FnOnce(Place, &[u8], &[(Place, Bytes)]) -> Result<Made, Malformed> + Send>;
 
 /// A shard's machine.
 pub(crate) trait Host: Send {
@@ -149,16 +185,20 @@ pub(crate) trait Host: Send {
     fn apply(&mut self, place: Place, payload: &Bytes, request: Option<RequestId>);
     /// An own update's call ended.
     fn resolve(&mut self, request: RequestId, outcome: &Outcome);
-    /// Becomes the machine of a state; of its beginning if there is none.
-    fn restore(&mut self, at: Version, state: Option<&[u8]>) -> Result<(), Malformed>;
+    /// What makes a machine, on any thread.
+    fn maker(&self) -> Maker;
+    /// Becomes a machine that was made, as of this update; the one that it was.
+    fn become_made(&mut self, at: Version, made: Made) -> Option<Made>;
+    /// Becomes what it was in the beginning; the machine that it was.
+    fn become_first(&mut self) -> Option<Made>;
     /// The state.
     fn snapshot(&self) -> Vec<Chunk>;
     /// How safe updates are.
     fn reach(&self, majority: Version, all: Version);
-    /// Whether this member is alone in its view.
-    fn be_alone(&self, alone: bool);
+    /// Who else is in the view.
+    fn be_in(&self, company: Company);
     /// Those who want to read what is latest.
-    fn readers(&mut self) -> Vec<(Need, Reader)>;
+    fn readers(&mut self) -> Vec<Reader>;
     /// Those who want a checkpoint.
     fn checkpoints(&mut self) -> Vec<Asked>;
     /// Takes nothing new from now on.
@@ -186,6 +226,25 @@ struct UnderWay<M: Machine> {
 impl<M: Machine> Typed<M> {
     pub(crate) fn new(shared: Arc<Shared<M>>, initial: Box<dyn Fn() -> M + Send>) -> Self {
         Self { shared, initial, under_way: BTreeMap::new() }
+    }
+
+    fn replace(&self, at: Version, machine: M) -> Made {
+        let mut place = self.shared.machine();
+        // Before anybody can read the new one; who asked before the old one was read is told.
+        self.shared.generation.fetch_add(1, Ordering::AcqRel);
+        let old = std::mem::replace(&mut *place, machine);
+        drop(place);
+        self.shared.applied.reset(at);
+        self.shared.majority.look_again();
+        self.shared.all.look_again();
+        Box::new(old)
+    }
+}
+
+/// Applies a command of a log. One that nobody of this version can read does nothing anywhere.
+fn apply<M: Machine>(machine: &mut M, place: Place, payload: &[u8]) {
+    if let Ok(command) = M::decode(payload) {
+        drop(machine.apply(place, command));
     }
 }
 
@@ -286,14 +345,27 @@ impl<M: Machine> Host for Typed<M> {
         }
     }
 
-    fn restore(&mut self, at: Version, state: Option<&[u8]>) -> Result<(), Malformed> {
-        let machine = match state {
-            Some(state) => M::restore(state)?,
-            None => (self.initial)(),
-        };
-        *self.shared.machine() = machine;
-        self.shared.applied.reset(at);
-        Ok(())
+    fn maker(&self) -> Maker {
+        Box::new(|at, state, updates| {
+            let mut machine = M::restore(state)?;
+            if machine.applied().is_some_and(|it| it.version > at.version || it.time > at.time) {
+                return Err(Malformed);
+            }
+            for (place, payload) in updates {
+                apply(&mut machine, *place, payload);
+            }
+            Ok(Box::new(machine))
+        })
+    }
+
+    fn become_made(&mut self, at: Version, made: Made) -> Option<Made> {
+        let machine = made.downcast::<M>().ok()?;
+        Some(self.replace(at, *machine))
+    }
+
+    fn become_first(&mut self) -> Option<Made> {
+        let first = (self.initial)();
+        Some(self.replace(Version::ZERO, first))
     }
 
     fn snapshot(&self) -> Vec<Chunk> {
@@ -312,11 +384,11 @@ impl<M: Machine> Host for Typed<M> {
         }
     }
 
-    fn be_alone(&self, alone: bool) {
-        self.shared.alone.store(alone, Ordering::Release);
+    fn be_in(&self, company: Company) {
+        self.shared.alone.store(company == Company::Nobody, Ordering::Release);
     }
 
-    fn readers(&mut self) -> Vec<(Need, Reader)> {
+    fn readers(&mut self) -> Vec<Reader> {
         std::mem::take(&mut self.shared.wishes().readers)
     }
 
@@ -333,7 +405,7 @@ impl<M: Machine> Host for Typed<M> {
     }
 
     fn stop(&mut self) {
-        self.be_alone(false);
+        self.be_in(Company::Others);
         let mut wishes = self.shared.wishes();
         wishes.stopped = true;
         wishes.bytes = 0;

@@ -21,12 +21,20 @@ use notrace_store_protocol::machine::{Chunk, Place};
 use notrace_store_protocol::message::{Fetch, Resume, Start};
 
 use crate::error::CheckpointError;
+use crate::lends::{Decayed, Lends, Loan};
 use crate::limits::FULL_DISK_PAUSE;
 use crate::line;
 use crate::past::Past;
+use crate::replica::write_first;
 use crate::reports::{Report, Reports};
+use crate::seats::Seat;
 
-pub(crate) type Asked = oneshot::Sender<Result<(), CheckpointError>>;
+/// Somebody who asked for a checkpoint.
+pub(crate) struct Asked {
+    pub(crate) answer: oneshot::Sender<Result<(), CheckpointError>>,
+    /// Of those that may wait.
+    pub(crate) _seat: Seat,
+}
 
 /// What a log is asked to do.
 pub(crate) enum Job {
@@ -66,6 +74,7 @@ pub(crate) enum Job {
         line: Arc<Vec<Start>>,
         bytes_max: usize,
     },
+    Chunk(Loan),
     Close,
 }
 
@@ -159,6 +168,9 @@ struct Worker<D: Disk> {
     shard: ShardId,
     disk: D,
     log: Log<D>,
+    /// The state before the first update.
+    first: Vec<Chunk>,
+    lends: Lends<D>,
     lane: Arc<Lane>,
     reports: Arc<Reports>,
     writing: Option<Writing>,
@@ -194,6 +206,7 @@ impl Lane {
         shard: ShardId,
         disk: D,
         log: Log<D>,
+        first: Vec<Chunk>,
         reports: Arc<Reports>,
     ) -> std::io::Result<(Arc<Self>, JoinHandle<()>)> {
         let measured = disk.clone();
@@ -201,7 +214,9 @@ impl Lane {
         let measure = Box::new(move || measured.room().unwrap_or(u64::MAX));
         let (queue, filled) = (Mutex::default(), Condvar::new());
         let lane = Arc::new(Self { queue, filled, measure });
-        let worker = Worker { shard, disk, log, lane: lane.clone(), reports, writing: None };
+        let (lends, writing) = (Lends::new(), None);
+        let lane_of = lane.clone();
+        let worker = Worker { shard, disk, log, first, lends, lane: lane_of, reports, writing };
         let thread = thread::Builder::new().name(format!("log {}", shard.0)).spawn(move || {
             let mut worker = worker;
             if let Err(Halt::Failed(kind)) = worker.run() {
@@ -271,6 +286,15 @@ impl<D: Disk> Worker<D> {
                 let updates = updates.into_iter().map(|(place, it)| (place, it.into())).collect();
                 self.report(Report::Tail { to, fetch, through, line, updates });
             }
+            Job::Chunk(loan) => {
+                let shard = self.shard;
+                let lent = self.lends.chunk(&self.log, loan.fetch.resume);
+                let lent = lent.map_err(|error| Halt::Failed(error.kind()))?;
+                self.report(match lent {
+                    Ok(lent) => Report::Lent { loan, lent },
+                    Err(Decayed) => Report::Decayed { shard },
+                });
+            }
             Job::Append(..) | Job::Sync { .. } | Job::Close => {}
         }
         Ok(())
@@ -298,8 +322,14 @@ impl<D: Disk> Worker<D> {
 
     fn rewind(&mut self, to: Version) -> Result<(), Halt> {
         self.finish_checkpoint();
-        let cut = if to < self.log.trimmed() { self.log.clear() } else { self.log.cut(to) };
-        cut.map_err(Halt::of_sync)?;
+        if to < self.log.trimmed() {
+            self.log.clear().map_err(Halt::of_sync)?;
+            // As at the very beginning: without a state no log opens that holds updates.
+            let written = write_first(&self.disk, &self.first);
+            written.map_err(|error| Halt::Failed(error.kind))?;
+        } else {
+            self.log.cut(to).map_err(Halt::of_sync)?;
+        }
         let (mut past, config) = (Past::default(), self.log.config());
         let log = Log::open(self.disk.clone(), config, |found| past.take(found));
         self.log = log.map_err(|error| Halt::Failed(kind_of(error)))?;
@@ -381,6 +411,6 @@ fn kind_of(error: OpenError) -> ErrorKind {
 fn tell(asked: Vec<Asked>, result: Result<(), notrace_store_log::CheckpointError>) {
     for asked in asked {
         // Whoever does not wait any more need not be told.
-        let _ = asked.send(result.map_err(CheckpointError::Log));
+        let _ = asked.answer.send(result.map_err(CheckpointError::Log));
     }
 }

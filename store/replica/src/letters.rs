@@ -7,7 +7,7 @@
 //!   ask        view u32 · round u64                   "is this still the view?"
 //!   vouch      view u32 · round u64                   "it is, as far as I have agreed"
 //!   call       number u64 · bytes
-//!   answer     number u64 · 1 · bytes, or 0           "nobody here answers such a call"
+//!   answer     number u64 · 1 · bytes, or 0           "as many of your calls are open as may"
 //! ```
 //!
 //! With frames go the bytes of their updates, one after the other; with a tail its updates, each as

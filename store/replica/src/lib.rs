@@ -8,10 +8,12 @@
 //!
 //! Reading order: [`limits`]; [`Clock`] is time and [`Storage`] folders; `replica` begins; `worker`
 //! is the thread, `life` how it leaves the group and comes back, `perform` what it does, `traffic`
-//! what comes and goes over `links` as `letters`, as far as an [`Admission`] allows, `rings` what
-//! is under way, `reads` and `transfer` two dialogues of their own; `shard` and `host` are a shard
-//! without and with its machine's type; `lane` and `records` are the disk's threads, `past` and
-//! `line` what they find; [`Replicated`] and [`Member`] are the handles.
+//! what comes and goes over `links` as `letters`, as far as an [`Admission`] allows, and `inside`
+//! what does within the process; `rings` is what is under way; `reads` is one dialogue of its own,
+//! `transfer` and `learn` are the two sides of another, with states from `snapshots` and `lends`;
+//! `shard` and `host` are a shard without and with its machine's type; `lane` and `records` are the
+//! disk's threads, `checkpoints` when a log is trimmed, `past` and `line` what logs hold; `asks`
+//! and `seats` are who waits; [`Replicated`] and [`Member`] are the handles.
 #![forbid(unsafe_code)]
 
 pub mod limits;
@@ -27,25 +29,33 @@ mod worker;
 mod perform;
 mod traffic;
 
+mod inside;
+
 mod admission;
 
 mod letters;
 mod links;
 mod rings;
 
+mod learn;
+mod lends;
 mod reads;
+mod snapshots;
 mod transfer;
 
 mod host;
 mod shard;
 
+mod checkpoints;
 mod lane;
 mod line;
 mod past;
 mod records;
 mod reports;
 
+mod asks;
 mod bell;
+mod seats;
 mod watchers;
 
 mod member;
@@ -59,5 +69,5 @@ pub use error::{CallError, CheckpointError, Failure, Fault, OpenError, ReadError
 pub use links::fabric_name;
 pub use member::{Answerer, CutOff, Member, OnCall, ShardStatus, Status};
 pub use replica::{Entry, Replica, ReplicaConfig};
-pub use replicated::{Delivered, Replicated};
+pub use replicated::{Delivered, Generation, Replicated};
 pub use storage::{FileStorage, Storage};

@@ -9,7 +9,6 @@ use notrace_store_fabric::Fabric;
 use notrace_store_protocol::group::{Begin, Group, Setup};
 use notrace_store_protocol::ids::{Life, ShardId};
 use notrace_store_protocol::journal::Journal;
-use notrace_store_protocol::machine::Place;
 
 use crate::clock::Clock;
 use crate::error::{CallError, Failure, SendError};
@@ -61,7 +60,8 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
 
     pub(crate) fn begin_anew_if_rested(&mut self) {
         let rested = matches!(&self.phase, Phase::Resting(busy) if busy.is_empty());
-        if rested && self.records.is_idle() {
+        let remade = self.shards.iter().any(|shard| shard.is_remade);
+        if rested && !remade && self.records.is_idle() {
             self.be_reborn();
         }
     }
@@ -72,9 +72,10 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
         self.life = Life(next);
         let mut journals = Vec::new();
         for shard in &mut self.shards {
-            shard.partial = None;
+            shard.partial.forget();
+            shard.later.clear();
             if !shard.is_durable() {
-                shard.become_of(Place::ZERO, None);
+                shard.become_first();
                 journals.push(Journal::empty());
                 continue;
             }

@@ -17,6 +17,10 @@ pub const SEND_WAIT_MAX_DEFAULT: Duration = Duration::from_secs(5);
 pub const TRANSFER_BYTES_PER_S_DEFAULT: u64 = 64 << 20;
 /// How long a read may wait to be confirmed.
 pub const READ_WAIT_MAX: Duration = Duration::from_secs(5);
+/// Reads of a shard that may wait to be confirmed.
+pub const READERS_MAX: usize = 1 << 14;
+/// Those who may wait for checkpoints of a shard.
+pub const CHECKPOINTS_MAX: usize = 64;
 /// After which a question about the view is asked again.
 pub(crate) const READ_AGAIN: Duration = Duration::from_millis(100);
 /// Direct calls of this node that may be open.
@@ -43,11 +47,22 @@ pub(crate) const TAIL_BYTES_MAX: usize = 1 << 20;
 pub(crate) const CHUNK_BYTES: usize = 1 << 20;
 /// The longest snapshot that is taken from another member.
 pub(crate) const SNAPSHOT_BYTES_MAX: usize = 16 << 30;
-/// How long a snapshot is kept for the next question about it.
+/// Parts of a snapshot that are as long as this are sent as they are; shorter ones are put together.
+pub(crate) const SHARED_BYTES_MIN: usize = 4 << 10;
+/// Snapshots of a shard in memory that are kept at once for those who learn.
+pub(crate) const SNAPSHOTS_MAX: usize = 2;
+/// How long one of those rests before another may take its place,
+pub(crate) const SNAPSHOT_RESTS: Duration = Duration::from_secs(3);
+/// and how long it is kept for the next question about it.
 pub(crate) const SNAPSHOT_KEPT: Duration = Duration::from_secs(30);
-/// How long to wait before a peer is dialled again: at first, and at most.
-pub(crate) const DIAL_PAUSE: (Duration, Duration) =
-    (Duration::from_millis(50), Duration::from_millis(500));
+/// Checkpoints of a log that are kept open for those who learn.
+pub(crate) const LENDS_MAX: usize = 4;
+/// Times beyond this are no member's: in the year 2103 there would be too few left to rise.
+pub(crate) const TIME_MAX: u64 = u64::MAX - (1 << 60);
+/// How long to wait before a peer is dialled again: at first,
+pub(crate) const DIAL_PAUSE: Duration = Duration::from_millis(50);
+/// and at most.
+pub(crate) const DIAL_PAUSE_MAX: Duration = Duration::from_millis(500);
 /// How long a node waits for a peer with a higher number before it dials that one itself.
 pub(crate) const DIAL_PATIENCE: Duration = Duration::from_secs(1);
 /// Members' addresses that are remembered.

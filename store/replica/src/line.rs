@@ -8,6 +8,13 @@ use notrace_store_protocol::message::Start;
 use notrace_store_protocol::time::Hlc;
 
 const START_BYTES: usize = 12;
+/// At the front of a checkpoint: how many starts follow.
+pub(crate) const COUNT_BYTES: usize = 2;
+
+/// How long the front of a checkpoint is that begins so.
+pub(crate) fn front_bytes(count: [u8; COUNT_BYTES]) -> usize {
+    COUNT_BYTES + usize::from(u16::from_le_bytes(count)) * START_BYTES
+}
 
 /// Where the record of a start stands.
 pub(crate) fn place(start: &Start) -> Place {

@@ -14,8 +14,11 @@ use notrace_store_protocol::message::Peer;
 
 use crate::admission::{Admission, Verdict};
 use crate::error::Fault;
-use crate::limits::{ADDRESSES_MAX, DIAL_PATIENCE, DIAL_PAUSE, GREETING_MAX};
+use crate::limits::{
+    ADDRESSES_MAX, CALLS_MAX, DIAL_PATIENCE, DIAL_PAUSE, DIAL_PAUSE_MAX, GREETING_MAX,
+};
 use crate::member::CutOff;
+use crate::seats::{Seat, Seats};
 
 /// A node that may be dialled.
 struct Route {
@@ -27,13 +30,14 @@ struct Route {
 }
 
 /// A link whose other end has said who it is.
-#[derive(Clone, Copy)]
 struct Known {
     peer: Peer,
     /// The key that it proved its name with.
     key: Option<[u8; 32]>,
     /// This end dialled.
     is_ours: bool,
+    /// For calls of the peer that are open here.
+    calls: Seats,
 }
 
 /// All links of a node.
@@ -87,7 +91,7 @@ impl Links {
             return;
         }
         let fresh =
-            Route { address: address.to_owned(), dial: None, next: None, pause: DIAL_PAUSE.0 };
+            Route { address: address.to_owned(), dial: None, next: None, pause: DIAL_PAUSE };
         match self.routes.get(&node) {
             Some(route) if route.address == address => {}
             _ => drop(self.routes.insert(node, fresh)),
@@ -191,7 +195,7 @@ impl Links {
         let sought = self.strangers.remove(&link).and_then(|stranger| stranger.sought);
         if let Some(route) = sought.and_then(|node| self.routes.get_mut(&node)) {
             route.next = Some(now + route.pause);
-            route.pause = (route.pause * 2).min(DIAL_PAUSE.1);
+            route.pause = (route.pause * 2).min(DIAL_PAUSE_MAX);
         }
     }
 
@@ -200,7 +204,7 @@ impl Links {
         for route in self.routes.values_mut().filter(|route| route.dial == Some(dial)) {
             route.dial = None;
             route.next = Some(now + route.pause);
-            route.pause = (route.pause * 2).min(DIAL_PAUSE.1);
+            route.pause = (route.pause * 2).min(DIAL_PAUSE_MAX);
         }
     }
 
@@ -212,9 +216,9 @@ impl Links {
             return None;
         }
         let known = self.by_node.get(&peer.node).copied();
-        let known = known.and_then(|old| Some((old, *self.links.get(&old)?)));
-        let stays = |known: Known| known.is_ours == (me > peer.node);
-        let crossed = |old: Known| old.peer.life == peer.life && old.is_ours != is_ours;
+        let known = known.and_then(|old| Some((old, self.links.get(&old)?)));
+        let stays = |known: &Known| known.is_ours == (me > peer.node);
+        let crossed = |old: &Known| old.peer.life == peer.life && old.is_ours != is_ours;
         if known.is_some_and(|(_, old)| old.peer.life > peer.life || crossed(old) && stays(old)) {
             return None;
         }
@@ -222,10 +226,11 @@ impl Links {
         if let Some((old, _)) = replaced {
             self.links.remove(&old);
         }
-        self.links.insert(link, Known { peer, key, is_ours });
+        let calls = Seats::new(CALLS_MAX);
+        self.links.insert(link, Known { peer, key, is_ours, calls });
         self.by_node.insert(peer.node, link);
         if let Some(route) = self.routes.get_mut(&peer.node) {
-            route.pause = DIAL_PAUSE.0;
+            route.pause = DIAL_PAUSE;
         }
         Some(Greeted { replaced })
     }
@@ -277,6 +282,11 @@ impl Links {
 
     pub(crate) fn to(&self, node: NodeId) -> Option<LinkId> {
         self.by_node.get(&node).copied()
+    }
+
+    /// A seat for a call of the peer, if it has one left.
+    pub(crate) fn seat(&self, link: LinkId) -> Option<Seat> {
+        self.links.get(&link)?.calls.take()
     }
 
     pub(crate) fn peer(&self, link: LinkId) -> Option<Peer> {

@@ -1,17 +1,17 @@
 //! The handle to a member as a whole: its view, its leaving, direct calls to others, its end.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_channel::oneshot;
 use notrace_store_protocol::effect::Stopped;
 use notrace_store_protocol::group::Stage;
 use notrace_store_protocol::ids::{Life, NodeId, ShardId, Version};
 use notrace_store_protocol::view::View;
 
-use crate::bell::Bell;
+use crate::asks::{Answer, Asks};
 use crate::error::{CallError, Failure, Fault};
-use crate::limits::{CALL_BYTES_MAX, CALLS_MAX};
+use crate::limits::CALL_BYTES_MAX;
+use crate::seats::Seat;
 use crate::watchers::Changes;
 
 /// What a member knows of itself and the others.
@@ -84,63 +84,23 @@ pub struct Answerer {
     pub(crate) asks: Arc<Asks>,
     pub(crate) link: notrace_store_fabric::LinkId,
     pub(crate) number: u64,
+    pub(crate) seat: Seat,
 }
 
 impl Answerer {
-    /// Answers.
+    /// Answers, with up to [`crate::limits::CALL_BYTES_MAX`] bytes; who asked is told of no answer
+    /// that is longer.
     pub fn answer(self, bytes: Vec<u8>) {
-        let answer = Ask::Answer { link: self.link, number: self.number, bytes: bytes.into() };
-        self.asks.push(answer);
+        let Self { asks, link, number, seat } = self;
+        if bytes.len() <= CALL_BYTES_MAX {
+            asks.answer(Answer { link, number, bytes: bytes.into(), seat });
+        }
     }
 }
 
 /// Who answers direct calls: the calling node, its bytes, and how to answer. Called on the
 /// replica's thread, so it only hands the work on.
 pub type OnCall = Box<dyn FnMut(NodeId, Bytes, Answerer) + Send>;
-
-/// What handles want of the thread.
-pub(crate) enum Ask {
-    Know(NodeId, String),
-    Forget(NodeId),
-    Leave,
-    Refound(ShardId),
-    Call { to: NodeId, bytes: Bytes, answer: oneshot::Sender<Result<Bytes, CallError>> },
-    Answer { link: notrace_store_fabric::LinkId, number: u64, bytes: Bytes },
-    Close(oneshot::Sender<()>),
-}
-
-/// What they asked for.
-pub(crate) struct Asks {
-    /// None once nobody will look at it any more.
-    waiting: Mutex<Option<Vec<Ask>>>,
-    bell: Arc<Bell>,
-}
-
-impl Asks {
-    pub(crate) fn new(bell: Arc<Bell>) -> Self {
-        Self { waiting: Mutex::new(Some(Vec::new())), bell }
-    }
-
-    fn waiting(&self) -> MutexGuard<'_, Option<Vec<Ask>>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn push(&self, ask: Ask) {
-        // What nobody will look at is dropped, and with it whoever would be answered.
-        if let Some(waiting) = self.waiting().as_mut() {
-            waiting.push(ask);
-        }
-        self.bell.wake();
-    }
-
-    pub(crate) fn take(&self) -> Vec<Ask> {
-        self.waiting().as_mut().map(std::mem::take).unwrap_or_default()
-    }
-
-    pub(crate) fn close(&self) {
-        drop(self.waiting().take());
-    }
-}
 
 /// A member of a group. Clones are handles to the same one; when the last is dropped, it ends as
 /// if closed.
@@ -154,8 +114,7 @@ pub(crate) struct Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        let (done, _) = oneshot::channel();
-        self.asks.push(Ask::Close(done));
+        self.asks.close();
     }
 }
 
@@ -174,25 +133,25 @@ impl Member {
 
     /// Tells where a node is to be found. It is linked to as soon as it can be.
     pub fn know(&self, node: NodeId, address: &str) {
-        self.0.asks.push(Ask::Know(node, address.to_owned()));
+        self.0.asks.know(node, address);
     }
 
     /// A node left for good: it is not looked for any more, and a link to it is cut. Whether it may
     /// come again is for the [`crate::Admission`] to say.
     pub fn forget(&self, node: NodeId) {
-        self.0.asks.push(Ask::Forget(node));
+        self.0.asks.forget(node);
     }
 
     /// Leaves the group: others take over what this member holds, and then it ends.
     /// [`Status::ended`] says when.
     pub fn leave(&self) {
-        self.0.asks.push(Ask::Leave);
+        self.0.asks.leave();
     }
 
     /// Gives a lost shard up: it begins anew, empty. For a shard on disks that is the operator's
     /// word, never a guess; one in memory alone, that nobody has any more, holds nothing to lose.
     pub fn refound(&self, shard: ShardId) {
-        self.0.asks.push(Ask::Refound(shard));
+        self.0.asks.refound(shard);
     }
 
     /// Calls another member directly (Derecho's `p2p_send`).
@@ -202,8 +161,7 @@ impl Member {
         if bytes.len() > CALL_BYTES_MAX {
             return Err(CallError::TooLarge);
         }
-        let (answer, wait) = oneshot::channel();
-        self.0.asks.push(Ask::Call { to, bytes: bytes.into(), answer });
+        let wait = self.0.asks.call(to, bytes.into())?;
         wait.await.unwrap_or(Err(CallError::Stopped))
     }
 
@@ -211,12 +169,7 @@ impl Member {
     /// go on working.
     /// # Cancel  Dropping the future abandons the waiting, not the end.
     pub async fn close(&self) {
-        let (done, wait) = oneshot::channel();
-        self.0.asks.push(Ask::Close(done));
-        // Dropped or sent, it is over.
-        let _ = wait.await;
+        self.0.asks.close();
         self.0.status.when(|status| status.ended).await;
     }
 }
-
-const _: () = assert!(CALLS_MAX > 0, "calls are bounded, and possible");

@@ -13,6 +13,7 @@ use notrace_store_protocol::view::View;
 
 use crate::clock::Clock;
 use crate::error::{Failure, SendError};
+use crate::host::Company;
 use crate::lane::Job;
 use crate::letters;
 use crate::shard::Shard;
@@ -81,7 +82,7 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
                 self.donor.ask_tail(to, fetch, through, line);
             }
             Effect::SendChunk { to, fetch, line } => self.donor.ask_chunk(to, fetch, line),
-            Effect::Store { piece, .. } => self.store(&piece),
+            Effect::Store { piece, .. } => self.store(piece),
             Effect::Stop { .. } | Effect::Lose { .. } => self.tell_status(),
             Effect::Leave => self.leave(),
             // Telemetry has no reader here, and the frontier is read from the epoch.
@@ -131,6 +132,10 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
             return self.fail(Failure::Missing);
         };
         let Some(shard) = self.shard(slot.shard) else { return };
+        if shard.was_cut {
+            // Nothing can come after what is being cut off.
+            return self.fail(Failure::Missing);
+        }
         let dropped = shard.take(place, bytes, request);
         self.note_dropped(slot.shard, dropped);
     }
@@ -173,7 +178,7 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
 
     fn installed(&mut self, view: &View) {
         for shard in &self.shards {
-            shard.host.be_alone(false);
+            shard.host.be_in(Company::Others);
         }
         for (shard, entry) in view.shards() {
             self.rings.forget_before(shard, entry.since);

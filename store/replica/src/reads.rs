@@ -20,7 +20,6 @@ use crate::limits::{READ_AGAIN, READ_WAIT_MAX};
 /// Somebody who wants to read.
 struct Wish {
     shard: ShardId,
-    need: Need,
     reader: Reader,
     until: Duration,
 }
@@ -62,19 +61,17 @@ pub(crate) struct Question {
 
 fn tell(wish: Wish, result: Result<(), ReadError>) {
     // Whoever does not wait any more need not be told.
-    let _ = wish.reader.send(result);
+    let _ = wish.reader.answer.send(result);
 }
 
 impl Reads {
-    pub(crate) fn ask(&mut self, shard: ShardId, readers: Vec<(Need, Reader)>, now: Duration) {
+    pub(crate) fn ask(&mut self, shard: ShardId, readers: Vec<Reader>, now: Duration) {
         let until = now + READ_WAIT_MAX;
-        for (need, reader) in readers {
-            self.queue(Wish { shard, need, reader, until });
-        }
+        readers.into_iter().for_each(|reader| self.queue(Wish { shard, reader, until }));
     }
 
     fn queue(&mut self, wish: Wish) {
-        match wish.need {
+        match wish.reader.need {
             Need::Latest => self.waiting.push(wish),
             Need::Since(_) => self.early.push(wish),
         }
@@ -117,7 +114,7 @@ impl Reads {
     }
 
     fn end_overdue(&mut self, now: Duration) {
-        let is_over = |wish: &mut Wish| wish.until <= now || wish.reader.is_canceled();
+        let is_over = |wish: &mut Wish| wish.until <= now || wish.reader.answer.is_canceled();
         let early = self.early.extract_if(.., is_over);
         for wish in self.waiting.extract_if(.., is_over).chain(early) {
             tell(wish, Err(ReadError::NoMajority));
@@ -161,7 +158,8 @@ impl Reads {
 
     fn pass_early(&mut self, group: &Group) {
         let Some(now) = group.view().map(|view| view.id) else { return };
-        let has_come = |wish: &mut Wish| matches!(wish.need, Need::Since(view) if view <= now);
+        let has_come =
+            |wish: &mut Wish| matches!(wish.reader.need, Need::Since(view) if view <= now);
         let come: Vec<Wish> = self.early.extract_if(.., has_come).collect();
         for wish in come {
             self.pass_what_is_received(group, wish);

@@ -124,7 +124,7 @@ mod the_record {
     }
 
     #[test]
-    fn are_not_idle_until_the_last_one_is_on_the_disk() {
+    fn is_awaited_until_the_last_one_is_on_the_disk() {
         let records = Records { next: Mutex::default(), filled: Condvar::new() };
         assert!(records.is_idle());
         records.push(Life(1), 1, durable());
@@ -135,7 +135,7 @@ mod the_record {
     }
 
     #[test]
-    fn are_idle_once_it_is_told_that_the_last_one_was_written() {
+    fn is_done_once_it_is_told_that_the_last_one_was() {
         let reports = Arc::new(Reports::new(std::task::Waker::noop().clone()));
         let (records, thread) = Records::start(FaultyDisk::default(), reports.clone()).unwrap();
         records.push(Life(1), 7, durable());

@@ -1,6 +1,6 @@
 //! How a member begins: what it is told, what its disks hold, and its thread.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, RwLock};
 use std::thread;
 use std::time::Duration;
@@ -8,32 +8,35 @@ use std::time::Duration;
 use notrace_store_fabric::Fabric;
 use notrace_store_log::disk::Disk;
 use notrace_store_log::limits::SEGMENT_BYTES_DEFAULT;
-use notrace_store_log::{Log, LogConfig, write_checkpoint};
+use notrace_store_log::{CheckpointError, Log, LogConfig, write_checkpoint};
 use notrace_store_protocol::effect::Durable;
 use notrace_store_protocol::group::{Begin, Stage};
 use notrace_store_protocol::ids::{Life, NodeId, ShardId, Version};
 use notrace_store_protocol::journal::Journal;
 use notrace_store_protocol::layout::{LayoutSpec, Mode, ShardSpec};
 use notrace_store_protocol::limits::Limits;
-use notrace_store_protocol::machine::{Machine, Place};
+use notrace_store_protocol::machine::{Chunk, Machine, Place};
 use notrace_store_protocol::view::Duty;
 
 use crate::admission::{Admission, everybody};
+use crate::asks::Asks;
 use crate::bell::Bell;
 use crate::clock::Clock;
 use crate::error::OpenError;
 use crate::host::{Host, Shared, Typed, Wishes};
 use crate::lane::Lane;
 use crate::limits::{
-    CHECKPOINT_BYTES_MIN_DEFAULT, LIMITS_DEFAULT, QUEUE_BYTES_MAX_DEFAULT, QUEUE_MAX_DEFAULT,
-    SEND_WAIT_MAX_DEFAULT, SPIN_DEFAULT, TRANSFER_BYTES_PER_S_DEFAULT,
+    CHECKPOINT_BYTES_MIN_DEFAULT, CHECKPOINTS_MAX, LIMITS_DEFAULT, QUEUE_BYTES_MAX_DEFAULT,
+    QUEUE_MAX_DEFAULT, READERS_MAX, SEND_WAIT_MAX_DEFAULT, SPIN_DEFAULT,
+    TRANSFER_BYTES_PER_S_DEFAULT,
 };
 use crate::line;
-use crate::member::{Asks, Inner, Member, OnCall, ShardStatus, Status};
+use crate::member::{Inner, Member, OnCall, ShardStatus, Status};
 use crate::past::Past;
 use crate::records::Records;
 use crate::replicated::Replicated;
 use crate::reports::Reports;
+use crate::seats::Seats;
 use crate::shard::Shard;
 use crate::storage::{Storage, read_record};
 use crate::watchers::{Changes, Watchers};
@@ -145,6 +148,7 @@ impl<S: Storage> Replica<S> {
             shard,
             machine: RwLock::new(initial()),
             wishes: Mutex::new(Wishes::new()),
+            generation: AtomicU64::new(0),
             applied: Watchers::new(Version::ZERO),
             majority: Watchers::new(Version::ZERO),
             all: Watchers::new(Version::ZERO),
@@ -152,16 +156,20 @@ impl<S: Storage> Replica<S> {
             bell: self.bell.clone(),
             count_max: self.config.queue_max,
             bytes_max: self.config.queue_bytes_max,
+            readers: Seats::new(READERS_MAX),
+            checkpoints: Seats::new(CHECKPOINTS_MAX),
         });
         let mut host: Box<dyn Host> = Box::new(Typed::new(shared.clone(), Box::new(initial)));
         let (journal, last, trimmed, lane) = if spec.mode == Mode::Durable {
             let disk = self.storage.folder(&format!("shard-{}", shard.0))?;
-            let (past, log) = open_log(&disk, &*host, self.config.segment_bytes)?;
+            let first = host.snapshot();
+            let (past, log) = open_log(&disk, &first, self.config.segment_bytes)?;
             let last = past.last();
             let trimmed = past.trimmed();
             let journal = Journal::restored(last, trimmed, past.line.clone());
             replay(&mut *host, past)?;
-            let start: StartLane = Box::new(move |reports| Lane::start(shard, disk, log, reports));
+            let start: StartLane =
+                Box::new(move |reports| Lane::start(shard, disk, log, first, reports));
             (journal, last, trimmed, Some(start))
         } else {
             (Journal::empty(), Place::ZERO, Version::ZERO, None)
@@ -279,7 +287,7 @@ fn first_status(node: NodeId, life: Life, shards: &[Shard]) -> Status {
 /// it does at every replay.
 fn open_log<D: Disk>(
     disk: &D,
-    host: &dyn Host,
+    first: &[Chunk],
     segment_bytes: u64,
 ) -> Result<(Past, Log<D>), OpenError> {
     let mut past = Past::default();
@@ -289,23 +297,26 @@ fn open_log<D: Disk>(
         if !past.updates.is_empty() {
             return Err(OpenError::NoCheckpoint);
         }
-        let mut chunks = vec![notrace_store_protocol::machine::Chunk::Owned(line::encode(&[]))];
-        chunks.extend(host.snapshot());
-        write_checkpoint(disk, Place::ZERO, &chunks).map_err(OpenError::Checkpoint)?;
+        write_first(disk, first).map_err(OpenError::Checkpoint)?;
     }
     Ok((past, log))
 }
 
+/// Writes the state down that a machine has before its first update.
+pub(crate) fn write_first<D: Disk>(disk: &D, first: &[Chunk]) -> Result<u64, CheckpointError> {
+    let line = line::encode(&[]);
+    let parts: Vec<&[u8]> =
+        [&line[..]].into_iter().chain(first.iter().map(AsRef::as_ref)).collect();
+    write_checkpoint(disk, Place::ZERO, &parts)
+}
+
 /// Brings a machine to where its log is.
-pub(crate) fn replay(host: &mut dyn Host, past: Past) -> Result<(), OpenError> {
-    let refused = |version| OpenError::Log(notrace_store_log::OpenError::Refused { version });
-    if let Some((place, state)) = &past.state {
-        host.restore(place.version, Some(state)).map_err(|_| refused(place.version))?;
-    } else {
-        host.restore(Version::ZERO, None).map_err(|_| refused(Version::ZERO))?;
-    }
-    for (place, payload) in &past.updates {
-        host.apply(*place, payload, None);
-    }
+fn replay(host: &mut dyn Host, past: Past) -> Result<(), OpenError> {
+    let last = past.last().version;
+    // A log that was only now begun holds what the machine is.
+    let Some((place, state)) = past.state else { return Ok(()) };
+    let refused = OpenError::Log(notrace_store_log::OpenError::Refused { version: place.version });
+    let made = host.maker()(place, &state, &past.updates).map_err(|_| refused)?;
+    drop(host.become_made(last, made));
     Ok(())
 }

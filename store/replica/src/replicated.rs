@@ -10,7 +10,6 @@ use notrace_store_protocol::machine::{Durability, Machine, Place};
 
 use crate::error::{CheckpointError, ReadError, SendError};
 use crate::host::{Need, Request, Shared};
-use crate::limits::READ_WAIT_MAX;
 
 /// What the sender of an update is told.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -20,6 +19,11 @@ pub struct Delivered<R> {
     /// What the machine said to it.
     pub reply: R,
 }
+
+/// A stretch of a machine's life in which it only took updates. It is made anew where its log left
+/// the shard's history, and then versions from before may stand for other updates, or for none.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Generation(u64);
 
 /// A machine that is fed by the total order of a shard. Clones are handles to the same one.
 pub struct Replicated<M: Machine> {
@@ -74,7 +78,7 @@ impl<M: Machine> Replicated<M> {
     /// Waits until everything is applied here of which anybody was told before this was called, so
     /// that a [`Self::read`] that follows is linearizable. Costs a round trip to a majority, shared
     /// by all who ask at once; nothing in a group of one.
-    /// # Errors  [`ReadError`]; after [`READ_WAIT_MAX`] at the latest.
+    /// # Errors  [`ReadError`]; after [`crate::limits::READ_WAIT_MAX`] at the latest.
     /// # Cancel  Dropping the future changes nothing.
     ///
     /// Source: read-index in Ongaro, "Consensus: Bridging Theory and Practice" (2014), §6.4.
@@ -83,30 +87,43 @@ impl<M: Machine> Replicated<M> {
         if self.shared.alone.load(Ordering::Acquire) {
             return Ok(());
         }
-        self.shared.ask_to_read(Need::Latest).await.unwrap_or(Err(ReadError::Stopped))
+        self.shared.ask_to_read(Need::Latest)?.await.unwrap_or(Err(ReadError::Stopped))
     }
 
     /// Waits until this member is in `view` or a later one and has applied everything that it had
     /// received by then, so that a [`Self::read`] that follows sees what anybody was told of before
     /// or in that view, unless the others have gone on without this member since. Costs no message.
-    /// # Errors  [`ReadError`]; after [`READ_WAIT_MAX`] at the latest.
+    /// # Errors  [`ReadError`]; after [`crate::limits::READ_WAIT_MAX`] at the latest.
     /// # Cancel  Dropping the future changes nothing.
     pub async fn caught_up(&self, view: ViewId) -> Result<(), ReadError> {
         if self.shared.alone.load(Ordering::Acquire) {
             return Ok(());
         }
-        self.shared.ask_to_read(Need::Since(view)).await.unwrap_or(Err(ReadError::Stopped))
+        self.shared.ask_to_read(Need::Since(view))?.await.unwrap_or(Err(ReadError::Stopped))
+    }
+
+    /// Which history the machine holds. To be asked before a [`Self::read`] that is to be safe.
+    #[must_use]
+    pub fn generation(&self) -> Generation {
+        Generation(self.shared.generation.load(Ordering::Acquire))
     }
 
     /// Waits until what was read at `version` is as safe as `durability` says, so that whoever is
-    /// told of it will find it again whatever fails; `false` once the replica has ended.
+    /// told of it will find it again whatever fails; `false` if that will not be: the replica has
+    /// ended, or the machine was made anew since `generation`, and may never have held it.
     /// # Cancel  Dropping the future changes nothing.
-    pub async fn is_safe(&self, version: Version, durability: Durability) -> bool {
-        match durability {
-            Durability::Delivered => true,
-            Durability::MajorityDurable => self.shared.majority.reached(version).await,
-            Durability::AllDurable => self.shared.all.reached(version).await,
-        }
+    pub async fn is_safe(
+        &self,
+        version: Version,
+        generation: Generation,
+        durability: Durability,
+    ) -> bool {
+        let watchers = match durability {
+            Durability::Delivered => return true,
+            Durability::MajorityDurable => &self.shared.majority,
+            Durability::AllDurable => &self.shared.all,
+        };
+        watchers.reached(version, || self.generation() == generation).await
     }
 
     /// The version up to which everything is applied here.
@@ -139,8 +156,6 @@ impl<M: Machine> Replicated<M> {
     /// # Errors  [`CheckpointError`]
     /// # Cancel  Dropping the future abandons the answer, not the checkpoint.
     pub async fn checkpoint(&self) -> Result<(), CheckpointError> {
-        self.shared.ask_checkpoint().await.unwrap_or(Err(CheckpointError::Stopped))
+        self.shared.ask_checkpoint()?.await.unwrap_or(Err(CheckpointError::Stopped))
     }
 }
-
-const _: () = assert!(READ_WAIT_MAX.as_secs() > 0, "a read may wait");

@@ -6,9 +6,12 @@ use std::task::Waker;
 
 use bytes::Bytes;
 use notrace_store_protocol::ids::{Life, NodeId, ShardId, Version};
-use notrace_store_protocol::machine::Place;
+use notrace_store_protocol::machine::{Malformed, Place};
 use notrace_store_protocol::message::{Fetch, Resume, Start};
 
+use crate::host::Made;
+use crate::learn::Origin;
+use crate::lends::{Lent, Loan};
 use crate::past::Past;
 
 /// Something that a disk has done. What the protocol waits for names the life that asked for it: to
@@ -50,6 +53,20 @@ pub(crate) enum Report {
         through: Version,
         line: Arc<Vec<Start>>,
         updates: Vec<(Place, Bytes)>,
+    },
+    /// The chunk that was asked for.
+    Lent {
+        loan: Loan,
+        lent: Lent,
+    },
+    /// The checkpoint that was to be lent is not what was written.
+    Decayed {
+        shard: ShardId,
+    },
+    /// A machine was made, or could not be.
+    Made {
+        shard: ShardId,
+        made: Result<(Made, Origin), Malformed>,
     },
     DiskFailed {
         kind: ErrorKind,

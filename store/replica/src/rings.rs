@@ -14,10 +14,16 @@ use notrace_store_protocol::limits::{Limits, WINDOW_BYTES_MAX, WINDOW_MESSAGES_M
 
 /// A message within one sender's epoch: its number, and where it says that it lies. Whether it lies
 /// there is for the protocol to say; a sender that says two things is believed only one.
-type Stretch = (u64, u32, u32);
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Stretch {
+    index: u64,
+    offset: u32,
+    bytes: u32,
+}
 
 fn stretch(slot: &Slot) -> Stretch {
-    (slot.index, slot.offset, slot.bytes)
+    let Slot { index, offset, bytes, .. } = *slot;
+    Stretch { index, offset, bytes }
 }
 
 /// One sender's messages in one epoch, by number.
@@ -36,7 +42,7 @@ impl Ring {
     }
 
     fn forget_below(&mut self, index: u64) {
-        while let Some(first) = self.held.first_entry().filter(|first| first.key().0 < index) {
+        while let Some(first) = self.held.first_entry().filter(|first| first.key().index < index) {
             self.bytes -= first.remove().len() as u64;
         }
     }

@@ -8,14 +8,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use notrace_store_protocol::ids::{ShardId, Version};
 use notrace_store_protocol::layout::{Mode, ShardSpec};
-use notrace_store_protocol::machine::{Chunk, Place};
-use notrace_store_protocol::message::{Resume, Start};
+use notrace_store_protocol::machine::Place;
+use notrace_store_protocol::message::{Piece, Start};
 
-use crate::host::Host;
-use crate::lane::{Job, Lane};
-use crate::limits::{
-    CHUNK_BYTES, LANE_BYTES_MAX, RECENT_BYTES_MAX, RECENT_MAX, ROOM_KEPT, SNAPSHOT_BYTES_MAX,
-};
+use crate::host::{Host, Made};
+use crate::lane::{Asked, Job, Lane};
+use crate::limits::{LANE_BYTES_MAX, RECENT_BYTES_MAX, RECENT_MAX, ROOM_KEPT};
+use crate::snapshots::{Partial, Snapshots};
 
 /// A shard of this node.
 pub(crate) struct Shard {
@@ -29,11 +28,23 @@ pub(crate) struct Shard {
     /// The last update that only a checkpoint holds.
     pub(crate) trimmed: Version,
     pub(crate) recent: Recent,
-    pub(crate) snapshot: Option<Snapshot>,
-    pub(crate) partial: Option<Partial>,
+    pub(crate) snapshots: Snapshots,
+    pub(crate) partial: Partial,
+    /// The log is being cut back, or the machine made anew: until that is done, both stand still.
+    pub(crate) is_remade: bool,
+    /// It is the log that it is made from.
+    pub(crate) was_cut: bool,
+    /// What is to be stored after that.
+    pub(crate) later: VecDeque<(Piece, Bytes)>,
     pub(crate) checkpoint: Checkpoint,
-    /// What the disk had room for, and when it was asked.
-    room: (u64, Duration),
+    room: Room,
+}
+
+/// What the disk had room for, in bytes, and when it was asked.
+#[derive(Clone, Copy, Default)]
+struct Room {
+    bytes: u64,
+    asked: Duration,
 }
 
 /// When the next checkpoint is due.
@@ -45,6 +56,8 @@ pub(crate) struct Checkpoint {
     pub(crate) bytes: u64,
     /// One is being written; what was appended when it began.
     pub(crate) writing: Option<u64>,
+    /// Those who want one of what has been applied since it began.
+    pub(crate) asked: Vec<Asked>,
     /// Bytes to wait for, over and above what is due, after one failed.
     pub(crate) patience: u64,
 }
@@ -55,19 +68,6 @@ pub(crate) struct Recent {
     base: Version,
     updates: VecDeque<(Place, Bytes)>,
     bytes: usize,
-}
-
-/// A state that somebody is being sent.
-pub(crate) struct Snapshot {
-    pub(crate) place: Place,
-    chunks: Vec<Chunk>,
-    pub(crate) used: Duration,
-}
-
-/// A state of which a part has come.
-pub(crate) struct Partial {
-    resume: Resume,
-    bytes: Vec<u8>,
 }
 
 impl Shard {
@@ -81,20 +81,37 @@ impl Shard {
     ) -> Self {
         let recent = Recent::after(last.version);
         let checkpoint = Checkpoint::default();
-        let (snapshot, partial, room) = (None, None, (0, Duration::ZERO));
-        Self { id, spec, host, lane, last, trimmed, recent, snapshot, partial, checkpoint, room }
+        let (snapshots, partial) = (Snapshots::default(), Partial::default());
+        let (is_remade, was_cut, later) = (false, false, VecDeque::new());
+        let room = Room::default();
+        Self {
+            id,
+            spec,
+            host,
+            lane,
+            last,
+            trimmed,
+            recent,
+            snapshots,
+            partial,
+            is_remade,
+            was_cut,
+            later,
+            checkpoint,
+            room,
+        }
     }
 
     /// How many more bytes the disk can take. It is asked again after a while, and at once when it
     /// was nearly full.
     pub(crate) fn room(&mut self, now: Duration) -> u64 {
         let Some(lane) = &self.lane else { return u64::MAX };
-        let (room, asked) = self.room;
-        let is_ample = room > 2 * LANE_BYTES_MAX && now.saturating_sub(asked) < ROOM_KEPT;
+        let Room { bytes, asked } = self.room;
+        let is_ample = bytes > 2 * LANE_BYTES_MAX && now.saturating_sub(asked) < ROOM_KEPT;
         if !is_ample {
-            self.room = (lane.room(), now);
+            self.room = Room { bytes: lane.room(), asked: now };
         }
-        self.room.0
+        self.room.bytes
     }
 
     pub(crate) fn is_durable(&self) -> bool {
@@ -132,85 +149,38 @@ impl Shard {
         }
     }
 
-    /// Becomes what a state says, or what it was in the beginning. Whether it could be read.
-    pub(crate) fn become_of(&mut self, place: Place, state: Option<&[u8]>) -> bool {
-        if self.host.restore(place.version, state).is_err() {
-            return false;
-        }
-        self.last = place;
-        self.recent = Recent::after(place.version);
-        self.snapshot = None;
-        true
+    /// Becomes what it was in the beginning.
+    pub(crate) fn become_first(&mut self) {
+        let old = self.host.become_first();
+        self.begin_at(Place::ZERO, Version::ZERO, old);
     }
 
-    /// A chunk of a snapshot came; where to go on, or the whole of it.
-    pub(crate) fn gather(&mut self, at: Version, chunk: u32, last: bool, bytes: &[u8]) -> Gathered {
-        let here = Resume { at, chunk };
-        let mut partial = match self.partial.take() {
-            Some(partial) if partial.resume == here => partial,
-            _ if chunk == 0 => Partial { resume: here, bytes: Vec::new() },
-            _ => return Gathered::Nothing,
-        };
-        if partial.bytes.len() + bytes.len() > SNAPSHOT_BYTES_MAX {
-            return Gathered::Nothing;
-        }
-        partial.bytes.extend_from_slice(bytes);
-        if last {
-            return Gathered::Whole(partial.bytes);
-        }
-        partial.resume.chunk += 1;
-        let resume = partial.resume;
-        self.partial = Some(partial);
-        Gathered::Part(resume)
+    /// Becomes what was made, as of this update.
+    pub(crate) fn become_made(&mut self, last: Place, trimmed: Version, made: Made) {
+        let old = self.host.become_made(last.version, made);
+        self.begin_at(last, trimmed, old);
     }
 
-    /// The snapshot that somebody asked for by its version, or the latest one.
-    pub(crate) fn snapshot(&mut self, wanted: Option<Version>, now: Duration) -> &Snapshot {
-        let kept = self.snapshot.take();
-        let kept = kept.filter(|it| wanted == Some(it.place.version) || it.place == self.last);
-        let mut snapshot = kept.unwrap_or_else(|| Snapshot {
-            place: self.last,
-            chunks: self.host.snapshot(),
-            used: now,
-        });
-        snapshot.used = now;
-        self.snapshot.insert(snapshot)
+    fn begin_at(&mut self, last: Place, trimmed: Version, old: Option<Made>) {
+        (self.last, self.trimmed) = (last, trimmed);
+        self.recent = Recent::after(last.version);
+        self.snapshots.clear();
+        // To take a large machine apart takes time as well. Without a thread it is done here.
+        let _ = std::thread::Builder::new().name("discard".into()).spawn(move || drop(old));
     }
-}
 
-/// What became of a chunk.
-pub(crate) enum Gathered {
-    Nothing,
-    Part(Resume),
-    Whole(Vec<u8>),
-}
-
-impl Snapshot {
-    /// The bytes of a chunk, and whether it is the last one.
-    pub(crate) fn chunk(&self, number: u32) -> (Vec<u8>, bool) {
-        let mut skip = number as usize * CHUNK_BYTES;
-        let mut bytes = Vec::new();
-        for part in &self.chunks {
-            let part = part.as_ref();
-            if skip >= part.len() {
-                skip -= part.len();
-                continue;
-            }
-            let rest = part.get(skip..).unwrap_or_default();
-            skip = 0;
-            let fits = rest.len().min(CHUNK_BYTES - bytes.len());
-            bytes.extend_from_slice(rest.get(..fits).unwrap_or_default());
-            if bytes.len() == CHUNK_BYTES {
-                break;
-            }
-        }
-        let whole: usize = self.chunks.iter().map(|part| part.as_ref().len()).sum();
-        let end = (number as usize + 1).saturating_mul(CHUNK_BYTES);
-        (bytes, end >= whole)
+    /// Whether the log and the machine stand at the same update, and no checkpoint is under way.
+    pub(crate) fn may_checkpoint(&self) -> bool {
+        !self.is_remade && self.checkpoint.writing.is_none()
     }
 }
 
 impl Recent {
+    /// The last update before the first that is here.
+    pub(crate) fn base(&self) -> Version {
+        self.base
+    }
+
     pub(crate) fn after(base: Version) -> Self {
         Self { base, updates: VecDeque::new(), bytes: 0 }
     }

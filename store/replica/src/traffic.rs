@@ -1,7 +1,6 @@
 //! Links and what comes over them, calls, and sending what waits.
 
 use bytes::Bytes;
-use futures_channel::oneshot;
 use notrace_store_fabric::mail::Letter;
 use notrace_store_fabric::{Event as LinkEvent, Fabric};
 use notrace_store_protocol::effect::Stopped;
@@ -13,10 +12,11 @@ use notrace_store_protocol::row::Frames;
 use notrace_store_protocol::rpc::{Gather, RequestId};
 
 use crate::admission::Verdict;
+use crate::asks::Call;
 use crate::clock::Clock;
 use crate::error::{CallError, Fault, SendError};
 use crate::letters::{self, Word};
-use crate::limits::{CALL_WAIT_MAX, CALLS_MAX, ROOM_MIN};
+use crate::limits::{CALL_WAIT_MAX, ROOM_MIN};
 use crate::member::Answerer;
 use crate::rings::BeyondWindow;
 use crate::worker::{Link, OpenCall, Phase, Worker};
@@ -138,7 +138,10 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
             }
             (from, Word::Vouch { view, round }) => self.reads.vouched(from.node, view, round),
             (from, Word::Call { number, bytes }) => {
-                let answerer = Answerer { asks: self.asks.clone(), link, number };
+                let Some(seat) = self.links.seat(link) else {
+                    return self.post_letter(link, letters::answer(number, None));
+                };
+                let answerer = Answerer { asks: self.asks.clone(), link, number, seat };
                 (self.on_call)(from.node, bytes, answerer);
             }
             (from, Word::Answer { number, bytes }) => {
@@ -251,25 +254,17 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
         }
     }
 
-    pub(crate) fn call(
-        &mut self,
-        to: NodeId,
-        bytes: Bytes,
-        answer: oneshot::Sender<Result<Bytes, CallError>>,
-    ) {
-        let why = match self.links.to(to) {
-            None => Some(CallError::Unreachable),
-            Some(_) if self.calls.len() >= CALLS_MAX => Some(CallError::Busy),
-            Some(_) => None,
-        };
-        if let Some(why) = why {
-            let _ = answer.send(Err(why));
+    pub(crate) fn call(&mut self, call: Call) {
+        let Call { to, bytes, answer, seat } = call;
+        if self.links.to(to).is_none() {
+            // Whoever does not wait any more need not be told.
+            let _ = answer.send(Err(CallError::Unreachable));
             return;
         }
         self.call_numbers += 1;
         let number = self.call_numbers;
         let until = self.now + CALL_WAIT_MAX;
-        self.calls.insert(number, OpenCall { to, until, answer });
+        self.calls.insert(number, OpenCall { to, until, answer, _seat: seat });
         self.post(to, letters::call(number, bytes));
     }
 

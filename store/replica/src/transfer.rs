@@ -1,26 +1,24 @@
-//! Giving others what they lack, no faster than allowed, and taking what others give.
+//! Giving others what they lack, each in its turn and no faster than allowed.
 
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use notrace_store_fabric::Fabric;
 use notrace_store_fabric::mail::Letter;
-use notrace_store_protocol::event::Event;
 use notrace_store_protocol::ids::{NodeId, ShardId, Version};
 use notrace_store_protocol::machine::Place;
-use notrace_store_protocol::message::{Fetch, Message, Part, Piece, Resume, Start, Write};
+use notrace_store_protocol::message::{Fetch, Message, Part, Piece, Start, Write};
 use notrace_store_protocol::time::Hlc;
 
 use crate::clock::Clock;
-use crate::error::Failure;
-use crate::lane::{Asked, Job};
+use crate::lane::Job;
+use crate::lends::{Lent, Loan};
 use crate::letters;
-use crate::limits::{SNAPSHOT_KEPT, TAIL_BYTES_MAX};
-use crate::past::Past;
-use crate::replica::replay;
-use crate::shard::{Gathered, Shard};
+use crate::limits::TAIL_BYTES_MAX;
+use crate::shard::Shard;
+use crate::snapshots::Snapshot;
 use crate::worker::Worker;
 
 /// An answer that somebody waits for.
@@ -29,17 +27,30 @@ enum Wanted {
     Chunk { fetch: Fetch, line: Arc<Vec<Start>> },
 }
 
+struct Question {
+    to: NodeId,
+    wanted: Wanted,
+}
+
+impl Wanted {
+    fn shard(&self) -> ShardId {
+        let (Self::Tail { fetch, .. } | Self::Chunk { fetch, .. }) = self;
+        fetch.shard
+    }
+}
+
 /// Who waits for what, one answer for each of them and each shard, and how much may be sent.
 pub(crate) struct Donor {
     bytes_per_s: u64,
-    wanted: BTreeMap<(NodeId, ShardId), Wanted>,
+    /// In the order in which they came, so that everybody has its turn.
+    open: VecDeque<Question>,
     /// Until when what was sent last counts.
     free_at: Duration,
 }
 
 impl Donor {
     pub(crate) fn new(bytes_per_s: u64) -> Self {
-        Self { bytes_per_s: bytes_per_s.max(1), wanted: BTreeMap::new(), free_at: Duration::ZERO }
+        Self { bytes_per_s: bytes_per_s.max(1), open: VecDeque::new(), free_at: Duration::ZERO }
     }
 
     pub(crate) fn ask_tail(
@@ -49,31 +60,40 @@ impl Donor {
         through: Version,
         line: Arc<Vec<Start>>,
     ) {
-        self.wanted.insert((to, fetch.shard), Wanted::Tail { fetch, through, line });
+        self.ask(to, Wanted::Tail { fetch, through, line });
     }
 
     pub(crate) fn ask_chunk(&mut self, to: NodeId, fetch: Fetch, line: Arc<Vec<Start>>) {
-        self.wanted.insert((to, fetch.shard), Wanted::Chunk { fetch, line });
+        self.ask(to, Wanted::Chunk { fetch, line });
+    }
+
+    /// A question that is repeated keeps its turn.
+    fn ask(&mut self, to: NodeId, wanted: Wanted) {
+        let same = |open: &&mut Question| open.to == to && open.wanted.shard() == wanted.shard();
+        match self.open.iter_mut().find(same) {
+            Some(open) => open.wanted = wanted,
+            None => self.open.push_back(Question { to, wanted }),
+        }
     }
 
     pub(crate) fn forget(&mut self, node: NodeId) {
-        self.wanted.retain(|(to, _), _| *to != node);
+        self.open.retain(|open| open.to != node);
     }
 
     pub(crate) fn forget_all(&mut self) {
-        self.wanted.clear();
+        self.open.clear();
     }
 
     /// When there is something to send.
     pub(crate) fn due(&self, now: Duration) -> Duration {
-        if self.wanted.is_empty() { Duration::MAX } else { self.free_at.saturating_sub(now) }
+        if self.open.is_empty() { Duration::MAX } else { self.free_at.saturating_sub(now) }
     }
 
-    fn next(&mut self, now: Duration) -> Option<(NodeId, Wanted)> {
+    fn next(&mut self, now: Duration) -> Option<Question> {
         if self.free_at > now {
             return None;
         }
-        self.wanted.pop_first().map(|((to, _), wanted)| (to, wanted))
+        self.open.pop_front()
     }
 
     fn sent(&mut self, bytes: usize, now: Duration) {
@@ -84,7 +104,7 @@ impl Donor {
 
 impl Shard {
     pub(crate) fn forget_old_snapshot(&mut self, now: Duration) {
-        self.snapshot.take_if(|snapshot| now.saturating_sub(snapshot.used) > SNAPSHOT_KEPT);
+        self.snapshots.forget_old(now);
     }
 
     pub(crate) fn backlog(&self) -> u64 {
@@ -95,7 +115,7 @@ impl Shard {
 impl<F: Fabric, C: Clock> Worker<F, C> {
     /// Answers those who lack something, as far as the rate allows.
     pub(crate) fn donate(&mut self) {
-        while let Some((to, wanted)) = self.donor.next(self.now) {
+        while let Some(Question { to, wanted }) = self.donor.next(self.now) {
             match wanted {
                 Wanted::Tail { fetch, through, line } => self.give_tail(to, fetch, through, line),
                 Wanted::Chunk { fetch, line } => self.give_chunk(to, fetch, line),
@@ -137,16 +157,41 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
         self.send_piece(to, fetch.shard, line, part, letters::tail(updates));
     }
 
+    /// Where there is a log, its checkpoint is sent; otherwise a snapshot of what is in memory.
     fn give_chunk(&mut self, to: NodeId, fetch: Fetch, line: Arc<Vec<Start>>) {
         let now = self.now;
         let Some(shard) = self.shard(fetch.shard) else { return };
-        let snapshot = shard.snapshot(fetch.resume.map(|resume| resume.at), now);
+        if shard.is_durable() {
+            return shard.ask(Job::Chunk(Loan { to, fetch, line }));
+        }
+        let (host, last) = (&shard.host, shard.last);
+        let begin = line.first().map_or(Version::ZERO, |start| start.through);
+        let first = begin.max(fetch.have).max(shard.recent.base());
+        let make = || Snapshot::new(last, host.snapshot());
+        let found = shard.snapshots.find(fetch.resume, now, |version| version >= first, make);
+        // While as many as may be kept are used by others, it has to ask again.
+        let Some(snapshot) = found else { return };
         let place = snapshot.place;
         let resume = fetch.resume.filter(|resume| resume.at == place.version);
         let chunk = resume.map_or(0, |resume| resume.chunk);
-        let (bytes, last) = snapshot.chunk(chunk);
-        let part = Part::Chunk { at: place, chunk, last };
-        self.send_piece(to, fetch.shard, &line, part, vec![bytes.into()]);
+        let cut = snapshot.chunk(chunk);
+        self.send_chunk(to, fetch.shard, &line, Lent { place, chunk, cut });
+    }
+
+    /// A log has the chunk that was wanted.
+    pub(crate) fn lent(&mut self, loan: &Loan, lent: Lent) {
+        let begin = loan.line.first().map_or(Version::ZERO, |start| start.through);
+        if lent.place.version < begin {
+            // The history that is remembered begins after it.
+            return self.checkpoint(usize::from(loan.fetch.shard.0), Vec::new());
+        }
+        self.send_chunk(loan.to, loan.fetch.shard, &loan.line, lent);
+    }
+
+    fn send_chunk(&mut self, to: NodeId, shard: ShardId, line: &Arc<Vec<Start>>, lent: Lent) {
+        let Lent { place, chunk, cut } = lent;
+        let part = Part::Chunk { at: place, chunk, last: cut.is_last };
+        self.send_piece(to, shard, line, part, cut.body);
     }
 
     fn send_piece(
@@ -162,134 +207,5 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
         let piece = Piece { shard, line: line.clone(), part };
         let head = letters::write(&Write::Message(Message::Piece(piece)));
         self.post(to, Letter { head, body });
-    }
-
-    /// Stores what came with a piece, in its order behind what the log has been asked before.
-    pub(crate) fn store(&mut self, piece: &Piece) {
-        let load = std::mem::take(&mut self.load);
-        let Some(shard) = self.shard(piece.shard) else { return };
-        match piece.part {
-            Part::Back { to } => self.go_back(piece.shard, to),
-            Part::Tail { after, .. } => {
-                shard.partial = None;
-                let updates = letters::read_tail(load).unwrap_or_default();
-                // Meanwhile the log may have moved; then the answer is of no use.
-                let follows = after == shard.last.version
-                    && updates.first().is_some_and(|(place, _)| place.version > after);
-                if follows {
-                    self.store_tail(piece, updates);
-                }
-                self.stored(piece.shard, None);
-            }
-            Part::Chunk { at, chunk, last } => {
-                let resume = match shard.gather(at.version, chunk, last, &load) {
-                    Gathered::Nothing => None,
-                    Gathered::Part(resume) => Some(resume),
-                    Gathered::Whole(state) => {
-                        if shard.become_of(at, Some(&state)) {
-                            let reached = |start: &&Start| start.through <= at.version;
-                            let line = piece.line.iter().filter(reached).copied().collect();
-                            let state = Arc::new(state);
-                            shard.ask(Job::Install { place: at, line, state });
-                            shard.checkpoint.since = 0;
-                            shard.trimmed = at.version;
-                        }
-                        None
-                    }
-                };
-                self.stored(piece.shard, resume);
-            }
-        }
-    }
-
-    fn store_tail(&mut self, piece: &Piece, updates: Vec<(Place, Bytes)>) {
-        let mut dropped = None;
-        let Some(shard) = self.shard(piece.shard) else { return };
-        for (place, bytes) in updates {
-            shard.note_starts(&piece.line, place.version);
-            dropped = shard.take(place, bytes, None).or(dropped);
-        }
-        shard.note_starts(&piece.line, Version::from_wire(u64::MAX));
-        self.note_dropped(piece.shard, dropped);
-    }
-
-    fn stored(&mut self, id: ShardId, resume: Option<Resume>) {
-        let life = self.life;
-        let Some(shard) = self.shard(id) else { return };
-        let last = shard.last;
-        if shard.is_durable() {
-            shard.ask(Job::Stored { life, last, resume });
-            if resume.is_none() {
-                shard.ask(Job::Sync { life, through: last.version });
-            }
-        } else {
-            self.follows.push_back(Event::Stored { shard: id, last, resume });
-        }
-    }
-
-    /// What the log has after an update left the agreed history.
-    fn go_back(&mut self, id: ShardId, to: Version) {
-        let Some(shard) = self.shard(id) else { return };
-        shard.partial = None;
-        if shard.is_durable() {
-            // The machine cannot go back; it is made anew from what is left of the log.
-            return shard.ask(Job::Rewind(to));
-        }
-        shard.become_of(Place::ZERO, None);
-        self.stored(id, None);
-    }
-
-    pub(crate) fn rewound(&mut self, id: ShardId, past: Past) {
-        let Some(shard) = self.shard(id) else { return };
-        let (last, trimmed) = (past.last(), past.trimmed());
-        if replay(&mut *shard.host, past).is_err() {
-            return self.fail(Failure::Unreadable);
-        }
-        (shard.last, shard.trimmed) = (last, trimmed);
-        shard.recent = crate::shard::Recent::after(last.version);
-        shard.snapshot = None;
-        self.stored(id, None);
-    }
-
-    pub(crate) fn checkpoint_if_due(&mut self, number: usize) {
-        let Some(shard) = self.shards.get(number) else { return };
-        let checkpoint = &shard.checkpoint;
-        let due = self.config.checkpoint_bytes_min.max(checkpoint.bytes) + checkpoint.patience;
-        if shard.is_durable() && checkpoint.writing.is_none() && checkpoint.since > due {
-            self.checkpoint(number, Vec::new());
-        }
-    }
-
-    /// Begins a checkpoint of what is applied now.
-    pub(crate) fn checkpoint(&mut self, number: usize, asked: Vec<Asked>) {
-        let Some(shard) = self.shards.get_mut(number) else { return };
-        if !shard.is_durable() {
-            let no_log = crate::error::CheckpointError::NoLog;
-            for asked in asked {
-                let _ = asked.send(Err(no_log));
-            }
-            return;
-        }
-        let chunks = shard.host.snapshot();
-        shard.checkpoint.bytes = chunks.iter().map(|chunk| chunk.as_ref().len() as u64).sum();
-        shard.checkpoint.writing = Some(shard.checkpoint.since);
-        let line = self.group.journal(shard.id).map(|it| it.line().to_vec()).unwrap_or_default();
-        let reached = |start: &Start| start.through <= shard.last.version;
-        let line = line.into_iter().filter(reached).collect();
-        shard.ask(Job::Checkpoint { place: shard.last, line, chunks, asked });
-    }
-
-    pub(crate) fn trimmed(&mut self, id: ShardId, through: Option<Version>) {
-        let Some(shard) = self.shard(id) else { return };
-        let begun = shard.checkpoint.writing.take().unwrap_or_default();
-        match through {
-            Some(through) => {
-                shard.checkpoint.since = shard.checkpoint.since.saturating_sub(begun);
-                shard.checkpoint.patience = 0;
-                shard.trimmed = through;
-                self.step(Event::Trimmed { shard: id, through });
-            }
-            None => shard.checkpoint.patience = shard.checkpoint.since,
-        }
     }
 }

@@ -1,7 +1,7 @@
 //! Those who wait for the order to advance, or for what was ordered to become safe.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_channel::oneshot;
 use notrace_store_protocol::ids::Version;
@@ -35,7 +35,7 @@ impl Watchers {
     /// Everything up to `frontier` has.
     pub(crate) fn advance(&self, frontier: Version) {
         self.frontier.store(frontier.to_wire(), Ordering::Release);
-        self.wake(false);
+        self.look_again();
     }
 
     /// Another history took the place of the one so far; whoever waits looks again.
@@ -45,12 +45,13 @@ impl Watchers {
 
     /// There will be no more.
     pub(crate) fn close(&self) {
-        self.wake(true);
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
+        self.look_again();
     }
 
-    fn wake(&self, close: bool) {
+    /// Wakes whoever waits.
+    pub(crate) fn look_again(&self) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.closed |= close;
         let senders = std::mem::take(&mut waiting.senders);
         drop(waiting);
         for sender in senders {
@@ -61,21 +62,25 @@ impl Watchers {
 
     /// Waits until more than `version` has; `false` if that will not be.
     pub(crate) async fn advanced_past(&self, version: Version) -> bool {
-        self.advanced_to(|frontier| frontier > version).await
+        self.settled(|frontier| (frontier > version).then_some(true)).await
     }
 
-    /// Waits until `version` has; `false` if that will not be.
-    pub(crate) async fn reached(&self, version: Version) -> bool {
-        self.advanced_to(|frontier| frontier >= version).await
+    /// Waits until `version` has; `false` if that will not be, or once it does not mean the same.
+    pub(crate) async fn reached(&self, version: Version, still: impl Fn() -> bool) -> bool {
+        self.settled(|frontier| match still() {
+            false => Some(false),
+            true => (frontier >= version).then_some(true),
+        })
+        .await
     }
 
-    async fn advanced_to(&self, enough: impl Fn(Version) -> bool) -> bool {
+    async fn settled(&self, judge: impl Fn(Version) -> Option<bool>) -> bool {
         loop {
             let wait = {
                 let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
                 // Looked at under the lock, which `advance` takes after it has stored.
-                if enough(self.frontier()) {
-                    return true;
+                if let Some(judged) = judge(self.frontier()) {
+                    return judged;
                 }
                 if waiting.closed {
                     return false;
@@ -102,25 +107,36 @@ impl Waiting {
 
 /// A value that changes, and those who wait for it to.
 pub(crate) struct Changes<T> {
-    state: Mutex<(Arc<T>, Vec<oneshot::Sender<()>>, bool)>,
+    state: Mutex<State<T>>,
+}
+
+struct State<T> {
+    value: Arc<T>,
+    waiting: Vec<oneshot::Sender<()>>,
+    closed: bool,
 }
 
 impl<T: PartialEq> Changes<T> {
     pub(crate) fn new(first: T) -> Self {
-        Self { state: Mutex::new((Arc::new(first), Vec::new(), false)) }
+        let state = State { value: Arc::new(first), waiting: Vec::new(), closed: false };
+        Self { state: Mutex::new(state) }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn latest(&self) -> Arc<T> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).0.clone()
+        self.state().value.clone()
     }
 
     pub(crate) fn set(&self, value: T) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if *state.0 == value {
+        let mut state = self.state();
+        if *state.value == value {
             return;
         }
-        state.0 = Arc::new(value);
-        let waiting = std::mem::take(&mut state.1);
+        state.value = Arc::new(value);
+        let waiting = std::mem::take(&mut state.waiting);
         drop(state);
         for sender in waiting {
             // Whoever does not wait any more need not be woken.
@@ -130,24 +146,24 @@ impl<T: PartialEq> Changes<T> {
 
     /// There will be no more.
     pub(crate) fn close(&self) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.2 = true;
-        state.1.clear();
+        let mut state = self.state();
+        state.closed = true;
+        state.waiting.clear();
     }
 
     pub(crate) async fn when(&self, wanted: impl Fn(&T) -> bool) -> Option<Arc<T>> {
         loop {
             let wait = {
-                let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-                if wanted(&state.0) {
-                    return Some(state.0.clone());
+                let mut state = self.state();
+                if wanted(&state.value) {
+                    return Some(state.value.clone());
                 }
-                if state.2 {
+                if state.closed {
                     return None;
                 }
                 let (sender, wait) = oneshot::channel();
-                state.1.retain(|sender| !sender.is_canceled());
-                state.1.push(sender);
+                state.waiting.retain(|sender| !sender.is_canceled());
+                state.waiting.push(sender);
                 wait
             };
             // However it ends, there is something new to look at.

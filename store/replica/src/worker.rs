@@ -16,24 +16,27 @@ use notrace_store_fabric::{Fabric, LinkId};
 use notrace_store_protocol::effect::{Durable, Effect};
 use notrace_store_protocol::event::{Event, Now};
 use notrace_store_protocol::group::{Begin, Group, Setup, Stage};
-use notrace_store_protocol::ids::{Life, NodeId, ShardId, Version};
+use notrace_store_protocol::ids::{Life, NodeId, ShardId};
 use notrace_store_protocol::journal::Journal;
 use notrace_store_protocol::layout::LayoutSpec;
 use notrace_store_protocol::rpc::RequestId;
 
 use crate::admission::Admission;
+use crate::asks::Asks;
 use crate::bell::Bell;
 use crate::clock::Clock;
-use crate::error::{CallError, Failure};
+use crate::error::{CallError, Failure, SendError};
+use crate::host::Company;
 use crate::letters;
 use crate::limits::LANE_BYTES_MAX;
 use crate::links::Links;
-use crate::member::{Ask, Asks, OnCall, ShardStatus, Status};
+use crate::member::{OnCall, Status};
 use crate::reads::Reads;
 use crate::records::Records;
 use crate::replica::ReplicaConfig;
-use crate::reports::{Report, Reports};
+use crate::reports::Reports;
 use crate::rings::Rings;
+use crate::seats::Seat;
 use crate::shard::Shard;
 use crate::transfer::Donor;
 use crate::watchers::Changes;
@@ -62,6 +65,7 @@ pub(crate) struct OpenCall {
     pub(crate) to: NodeId,
     pub(crate) until: Duration,
     pub(crate) answer: oneshot::Sender<Result<Bytes, CallError>>,
+    pub(crate) _seat: Seat,
 }
 
 /// What the thread is doing.
@@ -71,7 +75,7 @@ pub(crate) enum Phase {
     /// asked, all of it is safe, and the last record is written.
     Resting(BTreeSet<ShardId>),
     /// Nothing new is taken; what waits is done.
-    Closing(Vec<oneshot::Sender<()>>, Duration),
+    Closing(Duration),
     Ended,
 }
 
@@ -110,7 +114,7 @@ pub(crate) struct Worker<F, C> {
     pub(crate) ticked: Duration,
     pub(crate) phase: Phase,
     pub(crate) leaving: bool,
-    failure: Option<Failure>,
+    pub(crate) failure: Option<Failure>,
     pub(crate) effects: Vec<Effect>,
     /// What follows from what is being carried out.
     pub(crate) follows: VecDeque<Event>,
@@ -208,9 +212,8 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
         for report in self.reports.take() {
             self.reported(report);
         }
-        for ask in self.asks.take() {
-            self.asked(ask);
-        }
+        let wanted = self.asks.take();
+        self.asked(wanted);
         let rung = self.bell.take();
         for shard in &rung {
             self.take_wishes(*shard);
@@ -274,16 +277,17 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
         self.look_after_links();
         let stage = self.group.stage();
         let why = match stage {
-            Stage::Serving => crate::error::SendError::Busy,
-            _ => crate::error::SendError::NoMajority,
+            Stage::Serving => SendError::Busy,
+            _ => SendError::NoMajority,
         };
         let (now, wait_max) = (self.now, self.config.send_wait_max);
         for shard in &mut self.shards {
             shard.host.refuse_overdue(now, wait_max, why);
             shard.forget_old_snapshot(now);
         }
-        for call in self.calls.extract_if(.., |_, call| call.until <= now) {
-            let _ = call.1.answer.send(Err(CallError::NoAnswer));
+        for (_, call) in self.calls.extract_if(.., |_, call| call.until <= now) {
+            // Whoever does not wait any more need not be told.
+            let _ = call.answer.send(Err(CallError::NoAnswer));
         }
         if self.shards.iter().any(|shard| shard.backlog() > LANE_BYTES_MAX) {
             self.fail(Failure::Backlog);
@@ -292,7 +296,7 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
     }
 
     /// Dials whoever should be linked and is not.
-    fn look_after_links(&mut self) {
+    pub(crate) fn look_after_links(&mut self) {
         if !self.is_in_a_life() {
             return;
         }
@@ -318,9 +322,13 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
         for shard in &mut self.shards {
             let epoch = self.group.epoch(shard.id);
             let passed = epoch.is_some_and(|it| it.is_ready() && it.passed() >= it.heard());
-            shard.host.be_alone(alone && passed);
+            let company = if alone && passed { Company::Nobody } else { Company::Others };
+            shard.host.be_in(company);
             if let Some(epoch) = epoch {
-                shard.host.reach(epoch.majority_frontier(), epoch.all_frontier());
+                // Before it is ready, what this member holds may have left the agreed history.
+                if epoch.is_ready() {
+                    shard.host.reach(epoch.majority_frontier(), epoch.all_frontier());
+                }
                 let since = epoch.start().since;
                 self.rings.free(self.config.node, shard.id, since, epoch.freed());
             }
@@ -340,88 +348,8 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
         }
     }
 
-    fn take_wishes(&mut self, id: ShardId) {
-        let Some(shard) = self.shards.get_mut(usize::from(id.0)) else { return };
-        let readers = shard.host.readers();
-        if !readers.is_empty() {
-            self.reads.ask(id, readers, self.now);
-        }
-        let asked = shard.host.checkpoints();
-        if !asked.is_empty() {
-            self.checkpoint(usize::from(id.0), asked);
-        }
-    }
-
-    fn reported(&mut self, report: Report) {
-        match report {
-            Report::Recorded { life, number } => {
-                if life == self.life {
-                    self.step(Event::Recorded { number });
-                }
-            }
-            Report::Synced { life, shard, through } => {
-                if life == self.life {
-                    self.step(Event::Synced { shard, through });
-                }
-            }
-            Report::Stored { life, shard, last, resume } => {
-                if life == self.life {
-                    self.step(Event::Stored { shard, last, resume });
-                }
-            }
-            Report::Rested { life, shard } => self.rested(life, shard),
-            Report::Rewound { shard, past } => self.rewound(shard, past),
-            Report::Trimmed { shard, through } => self.trimmed(shard, through),
-            Report::Tail { to, fetch, through, line, updates } => {
-                self.send_tail(to, fetch, through, &line, &updates);
-            }
-            Report::DiskFailed { kind } => self.fail(Failure::Disk { kind }),
-        }
-    }
-
-    fn asked(&mut self, ask: Ask) {
-        match ask {
-            Ask::Know(node, address) => {
-                if node != self.config.node {
-                    self.links.know(node, &address);
-                    self.look_after_links();
-                }
-            }
-            Ask::Forget(node) => {
-                self.links.forget(node);
-                let mut arrived = Vec::new();
-                if let Some(link) = self.links.to(node) {
-                    self.part(link, &mut arrived);
-                }
-                self.step_all(arrived);
-            }
-            Ask::Leave => {
-                self.leaving = true;
-                self.step(Event::Leave);
-            }
-            Ask::Refound(shard) => self.step(Event::Refound { shard }),
-            Ask::Call { to, bytes, answer } => self.call(to, bytes, answer),
-            Ask::Answer { link, number, bytes } => {
-                self.post_on(link, letters::answer(number, Some(bytes)));
-            }
-            Ask::Close(done) => {
-                for shard in &mut self.shards {
-                    shard.host.close();
-                }
-                let until = self.now + self.config.send_wait_max;
-                match &mut self.phase {
-                    Phase::Closing(waiting, _) => waiting.push(done),
-                    Phase::Ended => {}
-                    Phase::Running | Phase::Resting(_) => {
-                        self.phase = Phase::Closing(vec![done], until);
-                    }
-                }
-            }
-        }
-    }
-
     fn close_if_done(&mut self) {
-        let Phase::Closing(_, until) = &self.phase else { return };
+        let Phase::Closing(until) = &self.phase else { return };
         let idle = self.shards.iter().all(|shard| shard.host.is_idle()) && self.reads.is_idle();
         if idle || *until <= self.now {
             self.phase = Phase::Ended;
@@ -438,38 +366,6 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
             }
         }
         self.phase = Phase::Ended;
-    }
-
-    pub(crate) fn tell_status(&mut self) {
-        let suspected = self.group.view().map(|view| {
-            let members = view.members.iter().map(|member| member.node);
-            let me = self.config.node;
-            members.filter(|node| *node != me && !self.group.may_suspect(*node)).collect()
-        });
-        let serving = self.group.stage() == Stage::Serving;
-        let shards = self.shards.iter().map(|shard| {
-            let epoch = self.group.epoch(shard.id);
-            ShardStatus {
-                shard: shard.id,
-                holds: epoch.is_some_and(notrace_store_protocol::multicast::Epoch::is_ready),
-                applied: shard.last.version,
-                majority: epoch.map_or(Version::ZERO, |epoch| epoch.majority_frontier()),
-                all: epoch.map_or(Version::ZERO, |epoch| epoch.all_frontier()),
-                disk_backlog: shard.backlog(),
-            }
-        });
-        self.status.set(Status {
-            node: self.config.node,
-            life: self.life,
-            stage: self.group.stage(),
-            view: self.group.view().cloned(),
-            suspected: suspected.filter(|_| serving).unwrap_or_default(),
-            linked: self.links.linked(),
-            cut_off: self.links.cut_off(),
-            shards: shards.collect(),
-            ended: false,
-            failure: self.failure,
-        });
     }
 
     /// Ends what the thread began; its folders are free when this returns.
@@ -503,7 +399,7 @@ impl<F, C> Drop for Worker<F, C> {
         // The folders are free before anybody hears that it is over.
         self.shards.clear();
         self.records.close();
-        self.asks.close();
+        self.asks.end();
         self.calls.clear();
         let failure = self.failure;
         let ended = Status { ended: true, failure, ..(*self.status.latest()).clone() };

@@ -270,7 +270,7 @@ mod a_disk_that_fails {
         log(&disk).fail_syncs(false);
         // It can be seen, but nobody is told that what he saw is safe.
         assert_eq!(counts(&group), [1, 2]);
-        assert!(!wait(group.is_safe(group.frontier(), MajorityDurable)));
+        assert!(!wait(group.is_safe(group.frontier(), group.generation(), MajorityDurable)));
         assert_eq!(send(&group, 3, Delivered), Err(SendError::Stopped));
         assert!(!wait(group.advanced_past(group.frontier())));
         assert!(wait(group.checkpoint()).is_err());

@@ -11,7 +11,7 @@ use notrace_store_objects::{
 use notrace_store_protocol::ids::{NodeId, ShardId, Version, ViewId};
 use notrace_store_protocol::machine::{Durability, Machine, Malformed};
 use notrace_store_protocol::view::Fate;
-use notrace_store_replica::{CallError, ReadError, Replicated, SendError};
+use notrace_store_replica::{CallError, Generation, ReadError, Replicated, SendError};
 
 use super::Part;
 use crate::limits::{FAR_TRIES_MAX, FOLLOW_MAX};
@@ -346,11 +346,12 @@ async fn ask_here(
         Sight::InView => shelf.caught_up(view).await.map_err(unread)?,
         Sight::Latest => latest_of(shelf).await?,
     }
+    let generation = shelf.generation();
     let (answer, now) = shelf.read(|objects| (question.look(objects), objects.version()));
     // What is not there may have been taken away a moment ago.
     let newest = answer.as_ref().map_or(Some(now), |answer| answer.newest(now));
     if let Some(newest) = newest {
-        safe_at(shelf, newest, care.safe).await?;
+        safe_at(shelf, (newest, generation), care.safe).await?;
     }
     Ok(answer)
 }
@@ -363,16 +364,17 @@ pub(crate) async fn latest_of<M: Machine>(shelf: &Replicated<M>) -> Result<(), R
 fn unread(error: ReadError) -> Refusal {
     match error {
         ReadError::NoMajority => Refusal::NoMajority,
+        ReadError::Busy => Refusal::Busy { retry_after: Duration::from_secs(1) },
         ReadError::NotHere | ReadError::Stopped => Refusal::Unavailable,
     }
 }
 
 async fn safe_at(
     shelf: &Replicated<Objects>,
-    version: Version,
+    (version, generation): (Version, Generation),
     durability: Durability,
 ) -> Result<(), Refusal> {
-    match shelf.is_safe(version, durability).await {
+    match shelf.is_safe(version, generation, durability).await {
         true => Ok(()),
         false => Err(Refusal::Unavailable),
     }

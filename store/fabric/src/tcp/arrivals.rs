@@ -1,7 +1,9 @@
 //! Connections, from their beginning until they are links.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::io::ErrorKind;
-use std::net::TcpStream;
+use std::net::{IpAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use super::dial::{Attempt, Progress, Target};
@@ -82,16 +84,16 @@ impl Tcp {
         self.due = self.due.min(end);
     }
 
-    /// Those who dialled and did not prove themselves yet are few, and the first of them goes where
-    /// there is no room for others.
+    /// Those who dialled and did not prove themselves yet are few. Where there is no room for
+    /// another, one of those goes who came from where most of them came from: nobody who is about
+    /// to prove itself goes for what others do elsewhere.
     fn make_room(&mut self) {
         let strangers = self.links.iter().filter(|(_, link)| {
             !link.dialled && matches!(link.stage, Stage::Proving | Stage::Greeting)
         });
-        let first = strangers.clone().next().map(|(number, _)| *number);
-        if let Some(first) = first
-            && (strangers.count() >= STRANGERS_MAX || self.is_full())
-        {
+        let strangers: Vec<_> = strangers.map(|(number, link)| (*number, link.source)).collect();
+        let is_crowded = strangers.len() >= STRANGERS_MAX || self.is_full();
+        if let Some(first) = first_of_most(&strangers).filter(|_| is_crowded) {
             self.links.remove(&first);
         }
     }
@@ -140,5 +142,37 @@ impl Tcp {
             Some(Err(why)) => self.fail(number, why),
             _ => self.note_sending(number),
         }
+    }
+}
+
+/// The first who came from where most came from; of two such places, from where the first came.
+fn first_of_most(strangers: &[(u64, Option<IpAddr>)]) -> Option<u64> {
+    let mut places: BTreeMap<Option<IpAddr>, (usize, Reverse<u64>)> = BTreeMap::new();
+    for (number, source) in strangers {
+        places.entry(*source).or_insert((0, Reverse(*number))).0 += 1;
+    }
+    places.into_values().max().map(|(_, Reverse(first))| first)
+}
+
+#[cfg(test)]
+mod who_has_to_go {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    fn from(last: u8) -> Option<IpAddr> {
+        Some(Ipv4Addr::new(192, 0, 2, last).into())
+    }
+
+    #[test]
+    fn is_the_first_from_where_most_came() {
+        let strangers = [(3, from(1)), (4, from(2)), (5, from(2)), (6, from(3)), (7, from(2))];
+        assert_eq!(first_of_most(&strangers), Some(4));
+    }
+
+    #[test]
+    fn is_the_first_of_all_where_as_many_came_from_everywhere() {
+        assert_eq!(first_of_most(&[(3, from(9)), (4, from(2)), (5, None)]), Some(3));
+        assert_eq!(first_of_most(&[]), None);
     }
 }

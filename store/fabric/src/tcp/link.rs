@@ -1,7 +1,7 @@
 //! One connection: its socket, its session, and what waits in between.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream;
+use std::net::{IpAddr, TcpStream};
 use std::time::Instant;
 
 use super::buffer::Buffer;
@@ -38,6 +38,8 @@ pub(super) struct Link {
     pub(super) told_in: u64,
     /// Whether it is noted as having something to send.
     pub(super) noted: bool,
+    /// Where it came from, or is.
+    pub(super) source: Option<IpAddr>,
     socket: Option<TcpStream>,
     wish: Wish,
     session: Session,
@@ -71,6 +73,7 @@ impl Link {
             inbound: Inbound::new(lends),
             told_in: 0,
             noted: false,
+            source: socket.peer_addr().ok().map(|address| address.ip()),
             socket: Some(socket),
             wish: Wish::Receive,
             session,

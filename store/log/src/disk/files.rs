@@ -32,13 +32,18 @@ impl FileDisk {
     /// Opens the folder `dir`, made if it is not there (mode 0700), and locks it.
     /// # Errors  [`OpenError::InUse`] if another process has; [`OpenError::Disk`].
     pub fn open(dir: &Path) -> Result<Self, OpenError> {
-        let exists = dir.is_dir();
-        if !exists {
-            let mut builder = std::fs::DirBuilder::new();
-            builder.recursive(true).mode(0o700).create(dir).map_err(opening("made"))?;
-            let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty());
-            let parent = open_dir(parent.unwrap_or(Path::new("."))).map_err(opening("opened"))?;
-            fs::fsync(parent).map_err(|error| opening("synced")(error.into()))?;
+        for step in steps_to(dir, &|dir| dir.is_dir()) {
+            match step {
+                Step::Make(dir) => make(dir)?,
+                Step::Sync(holder) => match open_dir(holder) {
+                    // Who may not look into it has not made what is in it.
+                    Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+                    opened => {
+                        let holder = opened.map_err(opening("opened"))?;
+                        fs::fsync(holder).map_err(|error| opening("synced")(error.into()))?;
+                    }
+                },
+            }
         }
         let fd = open_dir(dir).map_err(opening("opened"))?;
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC;
@@ -49,6 +54,41 @@ impl FileDisk {
             Err(Errno::WOULDBLOCK) => Err(OpenError::InUse),
             Err(error) => Err(opening("locked")(error.into())),
         }
+    }
+}
+
+/// What it takes until a folder is there and stays there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Step<'a> {
+    Make(&'a Path),
+    /// Makes safe which names are in it.
+    Sync(&'a Path),
+}
+
+/// Each folder on the way that is not there is made in one that is safe, and is safe before the
+/// next. So of those that are there only the last may have been made by somebody who was
+/// interrupted before it was safe.
+fn steps_to<'a>(dir: &'a Path, is_there: &dyn Fn(&Path) -> bool) -> Vec<Step<'a>> {
+    let on_the_way = dir.ancestors().filter(|dir| !dir.as_os_str().is_empty());
+    let missing: Vec<&Path> = on_the_way.take_while(|dir| !is_there(dir)).collect();
+    let holder = |dir: &'a Path| match dir.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+        None => dir,
+    };
+    let there = missing.last().map_or(dir, |first| holder(first));
+    let mut steps = vec![Step::Sync(holder(there))];
+    for dir in missing.into_iter().rev() {
+        steps.extend([Step::Make(dir), Step::Sync(holder(dir))]);
+    }
+    steps
+}
+
+fn make(dir: &Path) -> Result<(), OpenError> {
+    match std::fs::DirBuilder::new().mode(0o700).create(dir) {
+        // Another process was faster.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        made => made.map_err(opening("made")),
     }
 }
 
@@ -116,5 +156,62 @@ impl DiskFile for File {
 
     fn sync(&mut self) -> io::Result<()> {
         Ok(fs::fdatasync(&self.0)?)
+    }
+}
+
+#[cfg(test)]
+mod a_folder_that_is_made {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// Folders by path, and whether it is safe that they are there.
+    #[derive(Clone)]
+    struct Tree {
+        there: BTreeSet<&'static str>,
+        safe: BTreeSet<&'static str>,
+    }
+
+    const WAY: [&str; 4] = ["/data", "/data/node", "/data/node/store", "/data/node/store/shard-0"];
+
+    impl Tree {
+        fn take(&mut self, step: Step<'_>) {
+            match step {
+                Step::Make(dir) => {
+                    let parent = dir.parent().unwrap();
+                    assert!(self.has(parent), "made in nothing");
+                    self.there.extend(WAY.iter().filter(|known| Path::new(known) == dir));
+                }
+                Step::Sync(dir) => {
+                    let inside = self.there.iter().filter(|at| Path::new(at).parent() == Some(dir));
+                    self.safe.extend(inside.copied().collect::<Vec<_>>());
+                }
+            }
+        }
+
+        fn has(&self, dir: &Path) -> bool {
+            dir == Path::new("/") || self.there.iter().any(|at| Path::new(at) == dir)
+        }
+    }
+
+    #[test]
+    fn is_safe_with_all_above_it_whenever_the_one_before_was_interrupted() {
+        let dir = Path::new(WAY[3]);
+        let begun = Tree { there: BTreeSet::from([WAY[0]]), safe: BTreeSet::from([WAY[0]]) };
+        let all = steps_to(dir, &|dir| begun.has(dir));
+        for interrupted_at in 0..=all.len() {
+            let mut tree = begun.clone();
+            all.iter().take(interrupted_at).for_each(|step| tree.take(*step));
+            let again = tree.clone();
+            steps_to(dir, &|dir| again.has(dir)).into_iter().for_each(|step| tree.take(step));
+            assert_eq!(tree.safe.len(), WAY.len(), "interrupted at {interrupted_at}");
+        }
+    }
+
+    #[test]
+    fn where_it_is_run_is_made_safe_there() {
+        let steps = steps_to(Path::new("store"), &|dir| dir == Path::new("."));
+        let here = Step::Sync(Path::new("."));
+        assert_eq!(steps, [here, Step::Make(Path::new("store")), here]);
     }
 }

@@ -186,6 +186,33 @@ mod a_learner {
     }
 
     #[test]
+    fn turns_to_another_donor_when_nothing_came_of_what_one_gave() {
+        let (at, later) = (version(3, 5), Limits::USUAL.ask_again);
+        let last = Part::Chunk { at: place(at), chunk: 1, last: true };
+        let pieces = [
+            vec![tail(Version::ZERO, version(1, 2), end())],
+            vec![chunk(at, 0)],
+            vec![chunk(at, 0), last],
+        ];
+        for given in pieces {
+            let (mut learner, mut log) = (Learner::new(SHARD), Log::empty());
+            let (first, _) = question(&mut learner, &log.journal, 0).unwrap();
+            let (wrong, right) = given.split_last().unwrap();
+            for piece in right {
+                assert!(takes(&mut learner, &log.journal, *piece));
+                learner.stored(Place::ZERO, resume(at, 1), &mut log.journal);
+                assert_eq!(question(&mut learner, &log.journal, 0).unwrap().0, first);
+            }
+            assert!(takes(&mut learner, &log.journal, *wrong));
+            learner.stored(Place::ZERO, None, &mut log.journal);
+            assert_eq!(question(&mut learner, &log.journal, 0), None, "not at once");
+            let (next, fetch) = question(&mut learner, &log.journal, later).unwrap();
+            assert_ne!(next, first);
+            assert_eq!(fetch.resume, None, "it begins anew");
+        }
+    }
+
+    #[test]
     fn keeps_its_place_in_a_snapshot_and_nowhere_else() {
         let (mut learner, mut log) = (Learner::new(SHARD), Log::empty());
         let (one, other) = (version(3, 5), version(7, 9));

@@ -14,16 +14,32 @@ fn append(seq: u64) -> Job {
     Job::Append(place(seq), Bytes::from_static(b"something"))
 }
 
+/// What a machine is before its first update.
+fn first() -> Vec<Chunk> {
+    vec![Chunk::Owned(b"first".to_vec())]
+}
+
 fn open(disk: &FaultyDisk) -> (Past, Log<FaultyDisk>) {
     let mut past = Past::default();
     let log = Log::open(disk.clone(), LogConfig::default(), |found| past.take(found)).unwrap();
     (past, log)
 }
 
+/// A log with one update, which only its checkpoint holds.
+fn trimmed(disk: &FaultyDisk, state: &[u8]) -> Log<FaultyDisk> {
+    let mut log = open(disk).1;
+    log.append(&[Record { place: place(1), payload: b"one" }]).unwrap();
+    let mark = log.mark(place(1).version).unwrap();
+    let line = vec![Start { since: ViewId::FIRST, through: Version::ZERO }];
+    let bytes = write_checkpoint(disk, place(1), &[&line::encode(&line)[..], state]).unwrap();
+    log.checkpointed(mark, bytes).unwrap();
+    log
+}
+
 /// What a log holds once its thread has done these jobs.
 fn after(disk: &FaultyDisk, log: Log<FaultyDisk>, jobs: Vec<Job>) -> Past {
     let reports = Arc::new(Reports::new(std::task::Waker::noop().clone()));
-    let (lane, thread) = Lane::start(ShardId(0), disk.clone(), log, reports).unwrap();
+    let (lane, thread) = Lane::start(ShardId(0), disk.clone(), log, first(), reports).unwrap();
     jobs.into_iter().chain([Job::Close]).for_each(|job| lane.push(job));
     thread.join().unwrap();
     open(disk).0
@@ -61,8 +77,9 @@ mod an_abandoned_lane {
         lane.push(append(1));
         let mut jobs = lane.take();
         lane.abandon();
-        let (shard, writing) = (ShardId(0), None);
-        let mut worker = Worker { shard, disk: disk.clone(), log, lane, reports, writing };
+        let (shard, writing, lends) = (ShardId(0), None, Lends::new());
+        let (disk, first) = (disk.clone(), first());
+        let mut worker = Worker { shard, disk, log, first, lends, lane, reports, writing };
         let full = worker.act(jobs.pop_front().unwrap());
         assert!(matches!(full, Err(Halt::Abandoned)), "what comes next must not be done");
     }
@@ -74,4 +91,99 @@ fn a_lane_does_what_it_is_asked_in_order() {
     let (_, log) = open(&disk);
     let past = after(&disk, log, vec![append(1), append(2)]);
     assert_eq!(versions(&past), [place(1).version, place(2).version]);
+}
+
+#[test]
+fn a_log_that_was_rewound_to_nothing_and_went_on_opens_again() {
+    let disk = FaultyDisk::default();
+    let log = trimmed(&disk, b"state");
+    let life = Life(1);
+    let sync = Job::Sync { life, through: place(2).version };
+    let past = after(&disk, log, vec![Job::Rewind(Version::ZERO), append(2), sync]);
+    assert_eq!(versions(&past), [place(2).version]);
+    assert_eq!(past.state, Some((Place::ZERO, b"first".to_vec())));
+}
+
+mod a_lent_checkpoint {
+    use notrace_store_protocol::message::Fetch;
+
+    use super::*;
+    use crate::lends::Lent;
+    use crate::limits::CHUNK_BYTES;
+
+    fn state() -> Vec<u8> {
+        (0..2 * CHUNK_BYTES + 5).map(|byte| (byte * 31 % 251) as u8).collect()
+    }
+
+    fn next(lends: &mut Lends<FaultyDisk>, log: &Log<FaultyDisk>, from: Option<Resume>) -> Lent {
+        lends.chunk(log, from).unwrap().ok().unwrap()
+    }
+
+    #[test]
+    fn is_the_state_in_chunks_also_after_the_log_has_gone_on() {
+        let disk = FaultyDisk::default();
+        let mut log = trimmed(&disk, &state());
+        let (mut lends, mut resume, mut sent) = (Lends::new(), None, Vec::new());
+        loop {
+            let Lent { place: at, chunk, cut } = next(&mut lends, &log, resume);
+            assert_eq!((at, chunk as usize), (place(1), sent.len()));
+            sent.push(cut.body.concat());
+            if cut.is_last {
+                break;
+            }
+            resume = Some(Resume { at: at.version, chunk: chunk + 1 });
+            if chunk == 0 {
+                log.append(&[Record { place: place(2), payload: b"two" }]).unwrap();
+                let mark = log.mark(place(2).version).unwrap();
+                let later = [line::encode(&[]), b"later".to_vec()];
+                let bytes = write_checkpoint(&disk, place(2), &later).unwrap();
+                log.checkpointed(mark, bytes).unwrap();
+            }
+        }
+        assert_eq!(sent.concat(), state());
+        let newest = next(&mut lends, &log, None);
+        assert_eq!((newest.place, newest.cut.is_last), (place(2), true));
+        assert_eq!(newest.cut.body.concat(), b"later");
+    }
+
+    #[test]
+    fn that_has_decayed_is_never_given_whole() {
+        let disk = FaultyDisk::default();
+        let log = trimmed(&disk, &state());
+        let name = disk.list().unwrap().into_iter().find(|name| name.starts_with("checkpoint"));
+        disk.flip(&name.unwrap(), 100);
+        let mut lends = Lends::new();
+        let at = place(1).version;
+        assert!(!next(&mut lends, &log, Some(Resume { at, chunk: 1 })).cut.is_last);
+        let last = lends.chunk(&log, Some(Resume { at, chunk: 2 })).unwrap();
+        assert!(last.is_err(), "the damage was passed on");
+    }
+
+    #[test]
+    fn beyond_its_end_is_its_end() {
+        let disk = FaultyDisk::default();
+        let log = trimmed(&disk, &state());
+        let at = place(1).version;
+        let end = next(&mut Lends::new(), &log, Some(Resume { at, chunk: u32::MAX }));
+        assert!(end.cut.is_last && end.cut.body.concat().is_empty());
+    }
+
+    #[test]
+    fn is_reported_by_the_lane() {
+        let disk = FaultyDisk::default();
+        let log = trimmed(&disk, b"small");
+        let reports = Arc::new(Reports::new(std::task::Waker::noop().clone()));
+        let started = Lane::start(ShardId(0), disk.clone(), log, first(), reports.clone());
+        let (lane, thread) = started.unwrap();
+        let fetch = Fetch { shard: ShardId(0), have: Version::ZERO, resume: None };
+        let (to, line) = (NodeId::new(2).unwrap(), Arc::default());
+        lane.push(Job::Chunk(Loan { to, fetch, line }));
+        lane.push(Job::Close);
+        thread.join().unwrap();
+        let lent = reports.take().into_iter().find_map(|report| match report {
+            Report::Lent { lent, .. } => Some(lent.cut.body.concat()),
+            _ => None,
+        });
+        assert_eq!(lent, Some(b"small".to_vec()));
+    }
 }

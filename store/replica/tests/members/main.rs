@@ -1,9 +1,11 @@
 //! Several members in one process, with real threads, real time, and links that break.
 #![cfg(test)]
 
+mod bounds;
 #[path = "../common/mod.rs"]
 mod common;
 mod disks;
+mod learners;
 mod nodes;
 mod puppet;
 mod voted_out;

@@ -17,20 +17,20 @@ use crate::nodes::group;
 const SOON: Duration = Duration::from_secs(5);
 const REGION_BYTES: u32 = 1 << 16;
 
-struct Puppet {
+pub(super) struct Puppet {
     number: u32,
     fabric: Loopback,
     mail: Mail,
 }
 
 impl Puppet {
-    fn new(network: &Network, number: u32) -> Self {
+    pub(super) fn new(network: &Network, number: u32) -> Self {
         let fabric = network.endpoint(&fabric_name(node(number)), &[], REGION_BYTES);
         Self { number, fabric, mail: Mail::default() }
     }
 
     /// Links to a node and says who is here, in which life.
-    fn greet(&mut self, to: u32, life: u32) -> LinkId {
+    pub(super) fn greet(&mut self, to: u32, life: u32) -> LinkId {
         self.fabric.dial(&fabric_name(node(to)));
         let mut events = Vec::new();
         let link = loop {
@@ -51,7 +51,7 @@ impl Puppet {
         link
     }
 
-    fn say(&mut self, link: LinkId, head: Vec<u8>) {
+    pub(super) fn say(&mut self, link: LinkId, head: Vec<u8>) {
         self.mail.post(link, Letter { head, body: Vec::new() }).unwrap();
         self.mail.pump(&mut self.fabric);
     }
@@ -79,7 +79,7 @@ impl Puppet {
     }
 
     /// Waits until the other end has said what begins with this kind.
-    fn hear_kind(&mut self, link: LinkId, kind: u8) -> Bytes {
+    pub(super) fn hear_kind(&mut self, link: LinkId, kind: u8) -> Bytes {
         loop {
             let letters = self.hear(link);
             assert!(!letters.is_empty(), "the link is gone");
@@ -109,7 +109,8 @@ fn linked(network: &Network, member: &Member) -> (Puppet, LinkId) {
     (puppet, link)
 }
 
-const CALL: u8 = 5;
+pub(super) const CALL: u8 = 5;
+pub(super) const ANSWER: u8 = 6;
 
 #[test]
 fn calls_over_a_link_that_is_replaced_are_ended_at_once() {
@@ -157,11 +158,11 @@ fn an_answer_to_the_call_of_another_changes_nothing() {
     let number = puppet.hear_kind(link, CALL).slice(1..9);
     let mut other = Puppet::new(&network, 8);
     let others = other.greet(1, 1);
-    let says = |what: &[u8]| [&[6][..], &number, &[1], what].concat();
+    let says = |what: &[u8]| [&[ANSWER][..], &number, &[1], what].concat();
     other.say(others, says(b"not mine"));
     // A call of its own shows that the word before it was heard.
     other.say(others, [&[CALL][..], &[0; 8], b"abc"].concat());
-    other.hear_kind(others, 6);
+    other.hear_kind(others, ANSWER);
     puppet.say(link, says(b"mine"));
     assert_eq!(answer.recv_timeout(SOON), Ok(Ok(Bytes::from_static(b"mine"))));
 }

@@ -97,3 +97,18 @@ fn begins_anew_only_once_its_log_has_all_that_it_delivered() {
     all_hold(&nodes, 3);
     assert!(safe_on_disk(&nodes[0]) >= last);
 }
+
+#[test]
+fn vouches_for_nothing_that_was_read_before() {
+    let (network, nodes) = group(3);
+    let lines = nodes[0].volatile();
+    let read = lines.generation();
+    let version = deliver(lines, 1, Delivered).unwrap().place.version;
+    assert!(wait(lines.is_safe(version, read, MajorityDurable)));
+    vote_out_the_first(&network, &nodes);
+    all_hold(&nodes, 3);
+    deliver(lines, 2, MajorityDurable).unwrap();
+    // What stands at that version now may be another update than the one that was read.
+    assert!(!wait(lines.is_safe(version, read, MajorityDurable)));
+    assert!(wait(lines.is_safe(version, lines.generation(), MajorityDurable)));
+}
