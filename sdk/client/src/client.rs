@@ -1,12 +1,13 @@
 //! The client, and how a call comes to an answer: whom it goes to, again if that is safe, and on to
 //! whom a member names.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use notrace_sdk_wire::cluster::ClusterStatus;
 use notrace_sdk_wire::path::CLUSTER;
-use notrace_sdk_wire::{Code, Credentials};
+use notrace_sdk_wire::{Code, Credentials, header};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, LOCATION};
 use reqwest::{Response, StatusCode};
 use ring::rand::{SecureRandom as _, SystemRandom};
@@ -43,6 +44,9 @@ pub struct Client {
     pinned: Arc<Pinned>,
     url: Arc<str>,
     members: Arc<Mutex<Members>>,
+    /// The highest view of the group that an answer was given in; 0 before the first. A member that
+    /// is told it shows what this client has written and seen at others.
+    view: Arc<AtomicU32>,
     patience: Patience,
 }
 
@@ -95,7 +99,7 @@ impl Client {
         let members = Members::new(urls.map(String::as_str));
         let url = members.at(&credentials.url).ok_or(malformed("`url` is not an address"))?;
         let (members, patience) = (Arc::new(Mutex::new(members)), Patience::default());
-        Ok(Self { http, pinned, url, members, patience })
+        Ok(Self { http, pinned, url, members, view: Arc::default(), patience })
     }
 
     /// The same client with another patience.
@@ -247,12 +251,21 @@ impl Client {
     async fn transmit(&self, call: &Call, member: &str, left: Duration) -> Result<Response, Error> {
         let mut request = self.http.request(call.method.clone(), at(member, &call.path)?);
         request = request.headers(call.headers.clone());
+        let seen = self.view.load(Ordering::Relaxed);
+        if seen > 0 && call.deed.whom() == Whom::Anyone {
+            request = request.header(header::VIEW, seen);
+        }
         if let Some(body) = &call.body {
             request = request.body(body.body()?);
         }
         match timeout(call.reply_max(left), request.send()).await {
             Err(_) => Err(Error::TimedOut),
-            Ok(Ok(response)) => Ok(response),
+            Ok(Ok(response)) => {
+                let view = response.headers().get(header::VIEW).and_then(|it| it.to_str().ok());
+                let view = view.and_then(|view| view.parse().ok()).unwrap_or_default();
+                self.view.fetch_max(view, Ordering::Relaxed);
+                Ok(response)
+            }
             Ok(Err(error)) => Err(self.not_sent(member, transport_error(&error))),
         }
     }
