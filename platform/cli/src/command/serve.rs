@@ -71,6 +71,12 @@ async fn join_if_told(serve: &Serve) -> Done {
     };
     let welcome = notrace_sdk_client::cluster::join(at, &token, &joiner).await;
     let welcome = welcome.map_err(Failure::from)?;
+    if !welcome.owner_token.is_empty() {
+        // Before the folder is a member's, so that a start which is cut short begins anew.
+        let (authority, token) = (&welcome.authority_pem, &welcome.owner_token);
+        let kept = notrace_platform_front::let_owner_in(&serve.dir, authority, token);
+        kept.map_err(|error| failed(&error))?;
+    }
     let members = welcome.members.into_iter();
     let other = |member: MemberAddress| group::Other {
         node: member.node,

@@ -29,7 +29,7 @@ struct Stage {
 fn stage() -> Stage {
     let group = Group::found(1, "");
     group.types(1, "pool create photos --retain 1d").ended(0);
-    let credentials = credentials::read(&group.folder.path().join("1.toml")).unwrap();
+    let credentials = credentials::read(&group.folder.path().join("n1/client.toml")).unwrap();
     let line = begin_put(&credentials);
     Stage { group, credentials, line }
 }

@@ -31,7 +31,7 @@ impl Group {
         let mut group = Self { folder: tempfile::tempdir().unwrap(), nodes: Vec::new() };
         let line = format!("--listen 127.0.0.1:0 --cluster 127.0.0.1:0 {options}");
         let founder = group.start(1, &line);
-        group.add(founder);
+        group.nodes.push(founder);
         for number in 2..=nodes {
             let token = group.types(1, "cluster invite").ended(0).out;
             let join = group.nodes[0].url.replace("https://", "");
@@ -40,7 +40,7 @@ impl Group {
                 token.trim()
             );
             let node = group.start(number, &line);
-            group.add(node);
+            group.nodes.push(node);
         }
         group
     }
@@ -48,17 +48,6 @@ impl Group {
     /// One more node, started so.
     pub(crate) fn join(&mut self, number: usize, line: &str) {
         let node = self.start(number, line);
-        self.add(node);
-    }
-
-    /// Adds a node, with the founder's credentials for it in a file of their own.
-    fn add(&mut self, node: Node) {
-        let credentials = self.folder.path().join("n1/client.toml");
-        let credentials = std::fs::read_to_string(credentials).unwrap();
-        let first = self.nodes.first().map_or(&node.url, |first| &first.url);
-        let credentials = credentials.replace(first.as_str(), &node.url);
-        let name = format!("{}.toml", self.nodes.len() + 1);
-        std::fs::write(self.folder.path().join(name), credentials).unwrap();
         self.nodes.push(node);
     }
 
@@ -108,7 +97,7 @@ impl Group {
     }
 
     pub(crate) fn types_with(&self, number: usize, line: &str, input: &[u8]) -> Ran {
-        let config = format!("./{number}.toml");
+        let config = format!("./n{number}/client.toml");
         notrace(self.folder.path(), Some(&config), line, input)
     }
 }

@@ -22,7 +22,7 @@ const WRITERS: usize = 4;
 const BACK_MAX: Duration = Duration::from_secs(20);
 
 fn client(group: &Group, number: usize) -> Client {
-    let path = group.folder.path().join(format!("{number}.toml"));
+    let path = group.folder.path().join(format!("n{number}/client.toml"));
     Client::new(&credentials::read(&path).unwrap()).unwrap()
 }
 
