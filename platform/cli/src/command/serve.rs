@@ -46,6 +46,7 @@ pub(crate) async fn serve(serve: Serve) -> Done {
     notrace_platform_front::serve(options, ready).await.map_err(|error| {
         let (exit, word) = match error {
             ServeError::Config(_) => (Exit::Usage, Local::NodeNotStarted),
+            ServeError::Start(StartError::Missing(_)) => (Exit::Unavailable, Local::FencesMissing),
             ServeError::CutShort => (Exit::Unavailable, Local::CutShort),
             ServeError::Start(StartError::NoLibfabric) => (Exit::Usage, Local::FabricMissing),
             _ => (Exit::Unavailable, Local::NodeNotStarted),
