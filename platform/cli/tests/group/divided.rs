@@ -1,33 +1,15 @@
 //! Four nodes that hold three shards, two copies of each, so that every node lacks one: whatever
 //! is asked of any of them is answered, also when one is killed, and when all come back.
 
-use std::time::Duration;
-
-use tokio::time::Instant;
-
 use notrace_sdk_client::credentials;
 
 use crate::nodes::Group;
-use crate::run::Ran;
 
 const NODES: usize = 4;
 const KEYS: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
 const GATHER: &str = include_str!("gather.wat");
 
 impl Group {
-    /// Asks again until the answer is this one, as a client does while a view changes.
-    #[track_caller]
-    fn comes_to(&self, number: usize, line: &str, wanted: impl Fn(&Ran) -> bool) {
-        let until = Instant::now() + Duration::from_secs(30);
-        loop {
-            let ran = self.types(number, line);
-            if wanted(&ran) {
-                return;
-            }
-            assert!(Instant::now() < until, "{line} at {number}: {}{}", ran.out, ran.err);
-        }
-    }
-
     /// Waits until each data shard is on two nodes, and no node holds two more than another.
     fn settles(&self) {
         self.comes_to(1, "cluster status", |ran| {

@@ -4,6 +4,7 @@
 
 mod divided;
 mod draining;
+mod idempotency;
 mod membership;
 mod nodes;
 mod rolling;

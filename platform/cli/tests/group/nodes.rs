@@ -2,6 +2,9 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::run::{Ran, notrace};
 
@@ -99,5 +102,18 @@ impl Group {
     pub(crate) fn types_with(&self, number: usize, line: &str, input: &[u8]) -> Ran {
         let config = format!("./n{number}/client.toml");
         notrace(self.folder.path(), Some(&config), line, input)
+    }
+
+    /// Asks again until the answer is this one, as a client does while a view changes.
+    #[track_caller]
+    pub(crate) fn comes_to(&self, number: usize, line: &str, wanted: impl Fn(&Ran) -> bool) {
+        let until = Instant::now() + Duration::from_secs(30);
+        loop {
+            let ran = self.types(number, line);
+            if wanted(&ran) {
+                return;
+            }
+            assert!(Instant::now() < until, "{line} at {number}: {}{}", ran.out, ran.err);
+        }
     }
 }
