@@ -48,6 +48,14 @@ pub struct Client {
     /// is told it shows what this client has written and seen at others.
     view: Arc<AtomicU32>,
     patience: Patience,
+    company: Company,
+}
+
+/// Whom a client asks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Company {
+    Group,
+    Alone,
 }
 
 /// How much of a reply is awaited before the call counts as answered.
@@ -99,13 +107,28 @@ impl Client {
         let members = Members::new(urls.map(String::as_str));
         let url = members.at(&credentials.url).ok_or(malformed("`url` is not an address"))?;
         let (members, patience) = (Arc::new(Mutex::new(members)), Patience::default());
-        Ok(Self { http, pinned, url, members, view: Arc::default(), patience })
+        Ok(Self {
+            http,
+            pinned,
+            url,
+            members,
+            view: Arc::default(),
+            patience,
+            company: Company::Group,
+        })
     }
 
     /// The same client with another patience.
     #[must_use]
     pub fn with_patience(mut self, patience: Patience) -> Self {
         self.patience = patience;
+        self
+    }
+
+    /// The same client, which asks the node of its credentials and no other.
+    #[must_use]
+    pub fn alone(mut self) -> Self {
+        self.company = Company::Alone;
         self
     }
 
@@ -179,6 +202,7 @@ impl Client {
     /// Who is asked, in which order.
     fn round(&self, call: &Call) -> Vec<Arc<str>> {
         match (call.deed.whom(), &call.first) {
+            _ if self.company == Company::Alone => vec![self.url.clone()],
             (Whom::Named, _) => vec![self.url.clone()],
             (Whom::Anyone, Some(first)) => self.members().round_from(first),
             (Whom::Anyone, None) => self.members().round(),
@@ -236,7 +260,8 @@ impl Client {
     ) -> Result<Arc<str>, Error> {
         let strange = Error::NotUnderstood("it names somebody who is no member");
         let to = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
-        let Some(to) = to.filter(|_| call.deed.whom() == Whom::Anyone) else { return Err(strange) };
+        let may_go = call.deed.whom() == Whom::Anyone && self.company == Company::Group;
+        let Some(to) = to.filter(|_| may_go) else { return Err(strange) };
         let mut member = self.members().at(to);
         if member.is_none() {
             self.learn(from).await;

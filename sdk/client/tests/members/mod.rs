@@ -167,6 +167,16 @@ mod a_call {
     }
 
     #[tokio::test]
+    async fn of_a_client_that_wants_one_node_goes_to_no_other() {
+        let authority = authority();
+        let first = member(&authority, |_, _| refuse(Code::Stopping, Some(60))).await;
+        let second = member(&authority, |_, _| stored()).await;
+        let error = put(&client(&first, &second).alone()).await.unwrap_err();
+        assert_eq!(error.code(), Some(Code::Stopping));
+        assert!(second.seen().is_empty());
+    }
+
+    #[tokio::test]
     async fn learns_of_other_members_before_it_needs_them() {
         let authority = authority();
         let first = member(&authority, |_, _| stored()).await;
