@@ -194,6 +194,11 @@ words! {
         "This program was built without the network that nodes are to meet on.",
         "Install libfabric 1.17 or later, such as Debian's libfabric-dev, and build with `cargo \
          build --release -p notrace-platform-cli --features libfabric`; or leave `fabric` out.";
+    FencesMissing = "fences_missing", Unavailable,
+        "This host does not give a worker the fences that --strict requires.",
+        "They are named above. In a container, allow `unshare`, `mount`, `umount2` and \
+         `pivot_root`, as with `--security-opt seccomp=deploy/container/seccomp.json`; on a host, \
+         allow user namespaces. Without --strict the node serves and says what is missing.";
     CutShort = "cut_short", Unavailable,
         "The node was told to end a second time before it had drained.",
         "Start it again; nothing that was acknowledged is lost. One signal lets it finish.";

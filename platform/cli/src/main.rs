@@ -24,6 +24,7 @@ use std::ffi::OsStr;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use notrace_sdk_client::Patience;
 
 use crate::args::{Cli, Command};
 use crate::exit::{Done, Exit, Failure, Local};
@@ -62,7 +63,7 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> Done {
-    let Cli { json, command } = cli;
+    let Cli { json, patience, command } = cli;
     match command {
         Command::Explain(explain) => command::explain::explain(&explain, json),
         Command::Completions(completions) => command::completions::print(&completions),
@@ -76,7 +77,8 @@ fn run(cli: Cli) -> Done {
             block_on(runtime, command::serve::serve(serve))
         }
         command => {
-            block_on(tokio::runtime::Builder::new_current_thread(), command::talk(command, json))
+            let runtime = tokio::runtime::Builder::new_current_thread();
+            block_on(runtime, command::talk(command, patience.map(Patience), json))
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use notrace_sdk_client::wire::Credentials;
-use notrace_sdk_client::{Client, Error, credentials};
+use notrace_sdk_client::{Client, Error, Patience, credentials};
 
 use crate::exit::{Failure, Local};
 
@@ -21,9 +21,10 @@ pub(crate) struct Session {
 
 impl Session {
     /// The session of the credentials that the environment names, or of a node in this folder.
-    pub(crate) fn open() -> Result<Self, Failure> {
+    pub(crate) fn open(patience: Patience) -> Result<Self, Failure> {
         let (path, credentials) = find()?;
-        Self::with(path, credentials)
+        let session = Self::with(path, credentials)?;
+        Ok(Self { client: session.client.with_patience(patience), ..session })
     }
 
     /// The session of the credentials in this file.

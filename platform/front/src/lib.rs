@@ -15,7 +15,9 @@ mod serve;
 mod accept;
 mod credentials;
 mod idle;
+mod shown;
 mod tls;
+mod upkeep;
 
 mod openapi;
 mod routes;
@@ -29,5 +31,6 @@ mod unread;
 mod problem;
 mod translate;
 
+pub use credentials::{CredentialsError, let_owner_in};
 pub use notrace_platform_node::wipe_unused_stack;
 pub use serve::{Banner, ServeError, ServeOptions, serve};

@@ -28,6 +28,10 @@ pub(crate) const HTTP2_STREAMS_MAX: u32 = 128;
 pub(crate) const BODY_BYTES_IN_FLIGHT_MAX: usize = 512 << 20;
 /// How much of a body that is refused is read and dropped, so that its sender reads the refusal.
 pub(crate) const DISCARD_BYTES_MAX: usize = 256 << 20;
+/// How many other nodes a client's credentials name.
+pub(crate) const MEMBERS_MAX: usize = 64;
+/// How often a node looks after its certificate and its owner's credentials.
+pub(crate) const UPKEEP_EVERY: Duration = Duration::from_secs(60);
 /// How long what is under way may take to end once the node drains.
 pub(crate) const DRAIN_MAX: Duration = Duration::from_secs(10);
 /// How many who come while it drains are answered at once.

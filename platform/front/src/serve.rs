@@ -10,11 +10,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use notrace_platform_node::{
     Carrier, CarrierWord, Config, ConfigError, Identity, IdentityError, Node, Provider, Refusal,
-    StartError,
+    StartError, Validity,
 };
-use notrace_policy_promise::digest::{Digest, Domain};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_rustls::TlsAcceptor;
@@ -22,6 +19,8 @@ use zeroize::Zeroizing;
 
 use crate::accept::accept_until;
 use crate::credentials::{self, CredentialsError};
+use crate::shown::Shown;
+use crate::upkeep::Upkeep;
 use crate::{routes, tls};
 
 /// How many invitations are read from a folder.
@@ -122,13 +121,14 @@ pub async fn serve(options: ServeOptions, ready: impl FnOnce(&Banner)) -> Result
         .map_err(|error| ServeError::Listen { address: config.listen, kind: error.kind() })?;
     let address = listener.local_addr().map_err(|_| ServeError::Setup("its address"))?;
     let mut identity = Identity::open(&config.dir.join("keys")).map_err(ServeError::Identity)?;
-    let tls = identity.tls(&[address.ip()], &config.names).map_err(ServeError::Identity)?;
-    let tls_config =
-        tls::server_config(identity.authority_pem(), &tls.certificate_pem, &tls.key_pem)
-            .map_err(|_| ServeError::Setup("TLS"))?;
+    let tls = identity.tls(&[address.ip()], &config.names, Validity::from_now());
+    let shown = Shown::new(&tls.map_err(ServeError::Identity)?);
+    let shown = Arc::new(shown.map_err(|_| ServeError::Setup("TLS"))?);
+    let tls_config = tls::server_config(identity.authority_pem(), shown.clone())
+        .map_err(|_| ServeError::Setup("TLS"))?;
     let url = url_of(address);
     config.url = url_for_others(&config, address).unwrap_or_else(|| url.clone());
-    let credentials_path = config.dir.join("client.toml");
+    let credentials_path = config.dir.join(credentials::FILE);
     let ledger = config.dir.join("ledger");
     let drain = |node: Node| async move { node.drain().await };
     credentials::make_if_first(&mut identity, &credentials_path, &url)
@@ -139,9 +139,10 @@ pub async fn serve(options: ServeOptions, ready: impl FnOnce(&Banner)) -> Result
         drain(node).await;
         return Err(ServeError::Credentials(error));
     }
-    let fingerprint = fingerprint(&tls.certificate_pem);
-    let digest = certificate_digest(&tls.certificate_pem);
-    let router = routes::router(node.clone(), fingerprint, digest);
+    let router = routes::router(node.clone(), shown.clone(), credentials_path.as_path().into());
+    let (upkept, credentials) = (node.clone(), credentials_path.clone());
+    let upkeep =
+        Upkeep { node: upkept, address: address.ip(), url: url.clone(), credentials, shown };
     let (stopping, told) = (node.clone(), node.clone());
     let stop = async move { stopping.drains().await };
     let tls = TlsAcceptor::from(Arc::new(tls_config));
@@ -150,6 +151,8 @@ pub async fn serve(options: ServeOptions, ready: impl FnOnce(&Banner)) -> Result
     let begin = async {
         node.become_ready().await.map_err(ServeError::Start)?;
         invite_all(&node, options.invites.as_deref()).await?;
+        upkeep.look();
+        tokio::spawn(upkeep.go_on());
         ready(&banner(&node, url, credentials_path, ledger));
         Ok(())
     };
@@ -284,16 +287,4 @@ async fn invite_all(node: &Node, folder: Option<&Path>) -> Result<(), ServeError
         }
     }
     Ok(())
-}
-
-fn certificate_digest(certificate_pem: &str) -> [u8; 32] {
-    let der = CertificateDer::from_pem_slice(certificate_pem.as_bytes());
-    der.map(|der| *Digest::of(Domain::Module, &der).as_bytes()).unwrap_or_default()
-}
-
-fn fingerprint(certificate_pem: &str) -> Arc<str> {
-    let der = CertificateDer::from_pem_slice(certificate_pem.as_bytes());
-    // The domain without a prefix: what every other tool calls the certificate's fingerprint.
-    let digest = der.map(|der| Digest::of(Domain::Module, &der).to_string()).unwrap_or_default();
-    digest.strip_prefix("sha256:").unwrap_or_default().into()
 }

@@ -2,17 +2,19 @@
 
 use std::sync::Arc;
 
+use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{NoServerSessionStorage, ServerConfig, WebPkiClientVerifier};
 use rustls::{RootCertStore, crypto::ring};
+
+use crate::shown::Shown;
 
 /// TLS could not be set up from what the node gave.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("the node's certificate or key does not fit TLS")]
 pub(crate) struct BadTls;
 
-/// The server side of TLS: shows `certificate_pem`, accepts client certificates that the authority
+/// The server side of TLS: shows a certificate, accepts client certificates that the authority
 /// issued, and asks for none.
 ///
 /// Sessions are neither kept nor handed out as tickets: what would make the next handshake cheap
@@ -20,8 +22,7 @@ pub(crate) struct BadTls;
 /// # Errors  [`BadTls`]
 pub(crate) fn server_config(
     authority_pem: &str,
-    certificate_pem: &str,
-    key_pem: &str,
+    shown: Arc<Shown>,
 ) -> Result<ServerConfig, BadTls> {
     let provider = Arc::new(ring::default_provider());
     let mut roots = RootCertStore::empty();
@@ -30,13 +31,11 @@ pub(crate) fn server_config(
         .allow_unauthenticated()
         .build()
         .map_err(|_| BadTls)?;
-    let key = PrivateKeyDer::from_pem_slice(key_pem.as_bytes()).map_err(|_| BadTls)?;
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(|_| BadTls)?
         .with_client_cert_verifier(verifier)
-        .with_single_cert(vec![certificate(certificate_pem)?], key)
-        .map_err(|_| BadTls)?;
+        .with_cert_resolver(shown);
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;

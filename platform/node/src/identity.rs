@@ -7,18 +7,20 @@ use std::fmt::Write as _;
 use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use notrace_policy_promise::digest::{Digest, Domain};
 use notrace_store_fabric::tcp::TcpIdentity;
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, PublicKeyData as _,
+    KeyUsagePurpose, PublicKeyData as _, date_time_ymd,
 };
 use ring::rand::{SecureRandom, SystemRandom};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use zeroize::Zeroizing;
 
+use crate::certificate::Validity;
 use crate::files;
 use crate::limits::KEY_FILE_BYTES_MAX;
 
@@ -39,6 +41,8 @@ pub struct TlsIdentity {
     pub certificate_pem: String,
     /// The key, PKCS#8.
     pub key_pem: Zeroizing<String>,
+    /// How long they are good.
+    pub validity: Validity,
 }
 
 /// What the owner authenticates with. Known to the node only while it hands them out.
@@ -197,12 +201,13 @@ impl Identity {
         (self.owner_token == Some(shown)).then_some(shown)
     }
 
-    /// A certificate for TLS on these addresses and names.
+    /// A certificate for TLS on these addresses and names, good for this long.
     /// # Errors  [`IdentityError::NoCrypto`] if a name cannot stand in a certificate.
     pub fn tls(
         &self,
         addresses: &[IpAddr],
         names: &[String],
+        validity: Validity,
     ) -> Result<TlsIdentity, IdentityError> {
         let names: Vec<String> = ["localhost", "127.0.0.1", "::1"]
             .into_iter()
@@ -211,8 +216,9 @@ impl Identity {
             .chain(names.iter().cloned())
             .collect();
         let usage = ExtendedKeyUsagePurpose::ServerAuth;
-        let (certificate_pem, key_pem) = self.issue("notrace node", names, usage)?;
-        Ok(TlsIdentity { certificate_pem, key_pem })
+        let issued = self.issue("notrace node", names, usage, Some(validity));
+        let (certificate_pem, key_pem) = issued?;
+        Ok(TlsIdentity { certificate_pem, key_pem, validity })
     }
 
     /// Makes the owner's credentials and hands them to `keep`; only when `keep` has them safe does
@@ -232,7 +238,7 @@ impl Identity {
             let _ = write!(token, "{byte:02x}");
         }
         let usage = ExtendedKeyUsagePurpose::ClientAuth;
-        let (certificate_pem, key_pem) = self.issue("notrace owner", Vec::new(), usage)?;
+        let (certificate_pem, key_pem) = self.issue("notrace owner", Vec::new(), usage, None)?;
         let credentials = OwnerCredentials { token, certificate_pem, key_pem };
         if let Err(error) = keep(&credentials) {
             return Ok(Err(error));
@@ -250,12 +256,18 @@ impl Identity {
         name: &str,
         names: Vec<String>,
         usage: ExtendedKeyUsagePurpose,
+        validity: Option<Validity>,
     ) -> Result<(String, Zeroizing<String>), IdentityError> {
         let mut params = CertificateParams::new(names).map_err(|_| IdentityError::NoCrypto)?;
         params.distinguished_name.push(DnType::CommonName, name);
         params.use_authority_key_identifier_extension = true;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![usage];
+        if let Some(Validity { from_unix_s, until_unix_s }) = validity {
+            let epoch = date_time_ymd(1970, 1, 1);
+            params.not_before = epoch + Duration::from_secs(from_unix_s);
+            params.not_after = epoch + Duration::from_secs(until_unix_s);
+        }
         let key = KeyPair::generate().map_err(|_| IdentityError::NoCrypto)?;
         let certificate =
             params.signed_by(&key, &self.authority).map_err(|_| IdentityError::NoCrypto)?;

@@ -14,6 +14,8 @@ mod files;
 pub mod group;
 mod identity;
 
+mod certificate;
+
 mod node;
 
 mod keys;
@@ -41,6 +43,7 @@ mod stack;
 
 mod refusal;
 
+pub use certificate::Validity;
 pub use config::{
     Carrier, CarrierWord, Cluster, Config, ConfigError, Provider, Strictness, TaskBounds, Workers,
 };

@@ -18,6 +18,10 @@ pub(crate) const SHRED_TRIES_AMONG_WRITES: u32 = 4;
 pub(crate) const PUT_TRIES_MAX: u32 = 16;
 /// How long retention may lag behind its bound at most.
 pub(crate) const RETENTION_LAG_MAX: Duration = Duration::from_secs(60);
+/// How long the certificate that clients are shown is good.
+pub(crate) const CERTIFICATE_MAX: Duration = Duration::from_secs(90 * 24 * 60 * 60);
+/// How far behind this host's clock a client's may be.
+pub(crate) const CLOCKS_APART_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long draining may take before what still runs is killed.
 pub(crate) const DRAIN_MAX: Duration = Duration::from_secs(10);
 /// Compiled code kept on disk.

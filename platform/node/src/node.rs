@@ -474,6 +474,15 @@ impl Node {
         weak.upgrade().map(Self)
     }
 
+    /// Where clients find the other nodes of the group, as those have said.
+    pub fn urls_of_others(&self) -> Vec<String> {
+        let own = self.0.group.links.as_ref().map(|links| links.node.number());
+        self.0.group.registry.read(|registry| {
+            let others = registry.nodes().iter().filter(|(node, _)| Some(**node) != own);
+            others.map(|(_, entry)| entry.url.clone()).collect()
+        })
+    }
+
     /// How many members the node's view has.
     pub fn members(&self) -> u32 {
         self.0.group.member.status().view.as_ref().map_or(0, |view| view.members.len() as u32)

@@ -75,7 +75,8 @@ struct Words {
 }
 
 const USERNS: &str = "Allow user namespaces: set `kernel.unprivileged_userns_clone=1` and \
-                      `user.max_user_namespaces` above 0, or give a container that right.";
+                      `user.max_user_namespaces` above 0. In a container, allow `unshare`, \
+                      `mount`, `umount2` and `pivot_root`, which the usual profiles refuse.";
 const KERNEL: &str = "Run a kernel, and a container rule, that offers it.";
 
 fn words(fence: Fence) -> Words {

@@ -5,7 +5,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use rustix::io::Errno;
 
 use crate::fence::{Fence, Fences};
-use crate::fork::{Alone, Side, sibling};
+use crate::fork::{Alone, NotAlone, Side, sibling};
 use crate::seccomp::{Role, install};
 use crate::{namespaces, privileges, process};
 
@@ -22,6 +22,9 @@ pub enum NotJailable {
     /// Another thread would stay outside.
     #[error("the process has more than one thread")]
     ManyThreads,
+    /// The host refuses `unshare` and has no `/proc`, so nobody says how many threads there are.
+    #[error("nothing says how many threads the process has; allow `unshare`, or mount /proc")]
+    Uncounted,
     /// Descriptors could not be closed.
     #[error("descriptors could not be closed")]
     Descriptors,
@@ -35,7 +38,10 @@ impl Cell {
     pub fn begin() -> Result<(Self, OwnedFd, OwnedFd), NotJailable> {
         process::exit_on_panic();
         process::close_from(2).map_err(|_| NotJailable::Descriptors)?;
-        let alone = Alone::check().ok_or(NotJailable::ManyThreads)?;
+        let alone = Alone::check().map_err(|why| match why {
+            NotAlone::Many => NotJailable::ManyThreads,
+            NotAlone::Unknown => NotJailable::Uncounted,
+        })?;
         let cell = Self { alone, fences: Fences::new() };
         Ok((cell, process::inherited(0), process::inherited(1)))
     }

@@ -2,6 +2,7 @@
 
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 
+use rustix::fs::{CWD, Dir, Mode, OFlags, openat};
 use rustix::io::Errno;
 
 use crate::process::check;
@@ -14,14 +15,46 @@ pub(crate) const SIBLING_FLAGS: u64 =
 /// Proof that this process has one thread, and so may fork and go on.
 pub(crate) struct Alone(());
 
+/// Why a process has no such proof.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum NotAlone {
+    /// It has more.
+    Many,
+    /// Nobody says how many it has.
+    Unknown,
+}
+
 impl Alone {
     /// Asks the kernel whether this process has one thread.
-    pub(crate) fn check() -> Option<Self> {
+    pub(crate) fn check() -> Result<Self, NotAlone> {
         // Source: unshare(2): CLONE_THREAD has no effect on a process of one thread, and fails
         // with EINVAL for any other. It needs no /proc.
         // SAFETY: takes only a number.
-        check(unsafe { libc::unshare(libc::CLONE_THREAD) }).ok().map(|_| Self(()))
+        match check(unsafe { libc::unshare(libc::CLONE_THREAD) }) {
+            Ok(_) => Ok(Self(())),
+            Err(Errno::INVAL) => Err(NotAlone::Many),
+            // The rules of the usual containers refuse the call whatever it is asked for. The
+            // namespaces will then be missing too, which is said of each; it is no reason to have
+            // no jail at all.
+            Err(_) => match threads() {
+                Ok(1) => Ok(Self(())),
+                Ok(_) => Err(NotAlone::Many),
+                Err(_) => Err(NotAlone::Unknown),
+            },
+        }
     }
+}
+
+/// How many threads this process has.
+fn threads() -> Result<usize, Errno> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let folder = openat(CWD, "/proc/self/task", flags, Mode::empty())?;
+    let mut count = 0;
+    for entry in Dir::read_from(&folder)? {
+        // One entry a thread, besides the two that every folder has.
+        count += usize::from(!entry?.file_name().to_bytes().starts_with(b"."));
+    }
+    Ok(count)
 }
 
 /// Which of the two processes this is, after a fork.
@@ -47,4 +80,20 @@ pub(crate) fn sibling(_alone: &Alone) -> Result<Side, Errno> {
     }
     // SAFETY: the kernel has just made this descriptor for us.
     Ok(Side::Forker { pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) } })
+}
+
+#[cfg(test)]
+mod a_process {
+    use super::*;
+
+    #[test]
+    fn that_runs_tests_is_not_alone() {
+        // The harness has a thread of its own besides this one.
+        std::thread::spawn(|| {
+            assert_eq!(Alone::check().err(), Some(NotAlone::Many));
+            assert!(threads().unwrap() > 1);
+        })
+        .join()
+        .unwrap();
+    }
 }

@@ -1,12 +1,13 @@
 //! The client, and how a call comes to an answer: whom it goes to, again if that is safe, and on to
 //! whom a member names.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use notrace_sdk_wire::cluster::ClusterStatus;
 use notrace_sdk_wire::path::CLUSTER;
-use notrace_sdk_wire::{Code, Credentials};
+use notrace_sdk_wire::{Code, Credentials, header};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, LOCATION};
 use reqwest::{Response, StatusCode};
 use ring::rand::{SecureRandom as _, SystemRandom};
@@ -43,7 +44,18 @@ pub struct Client {
     pinned: Arc<Pinned>,
     url: Arc<str>,
     members: Arc<Mutex<Members>>,
+    /// The highest view of the group that an answer was given in; 0 before the first. A member that
+    /// is told it shows what this client has written and seen at others.
+    view: Arc<AtomicU32>,
     patience: Patience,
+    company: Company,
+}
+
+/// Whom a client asks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Company {
+    Group,
+    Alone,
 }
 
 /// How much of a reply is awaited before the call counts as answered.
@@ -95,13 +107,28 @@ impl Client {
         let members = Members::new(urls.map(String::as_str));
         let url = members.at(&credentials.url).ok_or(malformed("`url` is not an address"))?;
         let (members, patience) = (Arc::new(Mutex::new(members)), Patience::default());
-        Ok(Self { http, pinned, url, members, patience })
+        Ok(Self {
+            http,
+            pinned,
+            url,
+            members,
+            view: Arc::default(),
+            patience,
+            company: Company::Group,
+        })
     }
 
     /// The same client with another patience.
     #[must_use]
     pub fn with_patience(mut self, patience: Patience) -> Self {
         self.patience = patience;
+        self
+    }
+
+    /// The same client, which asks the node of its credentials and no other.
+    #[must_use]
+    pub fn alone(mut self) -> Self {
+        self.company = Company::Alone;
         self
     }
 
@@ -175,6 +202,7 @@ impl Client {
     /// Who is asked, in which order.
     fn round(&self, call: &Call) -> Vec<Arc<str>> {
         match (call.deed.whom(), &call.first) {
+            _ if self.company == Company::Alone => vec![self.url.clone()],
             (Whom::Named, _) => vec![self.url.clone()],
             (Whom::Anyone, Some(first)) => self.members().round_from(first),
             (Whom::Anyone, None) => self.members().round(),
@@ -232,7 +260,8 @@ impl Client {
     ) -> Result<Arc<str>, Error> {
         let strange = Error::NotUnderstood("it names somebody who is no member");
         let to = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
-        let Some(to) = to.filter(|_| call.deed.whom() == Whom::Anyone) else { return Err(strange) };
+        let may_go = call.deed.whom() == Whom::Anyone && self.company == Company::Group;
+        let Some(to) = to.filter(|_| may_go) else { return Err(strange) };
         let mut member = self.members().at(to);
         if member.is_none() {
             self.learn(from).await;
@@ -247,12 +276,21 @@ impl Client {
     async fn transmit(&self, call: &Call, member: &str, left: Duration) -> Result<Response, Error> {
         let mut request = self.http.request(call.method.clone(), at(member, &call.path)?);
         request = request.headers(call.headers.clone());
+        let seen = self.view.load(Ordering::Relaxed);
+        if seen > 0 && call.deed.whom() == Whom::Anyone {
+            request = request.header(header::VIEW, seen);
+        }
         if let Some(body) = &call.body {
             request = request.body(body.body()?);
         }
         match timeout(call.reply_max(left), request.send()).await {
             Err(_) => Err(Error::TimedOut),
-            Ok(Ok(response)) => Ok(response),
+            Ok(Ok(response)) => {
+                let view = response.headers().get(header::VIEW).and_then(|it| it.to_str().ok());
+                let view = view.and_then(|view| view.parse().ok()).unwrap_or_default();
+                self.view.fetch_max(view, Ordering::Relaxed);
+                Ok(response)
+            }
             Ok(Err(error)) => Err(self.not_sent(member, transport_error(&error))),
         }
     }

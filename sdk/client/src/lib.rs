@@ -1,15 +1,18 @@
-//! A client of one node: typed calls over pinned TLS, and the checks that make trust unnecessary.
+//! A client of a node and its group: typed calls over pinned TLS, and the checks that make trust
+//! unnecessary.
 //!
-//! [`Client::new`] takes the credentials a node wrote and talks to that node and no other: its
-//! certificate must come from the one authority in them. Mutations carry an idempotency key of
-//! their own, so that repeating one whose reply was lost is safe; what may be repeated is repeated,
-//! a bounded number of times. Refusals come back as the node's [`Problem`](wire::Problem) with its
-//! stable code; whatever speaks against trust has an error of its own.
+//! [`Client::new`] takes the credentials a node wrote and talks to that node and the members of its
+//! group: their certificates must come from the one authority in them. Where one member does not do
+//! what is asked, another is asked; a change carries an idempotency key of its own, so that it is
+//! made once all the same, and what may not be asked twice is not. Refusals come back as the node's
+//! [`Problem`](wire::Problem) with its stable code; whatever speaks against trust has an error of
+//! its own.
 //!
-//! Reading order: [`limits`], [`error`], [`credentials`], `trust` (who is on the other end), `call`
-//! (one request and its repetitions), [`source`] and [`download`] (bodies), then the calls by
-//! subject: [`pool`], [`object`], [`watch`] over `sse`, [`task`], [`run`], [`receipt`],
-//! [`node`]; [`verify`] needs no node at all.
+//! Reading order: [`limits`], [`error`], [`credentials`], `trust` (who is on the other end), `deed`
+//! (what may be done twice), `tries` (how often, and how long apart), `members` (who there is),
+//! `call` (one request), `client` (how it comes to an answer), [`source`] and [`download`]
+//! (bodies), then the calls by subject: [`pool`], [`object`], [`watch`] over `sse`, [`task`],
+//! [`run`], [`receipt`], [`node`]; [`verify`] needs no node at all.
 #![forbid(unsafe_code)]
 
 pub mod limits;

@@ -120,7 +120,7 @@ fn origin(url: &str) -> Option<Arc<str>> {
 }
 
 #[cfg(test)]
-mod the_members {
+mod a_group {
     use super::*;
 
     const A: &str = "https://127.0.0.1:1";
@@ -132,7 +132,7 @@ mod the_members {
     }
 
     #[test]
-    fn are_asked_beginning_with_the_one_that_answered_last() {
+    fn is_asked_beginning_with_the_one_that_answered_last() {
         let mut members = Members::new([A].into_iter());
         members.learn([A, B, C, B].into_iter());
         assert_eq!(order(&members), [A, B, C]);
@@ -143,7 +143,7 @@ mod the_members {
     }
 
     #[test]
-    fn that_the_credentials_name_stay_and_others_come_and_go() {
+    fn keeps_whom_the_credentials_name_and_others_come_and_go() {
         let mut members = Members::new([A, B].into_iter());
         members.learn([B, C].into_iter());
         members.turn_to(C);
@@ -157,7 +157,7 @@ mod the_members {
     }
 
     #[test]
-    fn are_bounded_and_are_addresses_of_nodes() {
+    fn is_bounded_and_made_of_addresses() {
         let many: Vec<String> = (1..1000).map(|port| format!("https://[::1]:{port}")).collect();
         let mut members = Members::new([A].into_iter());
         members.learn(many.iter().map(String::as_str));
@@ -169,7 +169,7 @@ mod the_members {
     }
 
     #[test]
-    fn are_known_by_scheme_host_and_port() {
+    fn knows_its_members_by_scheme_host_and_port() {
         let mut members = Members::new([A].into_iter());
         members.learn(["https://c.example:443/"].into_iter());
         assert!(members.at("https://C.example/v1/objects/a/b").is_some());
@@ -180,7 +180,7 @@ mod the_members {
     }
 
     #[test]
-    fn are_asked_for_after_a_few_calls_and_then_now_and_again() {
+    fn is_asked_for_after_a_few_calls_and_then_now_and_again() {
         let mut members = Members::new([A].into_iter());
         let now = Instant::now();
         assert!(!members.is_due(now));

@@ -133,7 +133,7 @@ impl Tries {
 }
 
 #[cfg(test)]
-mod an_attempt {
+mod a_call_tried_again {
     use super::*;
 
     const PATIENCE: Duration = Duration::from_secs(30);
@@ -144,7 +144,7 @@ mod an_attempt {
     }
 
     #[test]
-    fn go_on_only_where_that_does_no_harm() {
+    fn goes_on_only_where_that_does_no_harm() {
         use Ended::{Faulty, Final, Lost, NotSent, TurnedAway, Unclear};
         use Verdict::{Again, Over};
         let ends = [NotSent, TurnedAway(None), Lost, Unclear(None), Faulty, Final];
@@ -176,7 +176,7 @@ mod an_attempt {
     }
 
     #[test]
-    fn wait_longer_each_time_and_never_all_for_as_long() {
+    fn waits_longer_each_time_and_not_as_long_as_others() {
         for (chance, first) in [(0, 25), (u32::MAX, 50)] {
             let (mut tries, now) = tries(Repeat::Keyed);
             let mut waits = Vec::new();
@@ -191,7 +191,7 @@ mod an_attempt {
     }
 
     #[test]
-    fn end_with_patience() {
+    fn ends_with_patience() {
         let (mut tries, now) = tries(Repeat::Nothing);
         tries.judge(Ended::Lost);
         assert!(tries.pause(now + PATIENCE, 0, true).is_none());
@@ -202,7 +202,7 @@ mod an_attempt {
     }
 
     #[test]
-    fn end_soon_where_nobody_ever_answered() {
+    fn ends_soon_where_nobody_ever_answered() {
         let late = STRANGER_PATIENCE + Duration::from_secs(1);
         let (mut unmet, now) = tries(Repeat::Nothing);
         unmet.judge(Ended::NotSent);
@@ -214,7 +214,7 @@ mod an_attempt {
     }
 
     #[test]
-    fn wait_as_long_as_the_least_patient_member_asks() {
+    fn waits_as_long_as_the_least_patient_member_asks() {
         let second = Duration::from_secs(1);
         let asks = |waits: &[Option<Duration>]| {
             let (mut tries, now) = tries(Repeat::Keyed);
@@ -230,7 +230,7 @@ mod an_attempt {
     }
 
     #[test]
-    fn are_bounded_in_number() {
+    fn is_tried_a_bounded_number_of_times() {
         let (mut tries, now) = tries(Repeat::Nothing);
         let mut rounds = 0;
         loop {
@@ -244,7 +244,7 @@ mod an_attempt {
     }
 
     #[test]
-    fn do_not_go_on_where_every_member_fails() {
+    fn does_not_go_on_where_every_member_fails() {
         let (mut tries, now) = tries(Repeat::Nothing);
         tries.judge(Ended::Faulty);
         tries.judge(Ended::Faulty);

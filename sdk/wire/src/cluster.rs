@@ -109,6 +109,8 @@ pub struct Welcome {
     pub authority_key_pem: String,
     /// What stands for the owner's token.
     pub owner: String,
+    /// The owner's token, if the member that answers has it at hand; empty otherwise.
+    pub owner_token: String,
     /// The key under which pool keys travel between members, 32 bytes.
     pub group_key: String,
     /// The seed of the key that signs the group's ledger, 32 bytes.
@@ -152,6 +154,7 @@ impl Welcome {
             &self.authority_pem,
             &self.authority_key_pem,
             &self.owner,
+            &self.owner_token,
             &self.group_key,
             &self.ledger_key,
         ];

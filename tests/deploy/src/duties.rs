@@ -112,15 +112,16 @@ fn rights(cluster: &Cluster, faults: &mut Faults) {
     need(faults, tokens == [Some(false); 2], "the pod is given a token of the cluster");
 }
 
-/// What a drain may take at most: the edge waits for connections, the node for runs and then for
-/// workers.
+/// What a drain may take at most: the edge waits for connections, those that come late included,
+/// the node for runs and then for workers.
 fn grace(cluster: &Cluster, faults: &mut Faults) -> Result<()> {
     let edge = files::seconds("platform/front/src/limits.rs", "DRAIN_MAX")?;
+    let late = files::seconds("platform/front/src/limits.rs", "TURN_AWAY_MAX")?;
     let node = files::seconds("platform/node/src/limits.rs", "DRAIN_MAX")?;
     let before = cluster.container.lifecycle.as_ref().and_then(|it| it.pre_stop.as_ref());
     let before = before.and_then(|it| it.sleep.as_ref()).map_or(0, |it| it.seconds);
     let given = cluster.pod.termination_grace_period_seconds.unwrap_or(30);
-    let long = given > before + edge + 2 * node;
+    let long = given > before + edge + late + 2 * node;
     need(faults, long, "a member is killed before its drain may take its time");
     Ok(())
 }

@@ -253,7 +253,7 @@ mod what_defeats_the_product {
     #[test]
     fn is_a_drain_that_is_cut_short() {
         let path = "/spec/template/spec/terminationGracePeriodSeconds";
-        says(&replaced("StatefulSet", path, json!(60)), "killed before its drain");
+        says(&replaced("StatefulSet", path, json!(30)), "killed before its drain");
     }
 
     #[test]

@@ -65,8 +65,13 @@ fn filter(refused: &[&str]) -> BpfProgram {
     filter.try_into().unwrap()
 }
 
-/// The lines with which a node greets that is started where these calls are refused, if it starts.
 fn greeting(refused: Option<&[&str]>, strict: &[&str]) -> Option<String> {
+    start(refused, strict).ok()
+}
+
+/// The lines with which a node greets that is started where these calls are refused, or what it
+/// says when it does not start.
+fn start(refused: Option<&[&str]>, strict: &[&str]) -> Result<String, String> {
     let filter = refused.map(filter);
     let strict: Vec<String> = strict.iter().map(|&it| it.to_owned()).collect();
     let node = thread::spawn(move || {
@@ -76,7 +81,7 @@ fn greeting(refused: Option<&[&str]>, strict: &[&str]) -> Option<String> {
         fs::hard_link(&built, &program).or_else(|_| fs::copy(&built, &program).map(drop)).unwrap();
         let mut command = Command::new(program);
         command.args(["serve", "--listen", "127.0.0.1:0", "--dir"]).arg(folder.path().join("node"));
-        command.args(strict).stdout(Stdio::piped()).stderr(Stdio::null()).env_clear();
+        command.args(strict).stdout(Stdio::piped()).stderr(Stdio::piped()).env_clear();
         if fs::metadata("/proc/self").is_ok_and(|it| it.uid() == 0) {
             chown(folder.path(), Some(USER), Some(USER)).unwrap();
             command.uid(USER).gid(USER);
@@ -92,14 +97,16 @@ fn greeting(refused: Option<&[&str]>, strict: &[&str]) -> Option<String> {
         while !greeting.contains("mitigations on") {
             let read = out.read(&mut piece).unwrap();
             if read == 0 {
+                let mut said = String::new();
+                node.stderr.take().unwrap().read_to_string(&mut said).unwrap();
                 assert!(!node.wait().unwrap().success());
-                return None;
+                return Err(said);
             }
             greeting.push_str(&String::from_utf8_lossy(piece.get(..read).unwrap()));
         }
         node.kill().unwrap();
         node.wait().unwrap();
-        Some(greeting)
+        Ok(greeting)
     });
     node.join().unwrap()
 }
@@ -134,7 +141,22 @@ fn where_mounts_are_refused_the_node_says_that_its_workers_see_the_image() {
 }
 
 #[test]
-fn a_strict_node_does_not_start_under_the_usual_profiles() {
-    assert_eq!(greeting(Some(&USUALLY_REFUSED), &["--strict"]), None);
-    assert_eq!(greeting(Some(&MOUNTS), &["--strict"]), None);
+fn under_the_usual_profiles_the_node_says_which_walls_its_workers_lack() {
+    let missing = missing(&greeting(Some(&USUALLY_REFUSED), &[]).unwrap());
+    for fence in ["mount_namespace", "net_namespace", "empty_root"] {
+        assert!(missing.iter().any(|it| it == fence), "{fence}: {missing:?}");
+    }
+    // The walls that need no namespace stand.
+    for fence in ["seccomp", "no_capabilities", "no_new_privileges"] {
+        assert!(!missing.iter().any(|it| it == fence), "{fence}: {missing:?}");
+    }
+}
+
+#[test]
+fn a_strict_node_does_not_start_under_the_usual_profiles_and_says_why() {
+    for refused in [&USUALLY_REFUSED[..], &MOUNTS] {
+        let said = start(Some(refused), &["--strict"]).unwrap_err();
+        assert!(said.contains("error[fences_missing]") && said.contains("empty_root"), "{said}");
+        assert!(said.contains("seccomp"), "what to do in a container: {said}");
+    }
 }

@@ -13,6 +13,7 @@ pub(crate) use task::{
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use notrace_platform_node::{CarrierWord, Provider};
@@ -37,6 +38,10 @@ pub(crate) struct Cli {
     /// Print data as JSON, and refusals as problem+json on stderr
     #[arg(long, global = true)]
     pub(crate) json: bool,
+
+    /// How long to go on trying when no node does what is asked, such as 5s [default: 30s]
+    #[arg(long, global = true, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub(crate) patience: Option<Duration>,
 
     #[command(subcommand)]
     pub(crate) command: Command,

@@ -17,16 +17,18 @@ mod run;
 mod task;
 mod watch;
 
+use notrace_sdk_client::Patience;
+
 use crate::args::{AuditCommand, Command, PoolCommand, PromiseCommand, TaskCommand};
 use crate::exit::Done;
 use crate::session::Session;
 
 /// The commands that talk to a node.
-pub(crate) async fn talk(command: Command, json: bool) -> Done {
+pub(crate) async fn talk(command: Command, patience: Option<Patience>, json: bool) -> Done {
     if let Command::Demo(demo) = &command {
         return demo::tell(demo.cluster).await;
     }
-    let session = Session::open()?;
+    let session = Session::open(patience.unwrap_or_default())?;
     let session = &session;
     match command {
         Command::Posture => node::posture(session, json).await,

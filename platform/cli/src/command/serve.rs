@@ -46,6 +46,7 @@ pub(crate) async fn serve(serve: Serve) -> Done {
     notrace_platform_front::serve(options, ready).await.map_err(|error| {
         let (exit, word) = match error {
             ServeError::Config(_) => (Exit::Usage, Local::NodeNotStarted),
+            ServeError::Start(StartError::Missing(_)) => (Exit::Unavailable, Local::FencesMissing),
             ServeError::CutShort => (Exit::Unavailable, Local::CutShort),
             ServeError::Start(StartError::NoLibfabric) => (Exit::Usage, Local::FabricMissing),
             _ => (Exit::Unavailable, Local::NodeNotStarted),
@@ -71,6 +72,12 @@ async fn join_if_told(serve: &Serve) -> Done {
     };
     let welcome = notrace_sdk_client::cluster::join(at, &token, &joiner).await;
     let welcome = welcome.map_err(Failure::from)?;
+    if !welcome.owner_token.is_empty() {
+        // Before the folder is a member's, so that a start which is cut short begins anew.
+        let (authority, token) = (&welcome.authority_pem, &welcome.owner_token);
+        let kept = notrace_platform_front::let_owner_in(&serve.dir, authority, token);
+        kept.map_err(|error| failed(&error))?;
+    }
     let members = welcome.members.into_iter();
     let other = |member: MemberAddress| group::Other {
         node: member.node,

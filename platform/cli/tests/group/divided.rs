@@ -1,31 +1,15 @@
 //! Four nodes that hold three shards, two copies of each, so that every node lacks one: whatever
 //! is asked of any of them is answered, also when one is killed, and when all come back.
 
-use std::time::Duration;
-
-use tokio::time::Instant;
+use notrace_sdk_client::credentials;
 
 use crate::nodes::Group;
-use crate::run::Ran;
 
 const NODES: usize = 4;
 const KEYS: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
 const GATHER: &str = include_str!("gather.wat");
 
 impl Group {
-    /// Asks again until the answer is this one, as a client does while a view changes.
-    #[track_caller]
-    fn comes_to(&self, number: usize, line: &str, wanted: impl Fn(&Ran) -> bool) {
-        let until = Instant::now() + Duration::from_secs(30);
-        loop {
-            let ran = self.types(number, line);
-            if wanted(&ran) {
-                return;
-            }
-            assert!(Instant::now() < until, "{line} at {number}: {}{}", ran.out, ran.err);
-        }
-    }
-
     /// Waits until each data shard is on two nodes, and no node holds two more than another.
     fn settles(&self) {
         self.comes_to(1, "cluster status", |ran| {
@@ -59,6 +43,7 @@ impl Group {
 fn is_one_store_at_each_of_its_nodes() {
     let mut group = Group::found(NODES, "--shards 3 --copies 2");
     group.settles();
+    lets_its_owner_in_everywhere(&group);
     group.types(2, "pool create photos --retain 1d").ended(0);
     group.types(3, "pool create notes --retain 1d --durability volatile").ended(0);
     for (key, number) in KEYS.iter().zip((1..=NODES).cycle()) {
@@ -88,6 +73,22 @@ fn is_one_store_at_each_of_its_nodes() {
     group.comes_to(2, "get notes/a", |ran| ran.err.contains("object_unknown"));
     group.types(4, "pool shred photos").ended(0);
     group.comes_to(1, "get photos/a", |ran| ran.err.contains("pool_unknown"));
+}
+
+/// Each node has credentials for itself, which name the others it knew of when it began.
+fn lets_its_owner_in_everywhere(group: &Group) {
+    let of = |number: usize| {
+        let path = group.folder.path().join(format!("n{number}/client.toml"));
+        credentials::read(&path).unwrap()
+    };
+    let founder = of(1);
+    for number in 2..=NODES {
+        let own = of(number);
+        assert_eq!(own.url, group.nodes[number - 1].url);
+        assert!(own.token == founder.token && own.ca_pem == founder.ca_pem);
+        assert!(own.members.contains(&founder.url), "{:?}", own.members);
+        assert!(!own.members.contains(&own.url), "{:?}", own.members);
+    }
 }
 
 fn runs_on_objects_of_different_shards(group: &Group) {

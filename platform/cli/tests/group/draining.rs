@@ -17,7 +17,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
-type Line = StreamOwned<ClientConnection, TcpStream>;
+pub(crate) type Line = StreamOwned<ClientConnection, TcpStream>;
 
 /// A node alone, its credentials, and a request that it has begun to answer.
 struct Stage {
@@ -29,13 +29,13 @@ struct Stage {
 fn stage() -> Stage {
     let group = Group::found(1, "");
     group.types(1, "pool create photos --retain 1d").ended(0);
-    let credentials = credentials::read(&group.folder.path().join("1.toml")).unwrap();
+    let credentials = credentials::read(&group.folder.path().join("n1/client.toml")).unwrap();
     let line = begin_put(&credentials);
     Stage { group, credentials, line }
 }
 
 /// Plain HTTP/1.1 to the node, without a library that would hide when what is sent.
-fn connect(credentials: &Credentials) -> Line {
+pub(crate) fn connect(credentials: &Credentials) -> Line {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(credentials.ca_pem.as_bytes()).unwrap()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -65,7 +65,7 @@ fn begin_put(credentials: &Credentials) -> Line {
 }
 
 /// The head of a reply.
-fn reply(line: &mut Line) -> String {
+pub(crate) fn reply(line: &mut Line) -> String {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let mut byte = [0];

@@ -23,7 +23,7 @@ struct Book<'a> {
 }
 
 fn client(group: &Group, number: usize) -> Client {
-    let path = group.folder.path().join(format!("{number}.toml"));
+    let path = group.folder.path().join(format!("n{number}/client.toml"));
     Client::new(&credentials::read(&path).unwrap()).unwrap()
 }
 
@@ -51,7 +51,7 @@ impl Book<'_> {
     async fn proved_at(&mut self, number: usize, receipt: usize) -> Verified {
         let path: ReceiptPath = self.receipts[receipt].parse().unwrap();
         let proof = client(self.group, number).receipt(&path, SOON).await.unwrap();
-        let credentials = self.group.folder.path().join(format!("{number}.toml"));
+        let credentials = self.group.folder.path().join(format!("n{number}/client.toml"));
         let trust = verify::trust(&credentials::read(&credentials).unwrap()).unwrap();
         let verified = verify::receipt(&proof, &trust, None).unwrap();
         let root = format!("{:?}", verified.root);

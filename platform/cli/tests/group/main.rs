@@ -4,6 +4,7 @@
 
 mod divided;
 mod draining;
+mod idempotency;
 mod ledger;
 mod membership;
 mod nodes;

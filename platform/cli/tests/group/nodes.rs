@@ -2,6 +2,9 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::run::{Ran, notrace};
 
@@ -31,7 +34,7 @@ impl Group {
         let mut group = Self { folder: tempfile::tempdir().unwrap(), nodes: Vec::new() };
         let line = format!("--listen 127.0.0.1:0 --cluster 127.0.0.1:0 {options}");
         let founder = group.start(1, &line);
-        group.add(founder);
+        group.nodes.push(founder);
         for number in 2..=nodes {
             group.joins(number);
         }
@@ -52,17 +55,6 @@ impl Group {
     /// One more node, started so.
     pub(crate) fn join(&mut self, number: usize, line: &str) {
         let node = self.start(number, line);
-        self.add(node);
-    }
-
-    /// Adds a node, with the founder's credentials for it in a file of their own.
-    fn add(&mut self, node: Node) {
-        let credentials = self.folder.path().join("n1/client.toml");
-        let credentials = std::fs::read_to_string(credentials).unwrap();
-        let first = self.nodes.first().map_or(&node.url, |first| &first.url);
-        let credentials = credentials.replace(first.as_str(), &node.url);
-        let name = format!("{}.toml", self.nodes.len() + 1);
-        std::fs::write(self.folder.path().join(name), credentials).unwrap();
         self.nodes.push(node);
     }
 
@@ -100,7 +92,7 @@ impl Group {
         self.restart_with(number, "");
     }
 
-    /// A node that keeps its store alone, and becomes the first of a group when it is started again.
+    /// A node that keeps its store alone, and founds a group when it is started again.
     pub(crate) fn alone() -> Self {
         let mut group = Self { folder: tempfile::tempdir().unwrap(), nodes: Vec::new() };
         let mut child = group.spawn(1, "--listen 127.0.0.1:0");
@@ -108,7 +100,7 @@ impl Group {
         let mut lines = BufReader::new(out).lines().map_while(Result::ok);
         let url = lines.find(|line| line.contains("https://")).unwrap();
         let url = url.split_whitespace().next().unwrap().to_owned();
-        group.add(Node { child, url, cluster: "127.0.0.1:0".to_owned() });
+        group.nodes.push(Node { child, url, cluster: "127.0.0.1:0".to_owned() });
         group
     }
 
@@ -124,7 +116,20 @@ impl Group {
     }
 
     pub(crate) fn types_with(&self, number: usize, line: &str, input: &[u8]) -> Ran {
-        let config = format!("./{number}.toml");
+        let config = format!("./n{number}/client.toml");
         notrace(self.folder.path(), Some(&config), line, input)
+    }
+
+    /// Asks again until the answer is this one, as a client does while a view changes.
+    #[track_caller]
+    pub(crate) fn comes_to(&self, number: usize, line: &str, wanted: impl Fn(&Ran) -> bool) {
+        let until = Instant::now() + Duration::from_secs(30);
+        loop {
+            let ran = self.types(number, line);
+            if wanted(&ran) {
+                return;
+            }
+            assert!(Instant::now() < until, "{line} at {number}: {}{}", ran.out, ran.err);
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Three nodes of which each is ended and started again, once in order and once by force, while
+//! Several nodes of which each is ended and started again, once in order and once by force, while
 //! clients write, read and watch: no call fails, every change is made once, and the watch sees all
 //! of them once.
 
@@ -11,18 +11,31 @@ use notrace_policy_promise::name::{ObjectKey, ObjectName, PoolName};
 use notrace_sdk_client::object::{At, Condition};
 use notrace_sdk_client::source::Source;
 use notrace_sdk_client::watch::Watch;
+use notrace_sdk_client::wire::cluster::ShardStatus;
 use notrace_sdk_client::wire::{Code, Version};
 use notrace_sdk_client::{Client, Error, credentials};
 use rustix::process::{Pid, Signal, kill_process};
+use tokio::sync::watch::Receiver;
 use tokio::time::{Instant, timeout};
 
-const NODES: usize = 3;
+/// How a group keeps its objects.
+#[derive(Clone, Copy)]
+struct Shape {
+    nodes: usize,
+    copies: usize,
+    options: &'static str,
+}
+
+/// One shard, on every node.
+const WHOLE: Shape = Shape { nodes: 3, copies: 3, options: "" };
+/// Several, of which every node lacks one.
+const DIVIDED: Shape = Shape { nodes: 4, copies: 2, options: "--shards 3 --copies 2" };
 const WRITERS: usize = 4;
 /// How long a node may take to be what it was.
 const BACK_MAX: Duration = Duration::from_secs(20);
 
 fn client(group: &Group, number: usize) -> Client {
-    let path = group.folder.path().join(format!("{number}.toml"));
+    let path = group.folder.path().join(format!("n{number}/client.toml"));
     Client::new(&credentials::read(&path).unwrap()).unwrap()
 }
 
@@ -38,6 +51,9 @@ fn object(key: &str) -> ObjectName {
 fn own(number: usize) -> ObjectName {
     object(&format!("of-{number}"))
 }
+
+/// A change as the watch told it.
+type Seen = (ObjectKey, Version);
 
 /// What one writer did.
 struct Done {
@@ -77,29 +93,34 @@ async fn count(client: &Client, name: &ObjectName) -> Result<u32, Error> {
     }
 }
 
-/// Sees changes until the one of this key, which is written last.
-async fn see(mut watch: Watch, last: ObjectKey) -> Result<Vec<(ObjectKey, Version)>, Error> {
+/// Sees as many changes as are told there are.
+async fn see(mut watch: Watch, mut most: Receiver<usize>) -> Result<Vec<Seen>, Error> {
     let mut seen = Vec::new();
-    loop {
-        let event = watch.next().await?;
-        let is_last = event.key == last;
-        seen.push((event.key, event.version));
-        if is_last {
-            return Ok(seen);
+    while seen.len() < *most.borrow() {
+        tokio::select! {
+            event = watch.next() => {
+                let event = event?;
+                seen.push((event.key, event.version));
+            }
+            changed = most.changed() => changed.unwrap(),
         }
     }
+    Ok(seen)
 }
 
 /// Waits until a node is a member among all the others, and holds all shards.
-async fn is_back(client: &Client) {
+async fn is_back(client: &Client, shape: Shape) {
     let began = Instant::now();
     loop {
         let status = client.cluster().await;
         let whole = status.as_ref().is_ok_and(|status| {
-            let holds = |members: &[u32]| members.len() == NODES;
+            let is_held = |shard: &ShardStatus| match shard.kind.as_str() {
+                "objects" | "memory" => shard.members.len() == shape.copies,
+                _ => shard.members.len() == shape.nodes,
+            };
             status.stage == "serving"
-                && status.members.len() == NODES
-                && status.shards.iter().all(|shard| holds(&shard.members))
+                && status.members.len() == shape.nodes
+                && status.shards.iter().all(is_held)
         });
         if whole && client.health().await.is_ok() {
             return;
@@ -110,64 +131,69 @@ async fn is_back(client: &Client) {
     }
 }
 
-async fn restart_all(group: &mut Group, lookouts: &[Client]) {
-    for number in 1..=NODES {
+async fn restart_all(group: &mut Group, lookouts: &[Client], shape: Shape) {
+    for number in 1..=shape.nodes {
         let child = &mut group.nodes[number - 1].child;
         kill_process(Pid::from_child(child), Signal::TERM).unwrap();
         assert!(child.wait().unwrap().success(), "node {number} did not drain");
         group.restart(number);
         for lookout in lookouts {
-            is_back(lookout).await;
+            is_back(lookout, shape).await;
         }
         group.kill(number);
         group.restart(number);
         for lookout in lookouts {
-            is_back(lookout).await;
+            is_back(lookout, shape).await;
         }
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_every_node_fails_no_call() {
-    let mut group = Group::found(NODES, "");
+    restarts_without_a_failed_call(WHOLE).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_every_node_of_a_divided_group_fails_no_call() {
+    restarts_without_a_failed_call(DIVIDED).await;
+}
+
+async fn restarts_without_a_failed_call(shape: Shape) {
+    let mut group = Group::found(shape.nodes, shape.options);
     group.types(1, "pool create counters --retain 1d").ended(0);
-    let (reader, shared, last) = (client(&group, 1), object("shared"), object("last"));
+    let (reader, shared) = (client(&group, 1), object("shared"));
     reader.put(&shared, Source::bytes("0"), Condition::Always).await.unwrap();
-    let lookouts: Vec<Client> = (1..=NODES).map(|number| client(&group, number)).collect();
+    let lookouts: Vec<Client> = (1..=shape.nodes).map(|number| client(&group, number)).collect();
     for lookout in &lookouts {
-        is_back(lookout).await;
+        is_back(lookout, shape).await;
     }
     let watch = client(&group, 2).watch(&pool(), None, None).await.unwrap();
-    let watcher = tokio::spawn(see(watch, last.key.clone()));
+    let (all, most) = tokio::sync::watch::channel(usize::MAX);
+    let watcher = tokio::spawn(see(watch, most));
     let end = Arc::new(AtomicBool::new(false));
     let writers: Vec<_> = (0..WRITERS)
         .map(|number| {
-            let client = client(&group, number % NODES + 1);
+            let client = client(&group, number % shape.nodes + 1);
             tokio::spawn(write(client, number, end.clone()))
         })
         .collect();
-    restart_all(&mut group, &lookouts).await;
+    restart_all(&mut group, &lookouts, shape).await;
     end.store(true, Ordering::Relaxed);
-    let (mut counted, mut written) = (0, Vec::new());
-    for writer in writers {
+    let (mut counted, mut expected) = (0, Vec::new());
+    for (number, writer) in writers.into_iter().enumerate() {
         let done = writer.await.unwrap().unwrap();
         counted += done.counted;
-        written.push(done.written);
+        expected.push((own(number), done.written));
     }
     assert_eq!(text(&reader, &shared).await.unwrap().0, counted.to_string());
-    reader.put(&last, Source::bytes("x"), Condition::Always).await.unwrap();
+    expected.push((shared, counted));
+    all.send_replace(expected.iter().map(|(_, changes)| *changes as usize).sum());
     let seen = timeout(BACK_MAX, watcher).await.unwrap().unwrap().unwrap();
     // A change that was made twice would be two versions, and a lost event one too few.
-    let versions_of = |name: &ObjectName| -> Vec<Version> {
-        let those = seen.iter().filter(|(key, _)| *key == name.key);
-        those.map(|(_, version)| *version).collect()
-    };
-    let mut expected: Vec<_> =
-        (0..).zip(written).map(|(number, written)| (own(number), written)).collect();
-    expected.push((shared, counted));
     for (name, changes) in expected {
         assert!(changes > 0, "nobody wrote {}", name.key);
-        let versions = versions_of(&name);
+        let those = seen.iter().filter(|(key, _)| *key == name.key);
+        let versions: Vec<Version> = those.map(|(_, version)| *version).collect();
         assert_eq!(versions.len(), changes as usize, "{}", name.key);
         assert!(versions.is_sorted_by(|one, next| one < next), "{}", name.key);
     }

@@ -61,7 +61,7 @@ pub(super) async fn node(State(front): State<Front>, request: Request) -> Answer
         members: node.members(),
         trust_level: node.trust_level(),
         promise: node.promise().digest(),
-        certificate_sha256: front.certificate_sha256.to_string(),
+        certificate_sha256: front.shown.fingerprint(),
         ledger_origin: node.ledger_origin().to_owned(),
         ledger_vkey: node.ledger_vkey().to_owned(),
         posture: node.posture().iter().map(translate::mitigation).collect(),

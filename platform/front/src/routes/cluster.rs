@@ -15,12 +15,12 @@ use notrace_sdk_wire::cluster::{
 };
 use notrace_sdk_wire::{Code, Problem};
 
-use crate::auth;
 use crate::limits::JSON_BYTES_MAX;
 use crate::problem::{Answer, bad_body, method_not_allowed};
 use crate::query::Query;
 use crate::routes::Front;
 use crate::translate;
+use crate::{auth, credentials};
 
 pub(super) async fn post_only() -> Response {
     method_not_allowed("POST").into_response()
@@ -89,8 +89,9 @@ pub(super) async fn join(State(front): State<Front>, request: Request) -> Answer
     let wish = ask.wish();
     let JoinAsk { invite, nonce, proof, key, address, url } = &ask;
     let asked = Asked { invite, nonce, proof, wish: &wish, key, address, url };
-    let (welcomed, prove) = front.node.let_in(&front.certificate_digest, asked).await?;
+    let (welcomed, prove) = front.node.let_in(front.shown.digest().as_bytes(), asked).await?;
     let mut welcome = welcome(&welcomed);
+    welcome.owner_token = credentials::owner_token(&front.credentials, &front.node);
     welcome.proof = prove(&welcome.proved());
     Ok(Json(welcome).into_response())
 }
@@ -120,6 +121,7 @@ fn welcome(welcomed: &Welcomed) -> Welcome {
         authority_pem: welcomed.authority_pem.clone(),
         authority_key_pem: welcomed.authority_key_pem.to_string(),
         owner: welcomed.owner.clone(),
+        owner_token: String::new(),
         group_key: welcomed.group_key.to_string(),
         ledger_key: welcomed.ledger_key.to_string(),
         members: members

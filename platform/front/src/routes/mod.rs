@@ -1,5 +1,6 @@
 //! The surface: which path does what.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use axum::Router;
@@ -19,6 +20,7 @@ use crate::body::BodyRoom;
 use crate::limits::{READY_WAIT, VIEW_WAIT, WATCHES_MAX};
 use crate::problem::{Answer, Refused, refuse};
 use crate::query::nearest_of;
+use crate::shown::Shown;
 use crate::{headers, translate};
 
 pub(crate) mod about;
@@ -37,10 +39,10 @@ pub(crate) struct Front {
     pub(crate) node: Node,
     pub(crate) room: BodyRoom,
     pub(crate) watches: Arc<Semaphore>,
-    /// The SHA-256 of the certificate that TLS shows, in hexadecimal.
-    pub(crate) certificate_sha256: Arc<str>,
-    /// The same as bytes.
-    pub(crate) certificate_digest: [u8; 32],
+    /// The certificate that TLS shows.
+    pub(crate) shown: Arc<Shown>,
+    /// Where the owner's credentials are, if they are still there.
+    pub(crate) credentials: Arc<Path>,
 }
 
 /// The digest of the task that a path names. A name that is unknown is answered with the nearest
@@ -59,17 +61,13 @@ async fn resolve(node: &Node, text: &str) -> Answer<Digest> {
 }
 
 /// All paths, served from `node`.
-pub(crate) fn router(
-    node: Node,
-    certificate_sha256: Arc<str>,
-    certificate_digest: [u8; 32],
-) -> Router {
+pub(crate) fn router(node: Node, shown: Arc<Shown>, credentials: Arc<Path>) -> Router {
     let front = Front {
         node,
         room: BodyRoom::new(),
         watches: Arc::new(Semaphore::new(WATCHES_MAX)),
-        certificate_sha256,
-        certificate_digest,
+        shown,
+        credentials,
     };
     Router::new()
         .route("/v1/health", get(about::health).fallback(about::get_only))

@@ -70,8 +70,8 @@ impl Node {
     }
 
     /// A receipt that this node does not know: another may have it, or have it on its way.
-    /// # Errors  [`Refusal::ReceiptUnknown`]; [`Refusal::Unavailable`] if one that may know it could
-    /// not be asked.
+    /// # Errors  [`Refusal::ReceiptUnknown`]; [`Refusal::Unavailable`] if one that may know it
+    /// could not be asked.
     pub(crate) async fn receipt_elsewhere(
         &self,
         id: ReceiptId,

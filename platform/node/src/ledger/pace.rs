@@ -244,7 +244,7 @@ fn adopt<D: Disk>(
     let _ = done.send(is_adopted);
 }
 
-/// Waits for an epoch's end, or other work. `None` once the ledger is closed and nothing is pending.
+/// Waits for an epoch's end, or other work. `None` once the ledger is closed and nothing pends.
 fn next_work<D: Disk>(
     log: &Log<D>,
     desk: &Desk,

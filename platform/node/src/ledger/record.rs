@@ -16,8 +16,8 @@ const CHECK_BYTES: usize = 8;
 const SECRET_BYTES: usize = 16;
 
 /// Names a receipt to whoever got it with the answer. Its leaf's index, or in a group one that it
-/// will not stand before, makes it findable without a table in memory; 16 bytes that follow from the salt make it unguessable. Prints as 48
-/// hexadecimal digits.
+/// will not stand before, makes it findable without a table in memory; 16 bytes that follow from
+/// the salt make it unguessable. Prints as 48 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct ReceiptId {
     index: u64,

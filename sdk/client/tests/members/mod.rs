@@ -130,6 +130,32 @@ mod a_call {
     }
 
     #[tokio::test]
+    async fn tells_each_member_how_far_others_were() {
+        let authority = authority();
+        let view = |number: &str| {
+            let view = (header::VIEW, number.to_owned());
+            Told::Reply(201, vec![("etag", "\"1:42\"".to_owned()), view], Vec::new())
+        };
+        let first = member(&authority, move |n, _| match n {
+            0 => view("7"),
+            1 => view("5"),
+            _ => refuse(Code::Stopping, None),
+        })
+        .await;
+        let second = member(&authority, |_, _| stored()).await;
+        let client = client(&first, &second);
+        for _ in 0..3 {
+            put(&client).await.unwrap();
+        }
+        let told = |fake: &Fake| -> Vec<Option<String>> {
+            let seen = fake.seen();
+            seen.iter().map(|seen| seen.header(header::VIEW).map(str::to_owned)).collect()
+        };
+        assert_eq!(told(&first), [None, Some("7".to_owned()), Some("7".to_owned())]);
+        assert_eq!(told(&second), [Some("7".to_owned())]);
+    }
+
+    #[tokio::test]
     async fn about_one_node_goes_to_no_other() {
         let authority = authority();
         let first = member(&authority, |_, _| refuse(Code::Stopping, Some(60))).await;
@@ -137,6 +163,16 @@ mod a_call {
         let client = client(&first, &second);
         assert_eq!(client.health().await.unwrap_err().code(), Some(Code::Stopping));
         assert_eq!(client.cluster_leave().await.unwrap_err().code(), Some(Code::Stopping));
+        assert!(second.seen().is_empty());
+    }
+
+    #[tokio::test]
+    async fn of_a_client_that_wants_one_node_goes_to_no_other() {
+        let authority = authority();
+        let first = member(&authority, |_, _| refuse(Code::Stopping, Some(60))).await;
+        let second = member(&authority, |_, _| stored()).await;
+        let error = put(&client(&first, &second).alone()).await.unwrap_err();
+        assert_eq!(error.code(), Some(Code::Stopping));
         assert!(second.seen().is_empty());
     }
 

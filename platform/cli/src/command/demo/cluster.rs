@@ -53,7 +53,8 @@ pub(super) async fn story() -> Done {
     ))?;
     let shown = progress::waiting("starting the killed node again");
     let again = Child::start(&folder.path().join("n1"), &["--cluster", "127.0.0.1:0"]).await?;
-    let back = Session::at(&folder.path().join("n1").join("client.toml"))?;
+    let mut back = Session::at(&folder.path().join("n1").join("client.toml"))?;
+    back.client = back.client.alone();
     whole(&back).await?;
     drop(shown);
     check(&back).await?;
@@ -88,7 +89,8 @@ async fn start(folder: &Path) -> Result<(Vec<Child>, Vec<Session>), Failure> {
         let mut other = Session::at(&credentials)?;
         other.credentials.url = url;
         let client = Client::new(&other.credentials);
-        other.client = client.map_err(|error| other.fail(error))?;
+        // What the story says of a node, that node is asked, and no other in its place.
+        other.client = client.map_err(|error| other.fail(error))?.alone();
         sessions.push(other);
     }
     Ok((children, sessions))
