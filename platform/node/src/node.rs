@@ -233,20 +233,36 @@ impl Node {
     /// Makes itself known to its group, and its own table what the group's keyring says: without
     /// the keys it could open nothing of what it holds.
     async fn settle_among_others(&self) -> Result<(), StartError> {
-        self.announce().await.map_err(|_| StartError::Step("make itself known to its group"))?;
+        self.insist("make itself known to its group", async || self.announce().await).await?;
+        let begin = async || {
+            self.begin_ledger().await.map_err(|error| match error {
+                SendError::Stopped => Refusal::Internal("ordering its beginning"),
+                _ => Refusal::Unavailable,
+            })
+        };
+        self.insist("begin its group's ledger", begin).await?;
+        self.insist("take over its group's keys", async || self.follow_keyring_now().await).await
+    }
+
+    /// Does a step that may be done twice, again and again while the others of its group come or
+    /// go: it is no use to give up.
+    async fn insist(
+        &self,
+        step: &'static str,
+        attempt: impl AsyncFn() -> Result<(), Refusal>,
+    ) -> Result<(), StartError> {
         let mut pause = SETTLE_AGAIN_MIN;
-        while let Err(error) = self.begin_ledger().await {
-            if error == SendError::Stopped {
-                return Err(StartError::Step("begin its group's ledger"));
+        while let Err(refusal) = attempt().await {
+            let passes = matches!(
+                refusal,
+                Refusal::Busy { .. }
+                    | Refusal::Unavailable
+                    | Refusal::OutcomeUnknown
+                    | Refusal::NoMajority
+            );
+            if self.0.group.links.is_none() || !passes {
+                return Err(StartError::Step(step));
             }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(SETTLE_AGAIN_MAX);
-        }
-        while let Err(refusal) = self.follow_keyring_now().await {
-            if matches!(refusal, Refusal::Internal(_)) {
-                return Err(StartError::Step("take over its group's keys"));
-            }
-            // The others are coming or going; it is no use to give up.
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(SETTLE_AGAIN_MAX);
         }
@@ -265,7 +281,7 @@ impl Node {
         if self.0.group.links.is_none() {
             cleared.map_err(|_| StartError::Step("clear old keys"))?;
         }
-        self.configure_store().await.map_err(|_| StartError::Step("set the store's bounds"))?;
+        self.insist("set the store's bounds", async || self.configure_store().await).await?;
         for pool in [tasks::modules_pool(), tasks::names_pool()] {
             let spec = PoolSpec {
                 retain: Retain::Forever,
@@ -275,8 +291,8 @@ impl Node {
                 transport: Transport::Tls,
                 label: None,
             };
-            let made = self.create_pool(&pool, spec, None).await;
-            made.map_err(|_| StartError::Step("make the pools of its own"))?;
+            let make = async || self.create_pool(&pool, spec.clone(), None).await.map(drop);
+            self.insist("make the pools of its own", make).await?;
         }
         self.load_tasks().map_err(|_| StartError::Step("read its tasks"))?;
         let weak = Arc::downgrade(&self.0);
