@@ -3,11 +3,10 @@
 use notrace_store_fabric::Fabric;
 use notrace_store_protocol::event::Event;
 use notrace_store_protocol::ids::{ShardId, Version};
-use notrace_store_protocol::message::Start;
 
 use crate::clock::Clock;
 use crate::error::CheckpointError;
-use crate::lane::{Asked, Job};
+use crate::lane::Asked;
 use crate::worker::Worker;
 
 impl<F: Fabric, C: Clock> Worker<F, C> {
@@ -33,13 +32,8 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
         if !shard.may_checkpoint() {
             return shard.checkpoint.asked.extend(asked);
         }
-        let chunks = shard.host.snapshot();
-        shard.checkpoint.bytes = chunks.iter().map(|chunk| chunk.as_ref().len() as u64).sum();
-        shard.checkpoint.writing = Some(shard.checkpoint.since);
-        let line = self.group.journal(shard.id).map(|it| it.line().to_vec()).unwrap_or_default();
-        let reached = |start: &Start| start.through <= shard.last.version;
-        let line = line.into_iter().filter(reached).collect();
-        shard.ask(Job::Checkpoint { place: shard.last, line, chunks, asked });
+        let id = shard.id;
+        self.begin_checkpoint(id, asked);
     }
 
     /// Begins the one that somebody wanted while another was written.

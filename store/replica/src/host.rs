@@ -15,6 +15,7 @@ use notrace_store_protocol::rpc::{Outcome, RequestId};
 use crate::bell::Bell;
 use crate::error::{CheckpointError, ReadError, SendError};
 use crate::lane::Asked;
+use crate::limits::FROZEN_BYTES_MAX;
 use crate::replicated::Delivered;
 use crate::seats::{Seat, Seats};
 use crate::watchers::Watchers;
@@ -167,6 +168,9 @@ pub(crate) type Made = Box<dyn Any + Send>;
 pub(crate) type Maker =
     Box<dyn FnOnce(Place, &[u8], &[(Place, Bytes)]) -> Result<Made, Malformed> + Send>;
 
+/// Tells a machine's state, as parts.
+pub(crate) type Encoder = Box<dyn FnOnce() -> Vec<Chunk> + Send>;
+
 /// A shard's machine.
 pub(crate) trait Host: Send {
     /// The next update that waits: how long it is, and how safe it shall be.
@@ -193,6 +197,12 @@ pub(crate) trait Host: Send {
     fn become_first(&mut self) -> Option<Made>;
     /// The state.
     fn snapshot(&self) -> Vec<Chunk>;
+    /// Has the machine stand still until [`Host::thaw`], and says what tells its state then, on any
+    /// thread. What is to be applied meanwhile waits, up to a bound; beyond it, it is this thread
+    /// that waits for the other.
+    fn freeze(&mut self) -> Encoder;
+    /// Applies what has waited.
+    fn thaw(&mut self);
     /// How safe updates are.
     fn reach(&self, majority: Version, all: Version);
     /// Who else is in the view.
@@ -214,6 +224,20 @@ pub(crate) struct Typed<M: Machine> {
     shared: Arc<Shared<M>>,
     initial: Box<dyn Fn() -> M + Send>,
     under_way: BTreeMap<RequestId, UnderWay<M>>,
+    /// What waits while the machine stands still; none while it does not.
+    frozen: Option<Frozen>,
+}
+
+/// What waits for a machine that stands still, in its order.
+#[derive(Default)]
+struct Frozen {
+    waiting: VecDeque<Later>,
+    bytes: usize,
+}
+
+enum Later {
+    Apply { place: Place, payload: Bytes, request: Option<RequestId> },
+    Resolve { number: RequestId, outcome: Outcome },
 }
 
 /// An own update that was sent.
@@ -225,10 +249,30 @@ struct UnderWay<M: Machine> {
 
 impl<M: Machine> Typed<M> {
     pub(crate) fn new(shared: Arc<Shared<M>>, initial: Box<dyn Fn() -> M + Send>) -> Self {
-        Self { shared, initial, under_way: BTreeMap::new() }
+        Self { shared, initial, under_way: BTreeMap::new(), frozen: None }
     }
 
-    fn replace(&self, at: Version, machine: M) -> Made {
+    /// Applies an update at once.
+    fn apply_now(&mut self, place: Place, payload: &Bytes, request: Option<RequestId>) {
+        let own = request.and_then(|request| self.under_way.get_mut(&request));
+        let sent = own.and_then(|own| {
+            let request = own.request.take()?;
+            own.answer = Some(request.answer);
+            Some(request.command)
+        });
+        // A command that nobody of this version can read does nothing anywhere.
+        let reply = match sent.map_or_else(|| M::decode(payload), Ok) {
+            Ok(command) => Some(self.shared.machine().apply(place, command)),
+            Err(Malformed) => None,
+        };
+        if let Some(own) = request.and_then(|request| self.under_way.get_mut(&request)) {
+            own.reply = reply;
+        }
+        self.shared.applied.advance(place.version);
+    }
+
+    fn replace(&mut self, at: Version, machine: M) -> Made {
+        self.thaw();
         let mut place = self.shared.machine();
         // Before anybody can read the new one; who asked before the old one was read is told.
         self.shared.generation.fetch_add(1, Ordering::AcqRel);
@@ -312,24 +356,48 @@ impl<M: Machine> Host for Typed<M> {
     }
 
     fn apply(&mut self, place: Place, payload: &Bytes, request: Option<RequestId>) {
-        let own = request.and_then(|request| self.under_way.get_mut(&request));
-        let sent = own.and_then(|own| {
-            let request = own.request.take()?;
-            own.answer = Some(request.answer);
-            Some(request.command)
-        });
-        // A command that nobody of this version can read does nothing anywhere.
-        let reply = match sent.map_or_else(|| M::decode(payload), Ok) {
-            Ok(command) => Some(self.shared.machine().apply(place, command)),
-            Err(Malformed) => None,
-        };
-        if let Some(own) = request.and_then(|request| self.under_way.get_mut(&request)) {
-            own.reply = reply;
+        if self.frozen.as_ref().is_some_and(|frozen| frozen.bytes > FROZEN_BYTES_MAX) {
+            self.thaw();
         }
-        self.shared.applied.advance(place.version);
+        match &mut self.frozen {
+            None => self.apply_now(place, payload, request),
+            Some(frozen) => {
+                // One that is empty takes memory as well.
+                frozen.bytes += payload.len() + size_of::<Later>();
+                let payload = payload.clone();
+                frozen.waiting.push_back(Later::Apply { place, payload, request });
+            }
+        }
+    }
+
+    fn freeze(&mut self) -> Encoder {
+        self.frozen.get_or_insert_default();
+        let shared = self.shared.clone();
+        Box::new(move || match shared.machine.read() {
+            Ok(machine) => machine.snapshot_chunks(),
+            Err(_) => unreachable!("only the thread that applies could have spoilt the machine"),
+        })
+    }
+
+    fn thaw(&mut self) {
+        let waiting = self.frozen.take().unwrap_or_default().waiting;
+        for later in waiting {
+            match later {
+                Later::Apply { place, payload, request } => {
+                    self.apply_now(place, &payload, request);
+                }
+                Later::Resolve { number, outcome } => self.resolve(number, &outcome),
+            }
+        }
     }
 
     fn resolve(&mut self, number: RequestId, outcome: &Outcome) {
+        if let Some(frozen) = &mut self.frozen
+            && matches!(outcome, Outcome::Delivered { .. })
+        {
+            let outcome = outcome.clone();
+            return frozen.waiting.push_back(Later::Resolve { number, outcome });
+        }
         match outcome {
             Outcome::NotApplied => self.give_back(number),
             Outcome::Delivered { place, .. } => {
@@ -418,6 +486,7 @@ impl<M: Machine> Host for Typed<M> {
         // Dropping an answer says that there will be none.
         drop(waiting);
         self.under_way.clear();
+        self.frozen = None;
         for watchers in [&self.shared.applied, &self.shared.majority, &self.shared.all] {
             watchers.close();
         }

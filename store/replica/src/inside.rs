@@ -51,6 +51,7 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
             Report::Trimmed { shard, through } => self.trimmed(shard, through),
             Report::Lent { loan, lent } => self.lent(&loan, lent),
             Report::Decayed { shard } => self.checkpoint(usize::from(shard.0), Vec::new()),
+            Report::Encoded(encoded) => self.encoded(encoded),
             Report::Made { shard, made } => self.made(shard, made),
             Report::Tail { to, fetch, through, line, updates } => {
                 self.send_tail(to, fetch, through, &line, &updates);

@@ -9,13 +9,17 @@ mod spec;
 
 use std::collections::VecDeque;
 use std::io::ErrorKind;
+use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use bytes::Bytes;
 use futures_channel::oneshot;
 use notrace_store_log::disk::Disk;
-use notrace_store_log::{AppendError, Log, Mark, OpenError, Record, SyncError, write_checkpoint};
+use notrace_store_log::{
+    AppendError, CheckpointError as CheckpointFailed, Log, Mark, OpenError, Record, SyncError,
+    write_checkpoint,
+};
 use notrace_store_protocol::ids::{Life, NodeId, ShardId, Version};
 use notrace_store_protocol::machine::{Chunk, Place};
 use notrace_store_protocol::message::{Fetch, Resume, Start};
@@ -62,7 +66,8 @@ pub(crate) enum Job {
     Checkpoint {
         place: Place,
         line: Vec<Start>,
-        chunks: Vec<Chunk>,
+        /// The state, once it is told.
+        chunks: Receiver<Vec<Chunk>>,
         asked: Vec<Asked>,
     },
     /// A checkpoint was written, or could not be.
@@ -176,7 +181,7 @@ struct Worker<D: Disk> {
     writing: Option<Writing>,
 }
 
-type Written = Result<u64, notrace_store_log::CheckpointError>;
+type Written = Result<u64, CheckpointFailed>;
 
 /// A checkpoint that another thread writes.
 struct Writing {
@@ -357,23 +362,26 @@ impl<D: Disk> Worker<D> {
         &mut self,
         place: Place,
         line: &[Start],
-        chunks: Vec<Chunk>,
+        chunks: Receiver<Vec<Chunk>>,
         asked: Vec<Asked>,
     ) -> Result<(), Halt> {
         self.finish_checkpoint();
         let mark = self.log.mark(place.version).map_err(Halt::of_sync)?;
         let mut parts = vec![Chunk::Owned(line::encode(line))];
-        parts.extend(chunks);
         let (lane, disk) = (self.lane.clone(), self.disk.clone());
         let thread = thread::Builder::new().name("checkpoint".into()).spawn(move || {
-            let written = write_checkpoint(&disk, place, &parts);
+            let untold = CheckpointFailed { kind: ErrorKind::Interrupted };
+            let written = chunks.recv().map_err(|_| untold).and_then(|chunks| {
+                parts.extend(chunks);
+                write_checkpoint(&disk, place, &parts)
+            });
             lane.push(Job::Wrote);
             written
         });
         match thread {
             Ok(thread) => self.writing = Some(Writing { mark, thread, asked }),
             Err(error) => {
-                tell(asked, Err(notrace_store_log::CheckpointError { kind: error.kind() }));
+                tell(asked, Err(CheckpointFailed { kind: error.kind() }));
                 self.report(Report::Trimmed { shard: self.shard, through: None });
             }
         }
@@ -383,10 +391,10 @@ impl<D: Disk> Worker<D> {
     /// Waits for a checkpoint in writing, if there is one, and goes on from it.
     fn finish_checkpoint(&mut self) {
         let Some(Writing { mark, thread, asked }) = self.writing.take() else { return };
-        let lost = notrace_store_log::CheckpointError { kind: ErrorKind::Other };
+        let lost = CheckpointFailed { kind: ErrorKind::Other };
         let trimmed = thread.join().unwrap_or(Err(lost)).and_then(|bytes| {
             let trimmed = self.log.checkpointed(mark, bytes);
-            trimmed.map_err(|error| notrace_store_log::CheckpointError { kind: error.kind })
+            trimmed.map_err(|error| CheckpointFailed { kind: error.kind })
         });
         let through = trimmed.is_ok().then(|| self.log.trimmed());
         self.report(Report::Trimmed { shard: self.shard, through });
@@ -408,7 +416,7 @@ fn kind_of(error: OpenError) -> ErrorKind {
     }
 }
 
-fn tell(asked: Vec<Asked>, result: Result<(), notrace_store_log::CheckpointError>) {
+fn tell(asked: Vec<Asked>, result: Result<(), CheckpointFailed>) {
     for asked in asked {
         // Whoever does not wait any more need not be told.
         let _ = asked.answer.send(result.map_err(CheckpointError::Log));

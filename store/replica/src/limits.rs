@@ -43,6 +43,8 @@ pub(crate) const RECENT_BYTES_MAX: usize = 16 << 20;
 pub(crate) const RECENT_MAX: usize = 1 << 16;
 /// Updates in one answer to somebody who catches up, in bytes.
 pub(crate) const TAIL_BYTES_MAX: usize = 1 << 20;
+/// Bytes of updates that wait for a machine whose state is being told.
+pub(crate) const FROZEN_BYTES_MAX: usize = 64 << 20;
 /// A chunk of a snapshot. The same at every member, for one may go on where another began.
 pub(crate) const CHUNK_BYTES: usize = 1 << 20;
 /// The longest snapshot that is taken from another member.

@@ -7,6 +7,7 @@
 //!
 //! A read that only must not go behind some view spares the questions.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use notrace_store_protocol::effect::Stopped;
@@ -49,6 +50,8 @@ pub(crate) struct Reads {
     early: Vec<Wish>,
     round: Option<Round>,
     barriers: Vec<Barrier>,
+    /// Shards whose machines stand still, and have not applied what was delivered since.
+    behind: BTreeSet<ShardId>,
     rounds: u64,
 }
 
@@ -92,7 +95,13 @@ impl Reads {
     }
 
     /// Goes as far as what is known allows; what to ask the others, if anything.
-    pub(crate) fn advance(&mut self, group: &Group, now: Duration) -> Option<Question> {
+    pub(crate) fn advance(
+        &mut self,
+        group: &Group,
+        behind: BTreeSet<ShardId>,
+        now: Duration,
+    ) -> Option<Question> {
+        self.behind = behind;
         if self.is_idle() {
             return None;
         }
@@ -144,7 +153,8 @@ impl Reads {
         for barrier in std::mem::take(&mut self.barriers) {
             match group.epoch(barrier.wish.shard) {
                 Some(epoch) if epoch.start().since == barrier.since => {
-                    if epoch.is_ready() && epoch.passed() >= barrier.slots {
+                    let applies = !self.behind.contains(&barrier.wish.shard);
+                    if epoch.is_ready() && epoch.passed() >= barrier.slots && applies {
                         tell(barrier.wish, Ok(()));
                     } else {
                         self.barriers.push(barrier);
@@ -173,7 +183,8 @@ impl Reads {
         };
         // Before all are ready nothing of the epoch was delivered to anybody.
         let slots = if epoch.is_ready() { epoch.heard() } else { 0 };
-        if epoch.is_ready() && epoch.passed() >= slots {
+        let applies = !self.behind.contains(&wish.shard);
+        if epoch.is_ready() && epoch.passed() >= slots && applies {
             tell(wish, Ok(()));
         } else {
             self.barriers.push(Barrier { since: epoch.start().since, slots, wish });

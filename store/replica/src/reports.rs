@@ -9,6 +9,7 @@ use notrace_store_protocol::ids::{Life, NodeId, ShardId, Version};
 use notrace_store_protocol::machine::{Malformed, Place};
 use notrace_store_protocol::message::{Fetch, Resume, Start};
 
+use crate::encode::Encoded;
 use crate::host::Made;
 use crate::learn::Origin;
 use crate::lends::{Lent, Loan};
@@ -63,6 +64,7 @@ pub(crate) enum Report {
     Decayed {
         shard: ShardId,
     },
+    Encoded(Encoded),
     /// A machine was made, or could not be.
     Made {
         shard: ShardId,

@@ -11,7 +11,7 @@ use notrace_store_protocol::layout::{Mode, ShardSpec};
 use notrace_store_protocol::machine::Place;
 use notrace_store_protocol::message::{Piece, Start};
 
-use crate::host::{Host, Made};
+use crate::host::{Company, Host, Made};
 use crate::lane::{Asked, Job, Lane};
 use crate::limits::{LANE_BYTES_MAX, RECENT_BYTES_MAX, RECENT_MAX, ROOM_KEPT};
 use crate::snapshots::{Partial, Snapshots};
@@ -34,6 +34,9 @@ pub(crate) struct Shard {
     pub(crate) is_remade: bool,
     /// It is the log that it is made from.
     pub(crate) was_cut: bool,
+    /// The machine stands still, because its state is told for this time.
+    frozen: Option<u64>,
+    freezes: u64,
     /// What is to be stored after that.
     pub(crate) later: VecDeque<(Piece, Bytes)>,
     pub(crate) checkpoint: Checkpoint,
@@ -96,6 +99,8 @@ impl Shard {
             partial,
             is_remade,
             was_cut,
+            frozen: None,
+            freezes: 0,
             later,
             checkpoint,
             room,
@@ -165,13 +170,40 @@ impl Shard {
         (self.last, self.trimmed) = (last, trimmed);
         self.recent = Recent::after(last.version);
         self.snapshots.clear();
+        self.frozen = None;
         // To take a large machine apart takes time as well. Without a thread it is done here.
         let _ = std::thread::Builder::new().name("discard".into()).spawn(move || drop(old));
     }
 
-    /// Whether the log and the machine stand at the same update, and no checkpoint is under way.
+    /// Whether the log and the machine stand at the same update.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        !self.is_remade && self.frozen.is_none()
+    }
+
+    /// The same, and no checkpoint is under way.
     pub(crate) fn may_checkpoint(&self) -> bool {
-        !self.is_remade && self.checkpoint.writing.is_none()
+        self.is_at_rest() && self.checkpoint.writing.is_none()
+    }
+
+    /// Notes that the machine stands still, while its state is told; which time it is.
+    pub(crate) fn freeze(&mut self) -> u64 {
+        self.host.be_in(Company::Others);
+        self.freezes += 1;
+        self.frozen = Some(self.freezes);
+        self.freezes
+    }
+
+    /// Its state was told for this time; whether it is still that machine.
+    pub(crate) fn thaw(&mut self, number: u64) -> bool {
+        let same = self.frozen.take_if(|frozen| *frozen == number).is_some();
+        if same {
+            self.host.thaw();
+        }
+        same
+    }
+
+    pub(crate) fn is_frozen(&self) -> bool {
+        self.frozen.is_some()
     }
 }
 

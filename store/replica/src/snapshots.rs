@@ -82,37 +82,37 @@ struct Kept {
 }
 
 impl Snapshots {
-    /// The one that is named, or the latest of which it `serves` to be sent anew; if there is none,
-    /// a new one. None at all while as many as may be kept are used by others.
+    /// The one that is named, or the latest of which it `serves` to be sent anew.
     pub(crate) fn find(
         &mut self,
         wanted: Option<Resume>,
         now: Duration,
         serves: impl Fn(Version) -> bool,
-        make: impl FnOnce() -> Snapshot,
     ) -> Option<&Snapshot> {
         let version = |kept: &Kept| kept.snapshot.place.version;
         let named = |kept: &Kept| wanted.is_some_and(|resume| resume.at == version(kept));
         let serving = |kept: &Kept| serves(version(kept));
-        let found = self.kept.iter().position(named).or(self.kept.iter().rposition(serving));
-        let at = match found {
-            Some(at) => at,
-            None => {
-                if self.kept.len() >= SNAPSHOTS_MAX {
-                    let since = self.kept.iter().map(|kept| kept.used);
-                    let (oldest, rested) = since.enumerate().min_by_key(|(_, used)| *used)?;
-                    if now.saturating_sub(rested) < SNAPSHOT_RESTS {
-                        return None;
-                    }
-                    self.kept.remove(oldest);
-                }
-                self.kept.push(Kept { snapshot: make(), used: now });
-                self.kept.len() - 1
-            }
-        };
-        let kept = self.kept.get_mut(at)?;
+        let found = self.kept.iter().position(named).or(self.kept.iter().rposition(serving))?;
+        let kept = self.kept.get_mut(found)?;
         kept.used = now;
         Some(&kept.snapshot)
+    }
+
+    /// Whether there is room for another, because others are few, or one of them rests.
+    pub(crate) fn has_room(&self, now: Duration) -> bool {
+        let rests = |kept: &Kept| now.saturating_sub(kept.used) >= SNAPSHOT_RESTS;
+        self.kept.len() < SNAPSHOTS_MAX || self.kept.iter().any(rests)
+    }
+
+    /// Keeps another, in the place of the one that rests longest if there are as many as may be.
+    pub(crate) fn keep(&mut self, snapshot: Snapshot, now: Duration) {
+        let since = self.kept.iter().map(|kept| kept.used);
+        if let Some((oldest, _)) = since.enumerate().min_by_key(|(_, used)| *used)
+            && self.kept.len() >= SNAPSHOTS_MAX
+        {
+            self.kept.remove(oldest);
+        }
+        self.kept.push(Kept { snapshot, used: now });
     }
 
     pub(crate) fn forget_old(&mut self, now: Duration) {

@@ -13,12 +13,12 @@ use notrace_store_protocol::message::{Fetch, Message, Part, Piece, Start, Write}
 use notrace_store_protocol::time::Hlc;
 
 use crate::clock::Clock;
+use crate::encode::Purpose;
 use crate::lane::Job;
 use crate::lends::{Lent, Loan};
 use crate::letters;
 use crate::limits::TAIL_BYTES_MAX;
 use crate::shard::Shard;
-use crate::snapshots::Snapshot;
 use crate::worker::Worker;
 
 /// An answer that somebody waits for.
@@ -164,13 +164,16 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
         if shard.is_durable() {
             return shard.ask(Job::Chunk(Loan { to, fetch, line }));
         }
-        let (host, last) = (&shard.host, shard.last);
         let begin = line.first().map_or(Version::ZERO, |start| start.through);
         let first = begin.max(fetch.have).max(shard.recent.base());
-        let make = || Snapshot::new(last, host.snapshot());
-        let found = shard.snapshots.find(fetch.resume, now, |version| version >= first, make);
-        // While as many as may be kept are used by others, it has to ask again.
-        let Some(snapshot) = found else { return };
+        let Some(snapshot) = shard.snapshots.find(fetch.resume, now, |version| version >= first)
+        else {
+            // It asks again, until there is one.
+            if shard.is_at_rest() && shard.snapshots.has_room(now) {
+                self.encode(fetch.shard, Purpose::Learners);
+            }
+            return;
+        };
         let place = snapshot.place;
         let resume = fetch.resume.filter(|resume| resume.at == place.version);
         let chunk = resume.map_or(0, |resume| resume.chunk);

@@ -322,7 +322,11 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
         for shard in &mut self.shards {
             let epoch = self.group.epoch(shard.id);
             let passed = epoch.is_some_and(|it| it.is_ready() && it.passed() >= it.heard());
-            let company = if alone && passed { Company::Nobody } else { Company::Others };
+            let company = if alone && passed && !shard.is_frozen() {
+                Company::Nobody
+            } else {
+                Company::Others
+            };
             shard.host.be_in(company);
             if let Some(epoch) = epoch {
                 // Before it is ready, what this member holds may have left the agreed history.
@@ -341,7 +345,9 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
     }
 
     fn advance_reads(&mut self) {
-        if let Some(question) = self.reads.advance(&self.group, self.now) {
+        let frozen = self.shards.iter().filter(|shard| shard.is_frozen());
+        let behind = frozen.map(|shard| shard.id).collect();
+        if let Some(question) = self.reads.advance(&self.group, behind, self.now) {
             for node in question.to {
                 self.post(node, letters::ask(question.view, question.round));
             }
@@ -374,6 +380,8 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
             self.mail.close(link);
             self.fabric.cut(link);
         }
+        // Reads go on working, and see all that was delivered.
+        self.shards.iter_mut().for_each(|shard| shard.host.thaw());
         // A last poll lets what was written leave.
         self.fabric.poll(Duration::ZERO, &mut Vec::new());
         for shard in &self.shards {

@@ -80,12 +80,17 @@ mod kept_snapshots {
     fn bring_two_who_learn_at_once_on_while_updates_come() {
         let mut kept = Snapshots::default();
         let mut resumes: [Option<Resume>; 2] = [None, None];
-        for round in 0..6 {
-            let (now, latest) = (Duration::from_millis(round), state(10 + round));
+        for round in 0..8 {
+            let now = Duration::from_millis(round);
             let resume = &mut resumes[round as usize % 2];
             // Whoever begins can be served by no state that is not the latest.
-            let serves = |version| version == place(10 + round).version;
-            let snapshot = kept.find(*resume, now, serves, || latest).unwrap();
+            let latest = place(10 + round).version;
+            let Some(snapshot) = kept.find(*resume, now, |version| version == latest) else {
+                assert!(kept.has_room(now));
+                kept.keep(state(10 + round), now);
+                *resume = Some(Resume { at: latest, chunk: 0 });
+                continue;
+            };
             let at = snapshot.place.version;
             let chunk = resume.filter(|it| it.at == at).map_or(0, |it| it.chunk);
             *resume = Some(Resume { at, chunk: chunk + 1 });
@@ -96,21 +101,26 @@ mod kept_snapshots {
     #[test]
     fn serve_the_next_who_comes_as_well() {
         let mut kept = Snapshots::default();
-        kept.find(None, Duration::ZERO, |_| true, || state(1)).unwrap();
-        let again = kept.find(None, Duration::ZERO, |_| true, || panic!("there is one"));
+        kept.keep(state(1), Duration::ZERO);
+        let again = kept.find(None, Duration::ZERO, |_| true);
         assert_eq!(again.unwrap().place, place(1));
+        assert!(kept.find(None, Duration::ZERO, |_| false).is_none());
     }
 
     #[test]
     fn are_few_and_one_that_is_used_does_not_go() {
         let mut kept = Snapshots::default();
         for seq in 0..SNAPSHOTS_MAX as u64 {
-            assert!(kept.find(None, Duration::ZERO, |_| false, || state(seq)).is_some());
+            assert!(kept.has_room(Duration::ZERO));
+            kept.keep(state(seq), Duration::from_millis(seq));
         }
-        let more =
-            |kept: &mut Snapshots, now| kept.find(None, now, |_| false, || state(9)).is_some();
-        assert!(!more(&mut kept, Duration::from_millis(1)));
-        assert!(more(&mut kept, SNAPSHOT_RESTS));
+        assert!(!kept.has_room(Duration::from_millis(5)));
+        let now = SNAPSHOT_RESTS;
+        let named = Some(Resume { at: place(0).version, chunk: 1 });
+        assert!(kept.find(named, now, |_| false).is_some());
+        assert!(kept.has_room(SNAPSHOT_RESTS + Duration::from_millis(1)));
+        kept.keep(state(9), now);
+        assert!(kept.find(named, now, |_| false).is_some(), "the one that rests goes");
     }
 }
 

@@ -1,6 +1,8 @@
 //! Members that catch up from a state, because no log holds the updates any more.
 
+use std::future::Future;
 use std::sync::{Condvar, Mutex};
+use std::task::{Context, Waker};
 
 use notrace_store_fabric::loopback::Network;
 use notrace_store_protocol::layout::Mode;
@@ -43,8 +45,10 @@ fn two_who_join_at_once_get_a_state_that_no_log_holds_any_more() {
     }
 }
 
-/// While this is closed, no machine with anything in it is made.
-static GATE: Gate = Gate { state: Mutex::new(State::Open), changed: Condvar::new() };
+/// While this is closed, no machine with anything in it is made of a state.
+static MAKING: Gate = Gate::new();
+/// While this is closed, no machine with anything in it tells its state.
+static TELLING: Gate = Gate::new();
 
 struct Gate {
     state: Mutex<State>,
@@ -60,6 +64,10 @@ enum State {
 }
 
 impl Gate {
+    const fn new() -> Self {
+        Self { state: Mutex::new(State::Open), changed: Condvar::new() }
+    }
+
     fn set(&self, state: State) {
         *self.state.lock().unwrap() = state;
         self.changed.notify_all();
@@ -99,12 +107,15 @@ impl Machine for Slow {
     }
 
     fn snapshot(&self) -> Vec<u8> {
+        if !self.0.0.is_empty() {
+            TELLING.pass();
+        }
         self.0.snapshot()
     }
 
     fn restore(bytes: &[u8]) -> Result<Self, Malformed> {
         if !bytes.is_empty() {
-            GATE.pass();
+            MAKING.pass();
         }
         Lines::restore(bytes).map(Self)
     }
@@ -121,9 +132,30 @@ fn start(network: &Network, number: u32, mode: Mode, entry: Entry) -> (Replicate
     (lines, replica.start(fabric, SystemClock, entry, on_call).unwrap())
 }
 
+fn told(count: u64) -> Told {
+    Told { sender: 1, count, length: 10 }
+}
+
 fn tell(lines: &Replicated<Slow>, count: u64, durability: Durability) {
-    let told = Told { sender: 1, count, length: 10 };
-    wait(lines.ordered_send(told, durability)).unwrap();
+    wait(lines.ordered_send(told(count), durability)).unwrap();
+}
+
+fn counts_of(lines: &Replicated<Slow>) -> Vec<u64> {
+    lines.read(|lines| lines.0.0.iter().map(|line| line.count).collect())
+}
+
+/// Waits until two hold the shard, and this member is one of them.
+fn both_hold(member: &Member) {
+    let both = |status: &Status| {
+        let view = status.view.as_ref();
+        let members = view.map_or(0, |view| view.shards[0].members.len());
+        status.serves() && status.shards[0].holds && members == 2
+    };
+    wait(member.when(both)).unwrap();
+}
+
+fn contacts() -> Entry {
+    Entry::Join(vec![(node(1), fabric_name(node(1)))])
 }
 
 #[test]
@@ -132,21 +164,65 @@ fn a_machine_that_takes_long_to_be_made_stops_no_thread_but_its_own() {
     let (first, one) = start(&network, 1, Mode::Durable, Entry::Found);
     (0..20).for_each(|count| tell(&first, count, Delivered));
     wait(first.checkpoint()).unwrap();
-    GATE.set(State::Closed);
-    let contacts = vec![(node(1), fabric_name(node(1)))];
-    let (second, two) = start(&network, 2, Mode::Durable, Entry::Join(contacts));
-    GATE.wait_until(State::Reached);
+    MAKING.set(State::Closed);
+    let (second, two) = start(&network, 2, Mode::Durable, contacts());
+    MAKING.wait_until(State::Reached);
     let answer = wait(one.p2p_send(node(2), b"are you there?".to_vec()));
     assert_eq!(answer.as_deref(), Ok(&b"here"[..]));
     tell(&first, 20, AllDurable);
-    GATE.set(State::Open);
-    let holds = |status: &Status| status.serves() && status.shards[0].holds;
-    let both = |status: &Status| {
-        let view = status.view.as_ref();
-        holds(status) && view.is_some_and(|view| view.shards[0].members.len() == 2)
-    };
-    wait(two.when(both)).unwrap();
+    MAKING.set(State::Open);
+    both_hold(&two);
     wait(second.latest()).unwrap();
-    let counts = second.read(|lines| lines.0.0.iter().map(|line| line.count).collect::<Vec<_>>());
-    assert!(counts.into_iter().eq(0..=20));
+    assert!(counts_of(&second).into_iter().eq(0..=20));
+}
+
+#[test]
+fn a_machine_that_takes_long_to_tell_its_state_stops_no_thread_but_its_own() {
+    let network = Network::default();
+    let (first, one) = start(&network, 1, Mode::Durable, Entry::Found);
+    let (second, two) = start(&network, 2, Mode::Durable, contacts());
+    both_hold(&one);
+    both_hold(&two);
+    (0..20).for_each(|count| tell(&first, count, Delivered));
+    TELLING.set(State::Closed);
+    std::thread::scope(|scope| {
+        let checkpoint = scope.spawn(|| wait(first.checkpoint()));
+        TELLING.wait_until(State::Reached);
+        // It orders what others send, and makes it safe.
+        tell(&second, 20, AllDurable);
+        let answer = wait(two.p2p_send(node(1), b"are you there?".to_vec()));
+        assert_eq!(answer.as_deref(), Ok(&b"here"[..]));
+        // What was told to be there must be seen by who asks for the latest.
+        let mut latest = Box::pin(first.latest());
+        let mut own = Box::pin(first.ordered_send(told(21), Delivered));
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(own.as_mut().poll(&mut context).is_pending());
+        assert!(latest.as_mut().poll(&mut context).is_pending());
+        // What the other says of the view comes before its answer to a later call.
+        wait(one.p2p_send(node(2), b"are you there?".to_vec())).unwrap();
+        assert!(latest.as_mut().poll(&mut context).is_pending());
+        assert!(counts_of(&first).into_iter().eq(0..20));
+        TELLING.set(State::Open);
+        assert_eq!(wait(own).unwrap().reply, 22);
+        wait(latest).unwrap();
+        assert!(counts_of(&first).into_iter().eq(0..=21));
+        assert_eq!(checkpoint.join().unwrap(), Ok(()));
+    });
+}
+
+#[test]
+fn one_in_memory_is_told_and_made_beside_the_order_as_well() {
+    let network = Network::default();
+    let (first, one) = start(&network, 1, Mode::Volatile, Entry::Found);
+    // More than is kept of the latest updates.
+    for count in 0..20 {
+        wait(first.ordered_send(Told { length: 1 << 20, ..told(count) }, Delivered)).unwrap();
+    }
+    let (second, two) = start(&network, 2, Mode::Volatile, contacts());
+    both_hold(&two);
+    both_hold(&one);
+    tell(&second, 20, Delivered);
+    wait(first.latest()).unwrap();
+    assert!(counts_of(&first).into_iter().eq(0..=20));
+    assert!(counts_of(&second).into_iter().eq(0..=20));
 }
