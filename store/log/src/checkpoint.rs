@@ -83,7 +83,8 @@ fn head(place: Place, length: u64) -> [u8; HEAD_BYTES] {
     bytes
 }
 
-/// A checkpoint that can be read in parts, for as long as this is kept, whatever becomes of the log.
+/// A checkpoint that can be read in parts, for as long as this is kept, whatever becomes of the
+/// log.
 pub struct Stored<F> {
     file: F,
     place: Place,

@@ -130,7 +130,7 @@ fn measure(
     let longest = took.last().copied().unwrap_or(0);
     writeln!(
         std::io::stdout(),
-        "{what:>12} {:>6.1} s {:>8} puts  p50 {:>6}  p99 {:>6}  p99.9 {:>7}  longest {longest:>7} µs",
+        "{what:>12} {:>6.1} s {:>8} puts  p50 {:>6}  p99 {:>6}  p99.9 {:>7}  max {longest:>7} µs",
         span.as_secs_f64(),
         took.len(),
         at(500),

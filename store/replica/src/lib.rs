@@ -12,8 +12,9 @@
 //! what does within the process; `rings` is what is under way; `reads` is one dialogue of its own,
 //! `transfer` and `learn` are the two sides of another, with states from `snapshots` and `lends`;
 //! `shard` and `host` are a shard without and with its machine's type; `lane` and `records` are the
-//! disk's threads, `checkpoints` when a log is trimmed, `encode` how a state is told, `past` and `line` what logs hold; `asks`
-//! and `seats` are who waits; [`Replicated`] and [`Member`] are the handles.
+//! disk's threads, `checkpoints` when a log is trimmed, `encode` how a state is told, `past` and
+//! `line` what logs hold; `asks` and `seats` are who waits; [`Replicated`] and [`Member`] are the
+//! handles.
 #![forbid(unsafe_code)]
 
 pub mod limits;

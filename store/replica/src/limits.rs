@@ -49,7 +49,8 @@ pub(crate) const FROZEN_BYTES_MAX: usize = 64 << 20;
 pub(crate) const CHUNK_BYTES: usize = 1 << 20;
 /// The longest snapshot that is taken from another member.
 pub(crate) const SNAPSHOT_BYTES_MAX: usize = 16 << 30;
-/// Parts of a snapshot that are as long as this are sent as they are; shorter ones are put together.
+/// Parts of a snapshot that are as long as this are sent as they are; shorter ones are put
+/// together.
 pub(crate) const SHARED_BYTES_MIN: usize = 4 << 10;
 /// Snapshots of a shard in memory that are kept at once for those who learn.
 pub(crate) const SNAPSHOTS_MAX: usize = 2;
