@@ -3,21 +3,25 @@
 //! [`options`] says what is asked for. [`system`] is what runs, of either kind: [`etcd`] starts
 //! one, [`notrace`] the other, [`tls`], [`grpc`] with [`message`], and [`https`] are their
 //! clients. [`load`] drives them and counts into a [`histogram`]; [`machine`] measures the steps
-//! that neither can do without; [`report`] prints all.
+//! that neither can do without; [`report`] prints all. [`failover`] and [`joiner`] are scenes of
+//! notrace alone, with clients of [`paced`].
 //!
 //! Each round starts each system anew, so that all begin with an empty store and none rests in
 //! memory while another is measured. The order turns around from round to round. Clients take
 //! the nodes in turn, and the first client another node in each round, since one node leads.
 
 mod etcd;
+mod failover;
 mod grpc;
 mod histogram;
 mod https;
+mod joiner;
 mod load;
 mod machine;
 mod message;
 mod notrace;
 mod options;
+mod paced;
 mod report;
 mod system;
 mod tls;
@@ -35,12 +39,10 @@ use tempfile::TempDir;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cluster::load::{Cell, Load, Work};
-use crate::cluster::options::{Kind, Options};
+use crate::cluster::options::{Kind, Options, Scene};
 use crate::cluster::report::{Operation, Report, Rest, Row};
 use crate::cluster::system::System;
 
-/// Durabilities of a pool, from the cheapest on.
-const DURABILITIES: [&str; 3] = ["delivered", "majority_durable", "all_durable"];
 /// Members of a cluster.
 const MEMBERS: usize = 3;
 /// How long a system is left alone before its rest is measured.
@@ -120,6 +122,17 @@ impl Bench {
     }
 
     async fn round(&mut self, round: usize) -> Result<()> {
+        for scene in self.options.scenes.clone() {
+            match scene {
+                Scene::Idle if round == 0 => self.all_at_rest().await?,
+                Scene::Idle => {}
+                Scene::Failover => self.failover().await?,
+                Scene::Joiner => self.joiner().await?,
+            }
+        }
+        if !self.options.scenes.is_empty() {
+            return Ok(());
+        }
         let dir = self.folder()?;
         let report = &mut self.report;
         report.syncs.push(machine::syncs(dir.path(), 1, machine::Space::Grows)?);
@@ -151,6 +164,23 @@ impl Bench {
         folder.with_context(|| format!("a folder in {}", self.dir.display()))
     }
 
+    async fn start(&self, kind: Kind, dir: TempDir) -> Result<System> {
+        match kind {
+            Kind::Etcd => etcd::start(dir, etcd::Wire::Plain).await,
+            Kind::EtcdTls => etcd::start(dir, etcd::Wire::Tls).await,
+            Kind::Notrace => notrace::Members::start(&self.binary, dir, MEMBERS).await,
+            Kind::OneNode => notrace::one(&self.binary, dir).await,
+        }
+    }
+
+    async fn all_at_rest(&mut self) -> Result<()> {
+        for kind in self.options.kinds.clone() {
+            let system = self.start(kind, self.folder()?).await?;
+            self.rest(kind, &system).await;
+        }
+        Ok(())
+    }
+
     /// Everything that one system does in one round with values of one size.
     async fn system(
         &mut self,
@@ -160,12 +190,7 @@ impl Bench {
         first: bool,
     ) -> Result<()> {
         let dir = self.folder()?;
-        let mut system = match kind {
-            Kind::Etcd => etcd::start(dir, etcd::Wire::Plain).await?,
-            Kind::EtcdTls => etcd::start(dir, etcd::Wire::Tls).await?,
-            Kind::Notrace => notrace::Cluster::start(&self.binary, dir, MEMBERS).await?,
-            Kind::OneNode => notrace::one(&self.binary, dir).await?,
-        };
+        let mut system = self.start(kind, dir).await?;
         if first {
             match kind {
                 Kind::Etcd | Kind::EtcdTls => etcd::check(&system).await?,
@@ -176,7 +201,7 @@ impl Bench {
         let durabilities: Vec<Option<(usize, &'static str)>> = match kind {
             Kind::Etcd | Kind::EtcdTls => vec![None],
             Kind::Notrace | Kind::OneNode => {
-                DURABILITIES.into_iter().enumerate().map(Some).collect()
+                self.options.durabilities.iter().copied().map(Some).collect()
             }
         };
         let mut load = Load {

@@ -45,13 +45,18 @@ impl Process {
     pub fn is_alive(&mut self) -> bool {
         matches!(self.0.try_wait(), Ok(None))
     }
+
+    /// Ends it as `kill -9` does, and waits until it is gone.
+    pub fn end(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
         // Its own children end with it: a worker's template sees its supervisor go.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        self.end();
     }
 }
 

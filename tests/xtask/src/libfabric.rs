@@ -59,7 +59,10 @@ fn missing(may_fetch: bool) -> Result<Option<String>> {
     Ok(None)
 }
 
-fn is_there() -> Result<bool> {
+/// Whether it is installed.
+///
+/// # Errors  What is asked cannot be run.
+pub(crate) fn is_there() -> Result<bool> {
     let pkg_config = step::command("pkg-config", &["--print-errors", "--modversion", WANTED])?;
     Ok(step::first_line(pkg_config).is_some())
 }

@@ -32,7 +32,8 @@ cargo xtask COMMAND
                            --full also fetches the tools that optional steps need
   guests [NAME] [--check]  builds the modules below examples/; --check compares with the committed
   bench [ARGUMENTS]        the benchmarks, in release
-  bench --cluster [...]    three members beside three of etcd; --cluster --help lists the rest
+  bench --cluster [...]    three members beside three of etcd; --cluster --help lists the rest,
+                           and --engine measures what orders updates, over each fabric
   chaos [ARGUMENTS]        faults on three real nodes, 1,000 runs of 20 s; --runs N, --seconds S,
                            --seed FIRST, --hosts H, or --replay SEED for one of them again
   mutants [WORD ...]       deliberate faults in the protocol, and whether the simulator finds them

@@ -2,11 +2,40 @@
 
 use anyhow::Result;
 
+use crate::libfabric;
 use crate::step::{self, Steps};
 
 /// The benchmarks; what they print is a table.
+///
+/// Of `--cluster`, `--engine` measures what orders updates by itself, over each fabric that can be
+/// built here.
 pub(crate) fn bench(arguments: &[&str]) -> Result<bool> {
-    suite("bench", "notrace-tests-bench", arguments)
+    let ["--cluster", rest @ ..] = arguments else {
+        return suite("bench", "notrace-tests-bench", arguments);
+    };
+    let rest: Vec<&str> = rest.iter().copied().filter(|word| *word != "--engine").collect();
+    let mut passed = true;
+    if rest.len() + 1 < arguments.len() {
+        passed = engine()?;
+        if rest.is_empty() {
+            return Ok(passed);
+        }
+    }
+    Ok(suite("bench", "notrace-tests-bench", &[&["--cluster"], &rest[..]].concat())? && passed)
+}
+
+fn engine() -> Result<bool> {
+    let mut steps = Steps::default();
+    steps.step("engine", || {
+        let features: &[&str] = match libfabric::is_there()? {
+            true => &["--features", "libfabric"],
+            false => &[],
+        };
+        let package = ["--package", "notrace-store-replica", "--example", "engine"];
+        let run = ["run", "--release", "--quiet"];
+        step::run(step::cargo(&[&run, &package[..], features].concat())?)
+    });
+    Ok(steps.summary())
 }
 
 /// The hunt for what a run leaves behind.

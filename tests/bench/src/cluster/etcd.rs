@@ -81,7 +81,7 @@ pub(crate) async fn start(dir: TempDir, wire: Wire) -> Result<System> {
     for door in &doors {
         healthy(door).await?;
     }
-    Ok(System { nodes, doors, _dir: dir })
+    Ok(System { nodes, doors, dir })
 }
 
 fn secure(command: &mut Command, dir: &Path) {

@@ -218,21 +218,24 @@ impl Meter {
     }
 }
 
-fn value(length: usize) -> Bytes {
+/// A value that does not compress.
+pub(crate) fn value(length: usize) -> Bytes {
     // Letters that do not repeat soon; neither of the two compresses what it stores.
     let mut keys = Keys::new(length as u64);
     (0..length).map(|_| b'a' + (keys.next() % 26) as u8).collect()
 }
 
 /// Keys in an order that looks random. Source: Marsaglia, "Xorshift RNGs", 2003.
-struct Keys(u64);
+pub(crate) struct Keys(u64);
 
 impl Keys {
-    fn new(seed: u64) -> Self {
+    /// From one of many beginnings.
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
     }
 
-    fn next(&mut self) -> u64 {
+    /// The next key's number.
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;

@@ -1,7 +1,7 @@
 //! A cluster of our own nodes on loopback, and one node alone.
 
 use std::net::TcpStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -39,49 +39,101 @@ pub(crate) async fn one(binary: &Path, dir: TempDir) -> Result<System> {
     let port = *ports.first().context("a port")?;
     let mut process = serve(binary, dir.path(), port, &[])?;
     let credentials = served(&mut process, || node::ready(dir.path(), port)).await?;
-    Ok(System { nodes: vec![process], doors: vec![door(port, &credentials)], _dir: dir })
+    Ok(System { nodes: vec![process], doors: vec![door(port, &credentials)], dir })
 }
 
-/// Nodes of one group.
-pub(crate) struct Cluster;
+/// Members of one group, that others can join, and that can fail and come back.
+pub(crate) struct Members {
+    binary: PathBuf,
+    /// The ports for clients and for other members, of each member there is or will be.
+    ports: Vec<(u16, u16)>,
+    /// Where the founder is, and what opens every member.
+    founder: Option<(String, Credentials)>,
+    /// The members that were started.
+    pub(crate) system: System,
+}
 
-impl Cluster {
+impl Members {
+    /// A group for up to `most` members, of which none runs yet.
+    pub(crate) fn new(binary: &Path, dir: TempDir, most: usize) -> Result<Self> {
+        let ports = free_ports(2 * most)?;
+        let (https, fabric) = ports.split_at_checked(most).context("two ports for each")?;
+        let ports = https.iter().copied().zip(fabric.iter().copied()).collect();
+        let system = System { nodes: Vec::new(), doors: Vec::new(), dir };
+        Ok(Self { binary: binary.to_owned(), ports, founder: None, system })
+    }
+
     /// Starts a founder and `count - 1` nodes that join it, and waits until each of them says that
     /// all are members and hold every shard.
     ///
     /// # Errors  One does not come up, or does not become a member.
     pub(crate) async fn start(binary: &Path, dir: TempDir, count: usize) -> Result<System> {
-        let ports = free_ports(2 * count)?;
-        let (https, fabric) = ports.split_at_checked(count).context("two ports for each")?;
-        let (mut nodes, mut doors) = (Vec::new(), Vec::new());
+        let mut members = Self::new(binary, dir, count)?;
+        for _ in 0..count {
+            members.add().await?;
+        }
+        members.whole().await?;
+        Ok(members.system)
+    }
+
+    /// Starts the next member, and waits until it listens.
+    ///
+    /// # Errors  It does not come up.
+    pub(crate) async fn add(&mut self) -> Result<()> {
+        let at = self.system.nodes.len();
+        let &(port, _) = self.ports.get(at).context("a place for another member")?;
+        let mut join = Vec::new();
         // Every member takes the founder's token and shows a certificate of its authority.
-        let mut founder: Option<(String, Credentials)> = None;
-        for (number, (port, fabric)) in (1..).zip(https.iter().zip(fabric)) {
-            let folder = dir.path().join(format!("n{number}"));
-            let cluster = format!("127.0.0.1:{fabric}");
-            let mut arguments = vec!["--cluster".to_owned(), cluster];
-            if let Some((address, _)) = &founder {
-                let token = invite(binary, &dir.path().join("n1/client.toml"))?;
-                let join = ["--join".to_owned(), address.clone(), "--token".to_owned(), token];
-                arguments.extend(join);
-            }
-            let mut process = serve(binary, &folder, *port, &arguments)?;
-            let credentials = match &founder {
-                None => served(&mut process, || node::ready(&folder, *port)).await?,
-                Some((_, credentials)) => {
-                    let listens = || TcpStream::connect(("127.0.0.1", *port)).ok();
-                    served(&mut process, listens).await?;
-                    credentials.clone()
-                }
-            };
-            doors.push(door(*port, &credentials));
-            founder.get_or_insert_with(|| (format!("127.0.0.1:{port}"), credentials));
-            nodes.push(process);
+        if let Some((address, _)) = &self.founder {
+            let token = invite(&self.binary, &self.folder(0).join("client.toml"))?;
+            join = vec!["--join".to_owned(), address.clone(), "--token".to_owned(), token];
         }
-        for door in &doors {
-            joined(door, count).await?;
+        let mut process = self.run(at, &join)?;
+        if self.founder.is_none() {
+            let folder = self.folder(at);
+            let credentials = served(&mut process, || node::ready(&folder, port)).await?;
+            self.founder = Some((format!("127.0.0.1:{port}"), credentials));
+        } else {
+            let listens = || TcpStream::connect(("127.0.0.1", port)).ok();
+            served(&mut process, listens).await?;
         }
-        Ok(System { nodes, doors, _dir: dir })
+        let (_, credentials) = self.founder.as_ref().context("a founder")?;
+        self.system.doors.push(door(port, credentials));
+        self.system.nodes.push(process);
+        Ok(())
+    }
+
+    /// Ends a member at once, if it still runs, and starts it again.
+    ///
+    /// # Errors  It does not come up.
+    pub(crate) async fn restart(&mut self, at: usize) -> Result<()> {
+        let &(port, _) = self.ports.get(at).context("a member")?;
+        self.system.nodes.get_mut(at).context("a member")?.end();
+        let mut process = self.run(at, &[])?;
+        served(&mut process, || TcpStream::connect(("127.0.0.1", port)).ok()).await?;
+        *self.system.nodes.get_mut(at).context("a member")? = process;
+        Ok(())
+    }
+
+    /// Waits until every member says that all are, and that they hold every shard.
+    ///
+    /// # Errors  That does not come to be.
+    pub(crate) async fn whole(&self) -> Result<()> {
+        for door in &self.system.doors {
+            joined(door, self.system.doors.len()).await?;
+        }
+        Ok(())
+    }
+
+    fn folder(&self, at: usize) -> PathBuf {
+        self.system.dir.path().join(format!("n{}", at + 1))
+    }
+
+    fn run(&self, at: usize, join: &[String]) -> Result<Process> {
+        let &(port, fabric) = self.ports.get(at).context("a member")?;
+        let mut arguments = vec!["--cluster".to_owned(), format!("127.0.0.1:{fabric}")];
+        arguments.extend_from_slice(join);
+        serve(&self.binary, &self.folder(at), port, &arguments)
     }
 }
 

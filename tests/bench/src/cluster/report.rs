@@ -1,9 +1,13 @@
 //! All that was measured, as tables in Markdown.
 
+mod scenes;
+
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 
+use crate::cluster::failover::Failure;
 use crate::cluster::histogram::Histogram;
+use crate::cluster::joiner::Joined;
 use crate::cluster::load::Cell;
 use crate::cluster::options::Kind;
 use crate::table::figure;
@@ -47,6 +51,8 @@ pub(crate) struct Report {
     pub(crate) near_trips: Vec<Histogram>,
     pub(crate) round_trips: Vec<Histogram>,
     pub(crate) rest: Vec<Rest>,
+    pub(crate) failures: Vec<Failure>,
+    pub(crate) joined: Vec<Joined>,
     pub(crate) rows: BTreeMap<Row, Vec<Cell>>,
 }
 
@@ -76,8 +82,15 @@ impl Operation {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.facts.iter().try_for_each(|fact| writeln!(f, "{fact}\n"))?;
-        self.machine(f)?;
+        if !self.syncs.is_empty() {
+            self.machine(f)?;
+        }
         self.rest(f)?;
+        scenes::failures(&self.failures, f)?;
+        scenes::joined(&self.joined, f)?;
+        if self.rows.is_empty() {
+            return Ok(());
+        }
         self.loads(f)
     }
 }

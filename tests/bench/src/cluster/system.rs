@@ -22,7 +22,7 @@ pub(crate) struct System {
     /// The way into each node.
     pub(crate) doors: Vec<Door>,
     // Last, so that the processes are gone before their folder.
-    pub(crate) _dir: TempDir,
+    pub(crate) dir: TempDir,
 }
 
 /// How a client gets into a node.
