@@ -44,6 +44,7 @@ async fn is_the_same_log_and_goes_on_from_there() {
     assert_eq!(append(&whole, 700), next);
     proved(&whole, next).await;
     assert_eq!(root(joins.log()), root(&whole));
+    joins.close(Duration::ZERO).await;
     drop(joins);
     let again = open_in(other.path(), slow()).unwrap();
     assert_eq!((root(&again), proved(&again, next).await.index), (root(&whole), 700));
@@ -66,6 +67,7 @@ async fn takes_nothing_that_leads_elsewhere() {
     let right = async |first| told(&whole, first, 0);
     joins.catch_up(root(&whole), &|first| right(first)).await.unwrap();
     assert_eq!(root(joins.log()), root(&whole));
+    joins.close(Duration::ZERO).await;
     drop(joins);
     assert_eq!(root(&open_in(other.path(), slow()).unwrap()), root(&whole));
 }
