@@ -30,13 +30,13 @@ impl Client {
     /// The ledger's latest checkpoint, a signed note.
     /// # Errors  As any call.
     pub async fn checkpoint(&self) -> Result<String, Error> {
-        let reply = self.whole(&Call::look(CHECKPOINT)).await?;
+        let reply = self.whole(&Call::get(CHECKPOINT)).await?;
         String::from_utf8(reply.body).map_err(|_| Error::NotUnderstood("a checkpoint"))
     }
 
     /// A tile of the ledger.
     /// # Errors  `not_found` for a tile that is not there.
     pub async fn tile(&self, tile: &Tile) -> Result<Vec<u8>, Error> {
-        self.whole(&Call::look(format!("{LEDGER}/{tile}"))).await.map(|reply| reply.body)
+        self.whole(&Call::get(format!("{LEDGER}/{tile}"))).await.map(|reply| reply.body)
     }
 }

@@ -24,7 +24,7 @@ struct Book<'a> {
 
 fn client(group: &Group, number: usize) -> Client {
     let path = group.folder.path().join(format!("n{number}/client.toml"));
-    Client::new(&credentials::read(&path).unwrap()).unwrap()
+    Client::new(&credentials::read(&path).unwrap()).unwrap().alone()
 }
 
 impl Book<'_> {
