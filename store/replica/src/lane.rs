@@ -327,6 +327,8 @@ impl<D: Disk> Worker<D> {
 
     fn rewind(&mut self, to: Version) -> Result<(), Halt> {
         self.finish_checkpoint();
+        // What left the history is lent to nobody.
+        self.lends.clear();
         if to < self.log.trimmed() {
             self.log.clear().map_err(Halt::of_sync)?;
             // As at the very beginning: without a state no log opens that holds updates.
@@ -344,6 +346,7 @@ impl<D: Disk> Worker<D> {
 
     fn install(&mut self, place: Place, line: &[Start], state: &[u8]) -> Result<(), Halt> {
         self.finish_checkpoint();
+        self.lends.clear();
         if self.log.last() > place.version {
             // What the log has beyond the state is not agreed.
             let covers = place.version >= self.log.trimmed();

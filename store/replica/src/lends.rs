@@ -83,6 +83,11 @@ impl<D: Disk> Lends<D> {
         Ok(Ok(Lent { place, chunk, cut }))
     }
 
+    /// Lends nothing of what there was any more.
+    pub(crate) fn clear(&mut self) {
+        self.used.clear();
+    }
+
     fn newest(&mut self, log: &Log<D>) -> io::Result<Option<Used<D>>> {
         let Some(mut stored) = log.stored()? else { return Ok(None) };
         let known = self.used.iter().position(|used| used.stored.place() == stored.place());
