@@ -168,22 +168,40 @@ mod a_lent_checkpoint {
         assert!(end.cut.is_last && end.cut.body.concat().is_empty());
     }
 
+    fn asked(resume: Option<Resume>) -> Job {
+        let fetch = Fetch { shard: ShardId(0), have: Version::ZERO, resume };
+        let (to, line) = (NodeId::new(2).unwrap(), Arc::default());
+        Job::Chunk(Loan { to, fetch, line })
+    }
+
+    /// What a lane lends when it is asked to do all this.
+    fn lent(disk: &FaultyDisk, log: Log<FaultyDisk>, jobs: Vec<Job>) -> Vec<(Place, Vec<u8>)> {
+        let reports = Arc::new(Reports::new(std::task::Waker::noop().clone()));
+        let started = Lane::start(ShardId(0), disk.clone(), log, first(), reports.clone());
+        let (lane, thread) = started.unwrap();
+        jobs.into_iter().chain([Job::Close]).for_each(|job| lane.push(job));
+        thread.join().unwrap();
+        let lent = reports.take().into_iter().filter_map(|report| match report {
+            Report::Lent { lent, .. } => Some((lent.place, lent.cut.body.concat())),
+            _ => None,
+        });
+        lent.collect()
+    }
+
     #[test]
     fn is_reported_by_the_lane() {
         let disk = FaultyDisk::default();
         let log = trimmed(&disk, b"small");
-        let reports = Arc::new(Reports::new(std::task::Waker::noop().clone()));
-        let started = Lane::start(ShardId(0), disk.clone(), log, first(), reports.clone());
-        let (lane, thread) = started.unwrap();
-        let fetch = Fetch { shard: ShardId(0), have: Version::ZERO, resume: None };
-        let (to, line) = (NodeId::new(2).unwrap(), Arc::default());
-        lane.push(Job::Chunk(Loan { to, fetch, line }));
-        lane.push(Job::Close);
-        thread.join().unwrap();
-        let lent = reports.take().into_iter().find_map(|report| match report {
-            Report::Lent { lent, .. } => Some(lent.cut.body.concat()),
-            _ => None,
-        });
-        assert_eq!(lent, Some(b"small".to_vec()));
+        assert_eq!(lent(&disk, log, vec![asked(None)]), [(place(1), b"small".to_vec())]);
+    }
+
+    #[test]
+    fn that_left_the_history_is_lent_to_nobody_who_began_with_it() {
+        let disk = FaultyDisk::default();
+        let log = trimmed(&disk, &state());
+        let resume = Some(Resume { at: place(1).version, chunk: 1 });
+        let jobs = vec![asked(None), Job::Rewind(Version::ZERO), asked(resume)];
+        let lent = lent(&disk, log, jobs);
+        assert_eq!(lent.last(), Some(&(Place::ZERO, b"first".to_vec())));
     }
 }
