@@ -48,3 +48,5 @@ pub(crate) const WATCHES_MAX: usize = 256;
 pub(crate) const VIEW_WAIT: Duration = Duration::from_secs(5);
 /// How long a request waits for a node that has only just started.
 pub(crate) const READY_WAIT: Duration = Duration::from_secs(1);
+/// How long an invitation that could not be registered now waits until it is tried again.
+pub(crate) const INVITE_AGAIN: Duration = Duration::from_millis(200);

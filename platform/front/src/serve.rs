@@ -19,6 +19,7 @@ use zeroize::Zeroizing;
 
 use crate::accept::accept_until;
 use crate::credentials::{self, CredentialsError};
+use crate::limits::INVITE_AGAIN;
 use crate::shown::Shown;
 use crate::upkeep::Upkeep;
 use crate::{routes, tls};
@@ -281,10 +282,21 @@ async fn invite_all(node: &Node, folder: Option<&Path>) -> Result<(), ServeError
         let token = URL_SAFE_NO_PAD.decode(text.trim()).map(Zeroizing::new);
         let token = token.map_err(|_| unfit())?;
         let token = token.as_slice().try_into().map_err(|_| unfit())?;
-        match node.admit_token(token, INVITE_MAX).await {
-            Ok(_) | Err(Refusal::InviteUnknown) => {}
-            Err(_) => return Err(unfit()),
-        }
+        invite_one(node, token).await.map_err(|_| unfit())?;
     }
     Ok(())
+}
+
+/// Registers one of them, as often as it takes while others of the group come and go.
+async fn invite_one(node: &Node, token: &[u8; 32]) -> Result<(), Refusal> {
+    loop {
+        match node.admit_token(token, INVITE_MAX).await {
+            // One that was used or ran out stays what it is.
+            Ok(_) | Err(Refusal::InviteUnknown) => return Ok(()),
+            Err(Refusal::NoMajority | Refusal::Unavailable | Refusal::OutcomeUnknown) => {
+                tokio::time::sleep(INVITE_AGAIN).await;
+            }
+            Err(refusal) => return Err(refusal),
+        }
+    }
 }
