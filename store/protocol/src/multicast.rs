@@ -7,7 +7,8 @@
 //! delivered by everybody.
 //!
 //! What arrives only changes facts; [`Epoch::advance`] asks every question again and tells the
-//! others once, however many facts have changed. `window` is what a member sends, `inbox` what came
+//! others once, however many facts have changed, and only if somebody may wait for one of them: the
+//! rest goes with the next row, or when [`Epoch::tell_rest`] says so. `window` is what a member sends, `inbox` what came
 //! from one sender, `seat` what is known of a member, `frontier` up to where the disks have come;
 //! `sending` and `delivery` put them together.
 //!
@@ -125,6 +126,12 @@ pub struct Epoch {
     stale: bool,
     /// The own row is not what the others were told.
     changed: bool,
+    /// Somebody may wait for what changed; else it goes with the next row that is awaited.
+    awaited: bool,
+    /// What is delivered here and the others were not told of, in bytes; and up to which slot they
+    /// were.
+    untold_bytes: u64,
+    told_delivered: u64,
     /// Somebody's disk has come further.
     safer: bool,
     marks: Marks,
@@ -159,6 +166,9 @@ impl Epoch {
             // The others take it for granted that a member begins with nothing.
             stale: false,
             changed: false,
+            awaited: false,
+            untold_bytes: 0,
+            told_delivered: 0,
             safer: false,
             marks: Marks::default(),
             members: members.into(),
@@ -273,7 +283,7 @@ impl Epoch {
             self.note_delivered(base);
         }
         self.mine.ready = true;
-        (self.changed, self.stale) = (true, true);
+        (self.changed, self.awaited, self.stale) = (true, true, true);
     }
 
     /// The log is on the disk up to here. The last update bounds it, not the last slot: nulls at
@@ -283,7 +293,8 @@ impl Epoch {
         // What the log of an unready member holds may have left the agreed history.
         if self.mine.ready && self.is_ordered() && reached > self.mine.persisted {
             self.mine.persisted = reached;
-            (self.changed, self.stale, self.safer) = (true, true, true);
+            (self.changed, self.awaited) = (true, true);
+            (self.stale, self.safer) = (true, true);
         }
     }
 
@@ -334,12 +345,18 @@ impl Epoch {
             return;
         }
         self.send_owed_nulls();
-        match self.mode {
-            Mode::Unordered => self.observe(out),
-            Mode::Durable | Mode::Volatile => self.deliver_to(self.stable(), out),
+        loop {
+            match self.mode {
+                Mode::Unordered => self.observe(out),
+                Mode::Durable | Mode::Volatile => self.deliver_to(self.stable(), out),
+            }
+            self.free_window();
+            // An own null may be all that was lacking.
+            if !self.send_owed_nulls() {
+                break;
+            }
         }
         self.advance_frontier(out);
-        self.free_window();
         self.push(out);
         // What was done here gives no question another answer.
         self.stale = false;
@@ -405,8 +422,14 @@ impl Epoch {
             return;
         };
         *received = count;
-        if self.mode != Mode::Unordered {
+        if self.is_ordered() {
+            let before = self.mine.held;
             self.mine.held = order::prefix(&self.received);
+            // Whoever holds the same update waits for this; nobody waits for a null by itself.
+            let vouched = self.last_update_before(self.mine.held).is_some_and(|it| it >= before);
+            self.awaited |= vouched;
+        } else {
+            self.awaited = true;
         }
         (self.changed, self.stale) = (true, true);
     }

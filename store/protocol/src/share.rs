@@ -18,7 +18,7 @@ use crate::view::{Fate, ShardView};
 /// What one node has to do with one shard.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Share {
-    shard: ShardId,
+    pub(crate) shard: ShardId,
     spec: ShardSpec,
     me: Peer,
     pub(crate) epoch: Option<Epoch>,

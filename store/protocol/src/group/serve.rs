@@ -41,9 +41,13 @@ impl Group {
             }
             State::Member(membership) => {
                 membership.tick(now, &self.limits, out);
-                for share in &self.shares {
+                for share in &mut self.shares {
                     for node in share.too_slow(now, &self.limits) {
                         membership.suspect_node(node);
+                    }
+                    let rest = share.epoch.as_mut().is_some_and(Epoch::tell_rest);
+                    if rest && !self.touched.contains(&share.shard) {
+                        self.touched.push(share.shard);
                     }
                 }
                 self.dirty = true;

@@ -27,6 +27,9 @@ impl Epoch {
         }
         self.mine.delivered = end;
         self.changed = true;
+        // Others need it only for room in their windows.
+        let untold = (end - self.told_delivered) / u64::from(self.senders);
+        self.awaited |= self.window.is_much(untold, self.untold_bytes);
         if self.last.version > before && self.mode == Mode::Durable {
             out.push(Effect::Sync { shard: self.shard, through: self.last.version });
         }
@@ -44,6 +47,7 @@ impl Epoch {
         };
         let place = Place { version: self.version(slot), time: self.last.time.tick(time) };
         self.last = place;
+        self.untold_bytes += u64::from(bytes);
         self.note_delivered(place);
         if let Some(sender) = self.members.get(at).copied() {
             let slot = self.slot(index, offset, bytes);
@@ -57,7 +61,7 @@ impl Epoch {
         // Memory is all the disk that a volatile shard has.
         if self.mode == Mode::Volatile {
             self.mine.persisted = place.version;
-            self.safer = true;
+            (self.safer, self.awaited) = (true, true);
         }
     }
 
@@ -103,17 +107,24 @@ impl Epoch {
             return Held { shard, since, slots: 0, last, how: Holding::Unready };
         }
         let slots = self.mine.held;
+        let last = self.last_update_before(slots).map(|slot| self.version(slot));
+        let last = last.map_or(self.last.version, |last| last.max(self.last.version));
+        Held { shard, since, slots, last, how: Holding::Ready }
+    }
+
+    /// The slot of the last update that is here, was not delivered unless it is an own one, and
+    /// stands before this slot.
+    pub(super) fn last_update_before(&self, end: u64) -> Option<u64> {
         let updates = self.inboxes.iter().zip(0..).filter_map(|(inbox, sender)| {
-            let end = self.sent_before(sender, slots);
+            let end = self.sent_before(sender, end);
             let last = if usize::from(sender) == self.me {
                 self.window.last_update_before(end)
             } else {
                 inbox.last_update_before(end)
             };
-            last.map(|index| self.version(order::slot(self.senders, sender, index)))
+            last.map(|index| order::slot(self.senders, sender, index))
         });
-        let last = updates.fold(self.last.version, Version::max);
-        Held { shard, since, slots, last, how: Holding::Ready }
+        updates.max()
     }
 
     /// Delivers exactly through this update, which every survivor holds, and ends. An update of an

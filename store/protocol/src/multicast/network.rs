@@ -297,6 +297,10 @@ impl Network {
                     self.persist(to);
                 }
             }
+            for at in 0..self.n() {
+                moved |= self.epochs[at].tell_rest();
+                self.advance(at);
+            }
             if !moved {
                 break;
             }

@@ -11,6 +11,11 @@
 //! included, although a null is never refused. And because it is not, every slot before the last
 //! update is filled by senders who have to do nothing for it but hear of the update: it is
 //! delivered, `D` passes it, and whoever was refused has room again.
+//!
+//! Nulls are also sent ahead, for the next update of whoever sent one last. These are refused: of
+//! a sender that knows `F` of its messages to be delivered by all, none has a number of `F + W - 1`
+//! or more. Of another sender, `F - 1` or more are delivered then, so what fills the slots before
+//! such a null has no number of its `F - 1 + W` or more either, and nobody has to keep more.
 
 use std::sync::Arc;
 
@@ -81,16 +86,32 @@ impl Epoch {
         Slot { shard: self.shard, since: self.start.since, index, offset, bytes }
     }
 
-    /// Fills up what others wait for. A lone sender waits for nobody.
-    pub(super) fn send_owed_nulls(&mut self) {
+    /// Fills up what others wait for, and, as far as the window goes, what they would wait for if
+    /// each whose last message is an update sent one more: else every update of a lone sender is
+    /// held up until its nulls have gone around. A lone member waits for nobody. Whether anything
+    /// was lacking.
+    pub(super) fn send_owed_nulls(&mut self) -> bool {
         if self.wedged || !self.is_ordered() || !self.is_sender() {
-            return;
+            return false;
         }
         let owed = order::owed(self.me as u16, &self.received);
-        if self.window.fill(owed) {
+        let ahead = self.owed_ahead().min(self.window.end()).min(self.indices());
+        let lacking = self.window.fill(owed.max(ahead));
+        if lacking {
             self.marks.set(Mark::Nulls);
             self.note_received(self.me, self.window.sent());
         }
+        lacking
+    }
+
+    /// What would be owed then. Nulls of others do not count, so nulls provoke no nulls.
+    fn owed_ahead(&self) -> u64 {
+        let mut ahead = self.received.clone();
+        for (count, inbox) in ahead.iter_mut().zip(&self.inboxes) {
+            let last = inbox.last_that_counts();
+            *count = last.map_or(0, |last| last + 2);
+        }
+        order::owed(self.me as u16, &ahead)
     }
 
     /// Room is free once every member has delivered what was in it.
@@ -116,19 +137,31 @@ impl Epoch {
     pub(super) fn push(&mut self, out: &mut Vec<Effect>) {
         if self.others.is_empty() {
             self.window.tell();
-            self.changed = false;
+            (self.changed, self.awaited) = (false, false);
             return;
         }
         if !self.wedged && self.window.sent() > self.window.told() {
             let news = self.window.untold();
             self.window.tell();
+            // They count once the row says so.
+            self.awaited = true;
             for frames in self.stretches(&news) {
                 self.tell(&Write::Frames(frames), out);
             }
         }
-        if std::mem::take(&mut self.changed) {
+        if self.awaited && self.changed {
+            (self.changed, self.awaited) = (false, false);
+            (self.untold_bytes, self.told_delivered) = (0, self.mine.delivered);
             self.tell(&self.row(), out);
         }
+    }
+
+    /// What was not worth a row of its own is told with the next [`Epoch::advance`]; whether there
+    /// is any. To be asked now and then, for nothing else may follow for long.
+    pub fn tell_rest(&mut self) -> bool {
+        self.awaited |= self.changed;
+        self.stale |= self.changed;
+        self.changed
     }
 
     fn stretches(&self, frames: &[Frame]) -> impl Iterator<Item = Arc<Frames>> {

@@ -86,6 +86,54 @@ mod a_sender {
     }
 }
 
+mod a_lone_sender {
+    use super::*;
+
+    /// Everything under way arrives, and then everybody looks; how many such steps there were until
+    /// all have delivered `count`, and how many rows came.
+    fn steps(network: &mut Network, count: usize) -> (usize, usize) {
+        let (n, mut steps, mut rows) = (network.n(), 0, 0);
+        while network.delivered.iter().any(|delivered| *delivered < count) {
+            steps += 1;
+            for from in 0..n {
+                for to in 0..n {
+                    let links = &network.links[from][to];
+                    rows += links.iter().filter(|it| matches!(it, Write::Shard(_))).count();
+                    while network.pass(from, to) {}
+                }
+            }
+            (0..n).for_each(|at| network.advance(at));
+        }
+        (steps, rows)
+    }
+
+    #[test]
+    fn waits_for_no_null_once_it_has_sent_one_update_wherever_it_stands() {
+        for sender in 0..3 {
+            let mut network = all(3);
+            network.run_until_quiet();
+            for count in 1..6 {
+                network.send(sender, 1, WALL).unwrap();
+                network.advance(sender);
+                let (steps, rows) = steps(&mut network, count);
+                assert!(count == 1 || steps == 2, "there, and whoever has it said so");
+                assert!(count == 1 || rows <= 6, "a row of each to each");
+            }
+        }
+    }
+
+    #[test]
+    fn has_room_again_though_disks_say_nothing_and_rows_are_spared() {
+        let mut network = all(3);
+        network.run_until_quiet();
+        for count in 1..100 {
+            network.send(1, 7, WALL).unwrap();
+            network.advance(1);
+            steps(&mut network, count);
+        }
+    }
+}
+
 mod a_lone_member {
     use super::*;
 
@@ -240,7 +288,7 @@ mod a_wedged_epoch {
         network.epochs[0].wedge();
         network.run_until_quiet();
         assert_eq!(network.delivered, [1, 1]);
-        assert_eq!(network.epochs[1].received, [1, 0]);
+        assert_eq!(network.epochs[1].received, [1, 1], "a null for the next one");
         assert_eq!(network.epochs[0].received, [1, 0]);
         network.send(1, 1, WALL).unwrap();
         network.run_until_quiet();

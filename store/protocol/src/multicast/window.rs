@@ -72,6 +72,18 @@ impl Window {
         self.bytes_max
     }
 
+    /// Whether so much is a good part of what anybody may have under way.
+    pub(super) fn is_much(&self, messages: u64, bytes: u64) -> bool {
+        4 * messages >= self.messages_max || 4 * bytes >= u64::from(self.bytes_max)
+    }
+
+    /// How many messages a window surely has room for, whoever is asked, after those that every
+    /// member is known to have delivered.
+    pub(super) fn end(&self) -> u64 {
+        // Of a sender further behind in the order one less may be delivered.
+        self.freed + self.messages_max - 1
+    }
+
     pub(super) fn sent(&self) -> u64 {
         self.sent
     }
