@@ -8,9 +8,9 @@
 //!
 //! What arrives only changes facts; [`Epoch::advance`] asks every question again and tells the
 //! others once, however many facts have changed, and only if somebody may wait for one of them: the
-//! rest goes with the next row, or when [`Epoch::tell_rest`] says so. `window` is what a member sends, `inbox` what came
-//! from one sender, `seat` what is known of a member, `frontier` up to where the disks have come;
-//! `sending` and `delivery` put them together.
+//! rest goes with the next row, or when [`Epoch::tell_rest`] says so. `window` is what a member
+//! sends, `inbox` what came from one sender, `seat` what is known of a member, `frontier` up to
+//! where the disks have come; `sending` and `delivery` put them together.
 //!
 //! Every member has to have opened the epoch before another one writes to it; what it missed has to
 //! be written again, see [`Epoch::repeat_to`].
