@@ -246,6 +246,7 @@ pub(crate) fn exit_for(code: Code) -> Exit {
         | Code::PreconditionRequired
         | Code::IdempotencyMismatch
         | Code::NotACluster
+        | Code::LastMember
         | Code::NotTogether => Exit::Conflict,
         Code::Busy
         | Code::TaskCompiling

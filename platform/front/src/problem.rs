@@ -219,6 +219,7 @@ fn code_of(refusal: &Refusal) -> Code {
         Refusal::NoMajority => Code::NoMajority,
         Refusal::InviteUnknown => Code::InviteUnknown,
         Refusal::NotACluster => Code::NotACluster,
+        Refusal::LastMember => Code::LastMember,
         Refusal::Internal(_) => Code::Internal,
     }
 }

@@ -143,6 +143,9 @@ pub enum Refusal {
     /// The node is alone by configuration.
     #[error("this node keeps its store alone; start it with --cluster HOST:PORT")]
     NotACluster,
+    /// Nobody would be left of the group.
+    #[error("this is the last member of its group; what it holds would be gone with it")]
+    LastMember,
     /// What should not happen. The sentence names our own part, never data.
     #[error("the node failed in {0}")]
     Internal(&'static str),

@@ -201,6 +201,9 @@ codes! {
     NotACluster = "not_a_cluster", 409,
         "This node keeps its store alone and listens to no other.",
         "Start it again with `--cluster HOST:PORT`.";
+    LastMember = "last_member", 409,
+        "This node is the last of its group that is left, and holds all that there is.",
+        "Stop it with SIGTERM; or let another node join before this one leaves.";
     NotTogether = "not_together", 409,
         "The keys of the transaction are kept in different shards.",
         "Give keys that change together a common tag in braces, as in `{kitchen}/lamp`.";

@@ -71,6 +71,15 @@ fn a_node_that_left_is_none_any_more() {
     group.stays_out(3);
     group.types_with(2, "put p/after -", b"x").ended(0);
     assert_eq!(group.types(1, "get p/after").ended(0).out, "x");
+
+    // One has to stay, and does no worse for having been asked to leave.
+    group.types(1, "cluster leave").ended(0);
+    while group.members(2) > 1 {}
+    let last = group.types(2, "cluster leave");
+    assert!(last.exit == 5 && last.err.contains("last_member"), "{} {}", last.exit, last.err);
+    group.end(2);
+    group.restart(2);
+    while group.types(2, "get p/after").out != "x" {}
 }
 
 #[test]

@@ -133,7 +133,7 @@ impl Node {
         let node = match sent.map_err(|_| Refusal::NoMajority)?.reply {
             Reply::Welcome(node) => node,
             Reply::Full => return Err(Refusal::Busy { retry_after: Duration::from_secs(60) }),
-            Reply::Done | Reply::Unknown => return Err(Refusal::InviteUnknown),
+            Reply::Done | Reply::Unknown | Reply::Last => return Err(Refusal::InviteUnknown),
         };
         let nodes = group.registry.read(|registry| registry.nodes().clone());
         let members = nodes.into_iter().filter(|(number, _)| *number != node);
@@ -153,14 +153,19 @@ impl Node {
     }
 
     /// Leaves the group for good, in order: others take over first. Returns once it is no member.
-    /// # Errors  [`Refusal::NotACluster`], [`Refusal::NoMajority`].
+    /// # Errors  [`Refusal::NotACluster`], [`Refusal::LastMember`], [`Refusal::NoMajority`].
     pub async fn leave(&self) -> Result<(), Refusal> {
         let group = self.group();
         let links = group.links.as_ref().ok_or(Refusal::NotACluster)?;
+        if self.members() < 2 {
+            return Err(Refusal::LastMember);
+        }
         // On all disks, its own too: it must not come back. The others forget it once it is gone.
         let command = Command::Part { node: links.node.number() };
         let sent = group.registry.ordered_send(command, Durability::AllDurable).await;
-        sent.map_err(|_| Refusal::NoMajority)?;
+        if sent.map_err(|_| Refusal::NoMajority)?.reply == Reply::Last {
+            return Err(Refusal::LastMember);
+        }
         group.member.leave();
         group.member.when(|status| status.ended).await.map(drop).ok_or(Refusal::Unavailable)
     }

@@ -84,6 +84,8 @@ pub(crate) enum Reply {
     Welcome(u32),
     /// The invitation is not there, or not any more; or it is not for this node to say.
     Unknown,
+    /// All other nodes are about to leave.
+    Last,
     /// There are as many nodes or invitations as there may be.
     Full,
 }
@@ -193,6 +195,9 @@ impl Registry {
     fn part(&mut self, node: u32) -> Reply {
         if !self.nodes.contains_key(&node) {
             return Reply::Unknown;
+        }
+        if self.nodes.keys().all(|other| *other == node || self.parting.contains(other)) {
+            return Reply::Last;
         }
         self.parting.insert(node);
         Reply::Done
@@ -363,8 +368,23 @@ mod the_registry {
     #[test]
     fn forgets_only_who_was_to_leave() {
         let mut registry = founded();
+        registry.apply(at(2), invite(7, 100));
+        registry.apply(at(2), redeem(7));
         assert_eq!(registry.apply(at(2), Command::Forget { node: 1 }), Reply::Unknown);
         assert_eq!(registry.apply(at(3), Command::Part { node: 5 }), Reply::Unknown);
         assert_eq!(registry.standing(1), Standing::Known([1; 32]));
+    }
+
+    #[test]
+    fn lets_one_node_stay() {
+        let mut registry = founded();
+        assert_eq!(registry.apply(at(2), Command::Part { node: 1 }), Reply::Last);
+        registry.apply(at(3), invite(7, 100));
+        registry.apply(at(4), redeem(7));
+        assert_eq!(registry.apply(at(5), Command::Part { node: 2 }), Reply::Done);
+        assert_eq!(registry.apply(at(6), Command::Part { node: 2 }), Reply::Done, "asked twice");
+        assert_eq!(registry.apply(at(7), Command::Part { node: 1 }), Reply::Last);
+        registry.apply(at(8), Command::Forget { node: 2 });
+        assert_eq!(registry.apply(at(9), Command::Part { node: 1 }), Reply::Last);
     }
 }
