@@ -73,7 +73,7 @@ impl<D: Disk> Log<D> {
             self.disk.sync_names()?;
             let file = self.disk.open(&segment::name(number))?;
             let length = file.length()?;
-            self.current = segment::Segment::whole(file, number, length);
+            self.current = segment::Segment { file, number, length, synced: length };
         }
         let mut last = self.closed.back().map_or(self.checkpoint, |(_, last)| *last);
         let before = segment::previous(&self.current.file, self.current.number)?;
@@ -89,7 +89,7 @@ impl<D: Disk> Log<D> {
         })?;
         self.current.file.truncate(end)?;
         self.current.file.sync()?;
-        (self.current.length, self.current.synced, self.current.filled) = (end, end, end);
+        (self.current.length, self.current.synced) = (end, end);
         self.last = last.max(self.checkpoint);
         Ok(())
     }

@@ -8,8 +8,3 @@ pub const SEGMENT_BYTES_DEFAULT: u64 = 64 << 20;
 pub(crate) const PARTS_MAX: usize = 512;
 /// Read ahead while scanning.
 pub(crate) const WINDOW_BYTES: u64 = 1 << 20;
-/// How far a segment is filled with zeros ahead of its records, and the longest group of records
-/// that it is done for: longer ones pay for their length by themselves.
-pub(crate) const FILL_BYTES: u64 = 256 << 10;
-/// See [`FILL_BYTES`].
-pub(crate) const FILL_GROUP_MAX: u64 = 32 << 10;

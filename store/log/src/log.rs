@@ -9,7 +9,7 @@ use notrace_store_protocol::machine::Malformed;
 use crate::checkpoint::{self, Stored};
 use crate::disk::{Disk, DiskFile};
 use crate::error::{AppendError, OpenError, SyncError, opening};
-use crate::limits::{FILL_BYTES, FILL_GROUP_MAX, RECORD_BYTES_MAX, SEGMENT_BYTES_DEFAULT};
+use crate::limits::{RECORD_BYTES_MAX, SEGMENT_BYTES_DEFAULT};
 use crate::record::{HEADER_BYTES, Header, Record};
 use crate::recover::{Recovered, Recovery};
 use crate::segment::{self, HEAD_BYTES, Segment};
@@ -109,10 +109,6 @@ impl<D: Disk> Log<D> {
             parts.push(IoSlice::new(record.payload));
         }
         self.write(&mut parts)?;
-        if bytes <= FILL_GROUP_MAX && self.current.filled <= self.current.length {
-            let end = self.current.length + FILL_BYTES;
-            self.current.fill(end.min(self.config.segment_bytes));
-        }
         self.appended += bytes;
         self.last = records.last().map_or(self.last, |record| record.place.version);
         Ok(())
@@ -153,8 +149,6 @@ impl<D: Disk> Log<D> {
         // Without room for it, the end is as safe as after a kill; only its decay could not be
         // told.
         let _ = self.write(&mut [IoSlice::new(&seal)]);
-        // Nor does it matter if zeros follow.
-        let _ = self.current.trim();
         self.sync()
     }
 
@@ -229,8 +223,6 @@ impl<D: Disk> Log<D> {
     /// Closes the segment and begins the next. All of the old one is safe before there is a new
     /// one, so that only the last segment can have an end that was cut short.
     fn roll(&mut self) -> Result<(), AppendError> {
-        let trimmed = self.current.trim();
-        trimmed.map_err(|error| AppendError::Disk { kind: error.kind() })?;
         self.sync().map_err(|error| AppendError::Disk { kind: error.kind })?;
         let number = self.current.number + 1;
         match segment::create(&self.disk, number, self.last) {
@@ -256,7 +248,6 @@ impl<D: Disk> Log<D> {
         let error = match self.current.file.write_all_at(self.current.length, parts) {
             Ok(end) => {
                 self.current.length = end;
-                self.current.filled = self.current.filled.max(end);
                 return Ok(());
             }
             Err(error) => error,
@@ -267,7 +258,6 @@ impl<D: Disk> Log<D> {
             return Err(AppendError::Poisoned);
         }
         self.current.synced = self.current.length;
-        self.current.filled = self.current.length;
         Err(AppendError::of(&error))
     }
 }

@@ -142,7 +142,7 @@ impl<'a, D: Disk, V: FnMut(Recovered<'_>) -> Result<(), Malformed>> Recovery<'a,
             } else {
                 let mut file = file;
                 self.settle(&mut file, length)?;
-                self.found.current = Some(Segment::whole(file, number, length));
+                self.found.current = Some(Segment { file, number, length, synced: length });
             }
         }
         self.found.last = self.found.last.max(last);

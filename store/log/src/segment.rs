@@ -18,42 +18,6 @@ pub(crate) struct Segment<F> {
     pub(crate) length: u64,
     /// How much of it is safe on disk.
     pub(crate) synced: u64,
-    /// How long the file is: from `length` on there are zeros.
-    pub(crate) filled: u64,
-}
-
-impl<F: DiskFile> Segment<F> {
-    /// A segment that ends with its last record, all of it safe on disk.
-    pub(crate) fn whole(file: F, number: u64, length: u64) -> Self {
-        Self { file, number, length, synced: length, filled: length }
-    }
-
-    /// Writes zeros ahead, up to `end` at most, if the file goes no further than its records. Some
-    /// file systems sync a file that grows with a second write, that of its length.
-    pub(crate) fn fill(&mut self, end: u64) {
-        static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
-        while self.filled < end {
-            let now = (end - self.filled).min(ZEROS.len() as u64) as usize;
-            let zeros = IoSlice::new(ZEROS.get(..now).unwrap_or_default());
-            match self.file.write_at(self.filled, &[zeros]) {
-                Ok(count) if count > 0 => self.filled += count as u64,
-                // A full disk, perhaps; the records are what matters.
-                _ => return,
-            }
-        }
-    }
-
-    /// Cuts off what follows the records.
-    /// # Errors  What the system says.
-    pub(crate) fn trim(&mut self) -> io::Result<()> {
-        if self.filled > self.length {
-            self.file.truncate(self.length)?;
-            self.filled = self.length;
-            // The new length is not safe yet.
-            self.synced = self.synced.min(self.length.saturating_sub(1));
-        }
-        Ok(())
-    }
 }
 
 pub(crate) fn name(number: u64) -> String {
@@ -79,7 +43,7 @@ pub(crate) fn create<D: Disk>(
     let length = file.write_all_at(0, &mut [IoSlice::new(&head)])?;
     file.sync()?;
     disk.sync_names()?;
-    Ok(Segment::whole(file, number, length))
+    Ok(Segment { file, number, length, synced: length })
 }
 
 /// Removes what is left of a segment that could not be made.
