@@ -121,7 +121,8 @@ impl Objects {
         if let Err(current) = pool.require(key, condition) {
             return Reply::Mismatch { current, index: None };
         }
-        if !self.has_room(pool, pool.put_cost(key, &value), 1) {
+        let ample = self.has_room(pool, PoolState::put_cost_max(key, &value), 1);
+        if !ample && !self.has_room(pool, pool.put_cost(key, &value), 1) {
             return Reply::OutOfSpace;
         }
         let created = self.push(name, key, place, Content::Value(value));

@@ -96,6 +96,10 @@ impl PoolState {
         key: &ObjectKey,
         condition: Condition,
     ) -> Result<(), Option<Version>> {
+        // To look for an object costs more than all else that a put does here.
+        if condition == Condition::Always {
+            return Ok(());
+        }
         let current = self.current(key);
         let holds = match condition {
             Condition::Always => true,
@@ -103,6 +107,12 @@ impl PoolState {
             Condition::VersionIs(version) => current == Some(version),
         };
         if holds { Ok(()) } else { Err(current) }
+    }
+
+    /// The most that a put could add to the sums.
+    pub(crate) fn put_cost_max(key: &ObjectKey, value: &Sealed) -> u64 {
+        let version = crate::limits::VERSION_COST + value.ciphertext.len() as u64;
+        version + OBJECT_COST + key.as_str().len() as u64
     }
 
     /// What a put would add to the sums, before anything it pushes out.

@@ -26,7 +26,7 @@ use notrace_store_protocol::message::{Fetch, Resume, Start};
 
 use crate::error::CheckpointError;
 use crate::lends::{Decayed, Lends, Loan};
-use crate::limits::FULL_DISK_PAUSE;
+use crate::limits::{FULL_DISK_PAUSE, GROUP_BYTES};
 use crate::line;
 use crate::past::Past;
 use crate::replica::write_first;
@@ -112,14 +112,19 @@ impl Lane {
         if queue.closed {
             return;
         }
+        // Updates are asked to be safe once all that were delivered together are here, and are
+        // written in one go then, unless they are many.
+        let mut more_follows = false;
         if let Job::Append(_, bytes) = &job {
             queue.bytes += bytes.len() as u64;
+            more_follows = queue.bytes < GROUP_BYTES;
         }
         queue.jobs.push_back(job);
-        let waits = std::mem::take(&mut queue.waits);
-        drop(queue);
         // A thread that is at work looks again by itself, and to wake it costs a system call.
-        if waits {
+        let wakes = queue.waits && !more_follows;
+        queue.waits &= more_follows;
+        drop(queue);
+        if wakes {
             self.filled.notify_one();
         }
     }

@@ -31,6 +31,8 @@ pub const CALL_BYTES_MAX: usize = LETTER_BYTES_MAX - 64;
 pub const CALL_WAIT_MAX: Duration = Duration::from_secs(10);
 /// Bytes that wait for the disk, for each log; with more, this member is too slow to be one.
 pub const LANE_BYTES_MAX: u64 = 256 << 20;
+/// Bytes of updates that a log begins to write before it is asked to make them safe.
+pub(crate) const GROUP_BYTES: u64 = 256 << 10;
 /// How long a full disk is left alone before it is tried again.
 pub(crate) const FULL_DISK_PAUSE: Duration = Duration::from_millis(200);
 /// What must stay free on the disk for an update to be taken, besides what is on its way there.
