@@ -186,6 +186,25 @@ pub trait Fabric: Send + 'static {
     /// # Errors  [`Refused::NoLink`], [`Refused::OutOfRegion`]
     fn read(&self, link: LinkId, offset: u32, into: &mut [u8]) -> Result<(), Refused>;
 
+    /// Copies so many bytes to the end of `onto`, as [`Fabric::read`] does; spares writing there
+    /// what is to be written over.
+    /// # Errors  As those of [`Fabric::read`]; then nothing was added.
+    fn read_onto(
+        &self,
+        link: LinkId,
+        offset: u32,
+        count: usize,
+        onto: &mut Vec<u8>,
+    ) -> Result<(), Refused> {
+        let begin = onto.len();
+        onto.resize(begin + count, 0);
+        let read = self.read(link, offset, onto.get_mut(begin..).unwrap_or_default());
+        if read.is_err() {
+            onto.truncate(begin);
+        }
+        read
+    }
+
     /// Ends a link. No event follows, and what was under way may be lost.
     fn cut(&mut self, link: LinkId);
 

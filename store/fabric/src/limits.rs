@@ -26,6 +26,8 @@ pub const OUTBOX_LETTERS_MAX: usize = 1 << 17;
 pub const OUTBOX_BYTES_MAX: usize = 256 << 20;
 /// What is sealed at once on a link that keeps no secrets.
 pub const RUN_BYTES_MAX: usize = 64 << 10;
+/// What is reserved for a letter of which only the beginning has come.
+pub const RESERVED_BYTES_MAX: usize = 4 << 20;
 
 /// What `tcp` encrypts at once: the most that one TLS record holds.
 pub const RECORD_BYTES: usize = 16 << 10;

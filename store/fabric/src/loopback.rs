@@ -320,6 +320,15 @@ impl Loopback {
     }
 }
 
+impl Loopback {
+    /// A part of the region that this end lends.
+    fn lent(&self, link: LinkId, offset: u32, count: usize) -> Result<&[u8], Refused> {
+        let end = self.links.get(&link).ok_or(Refused::NoLink)?;
+        let begin = offset as usize;
+        end.region.get(begin..begin + count).ok_or(Refused::OutOfRegion)
+    }
+}
+
 impl Fabric for Loopback {
     fn dial(&mut self, address: &str) -> DialId {
         let link = LinkId(self.next());
@@ -351,10 +360,18 @@ impl Fabric for Loopback {
     }
 
     fn read(&self, link: LinkId, offset: u32, into: &mut [u8]) -> Result<(), Refused> {
-        let end = self.links.get(&link).ok_or(Refused::NoLink)?;
-        let begin = offset as usize;
-        let place = end.region.get(begin..begin + into.len()).ok_or(Refused::OutOfRegion)?;
-        into.copy_from_slice(place);
+        into.copy_from_slice(self.lent(link, offset, into.len())?);
+        Ok(())
+    }
+
+    fn read_onto(
+        &self,
+        link: LinkId,
+        offset: u32,
+        count: usize,
+        onto: &mut Vec<u8>,
+    ) -> Result<(), Refused> {
+        onto.extend_from_slice(self.lent(link, offset, count)?);
         Ok(())
     }
 

@@ -21,7 +21,9 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 
-use crate::limits::{LETTER_BYTES_MAX, OUTBOX_BYTES_MAX, OUTBOX_LETTERS_MAX, RUN_BYTES_MAX};
+use crate::limits::{
+    LETTER_BYTES_MAX, OUTBOX_BYTES_MAX, OUTBOX_LETTERS_MAX, RESERVED_BYTES_MAX, RUN_BYTES_MAX,
+};
 use crate::{Broken, Fabric, LinkId, Peer, Refused, Secrecy};
 use seal::{Opener, Sealer, TAG_BYTES};
 
@@ -96,6 +98,14 @@ struct Partial {
     length: [u8; LENGTH_BYTES],
     have: usize,
     bytes: Vec<u8>,
+}
+
+/// Where bytes are to be read to.
+enum Place<'a> {
+    /// This much of a length.
+    Length(&'a mut [u8]),
+    /// So many, after what is there.
+    End(&'a mut Vec<u8>, usize),
 }
 
 impl Mail {
@@ -319,8 +329,13 @@ impl Inbox {
             let sealed = self.opener.is_some();
             let partial = if sealed { &mut self.run } else { &mut self.letter };
             let bound = if sealed { RUN_BYTES_MAX + TAG_BYTES } else { LETTER_BYTES_MAX };
-            let read =
-                |into: &mut [u8]| fabric.read(link, at as u32, into).map_err(|_| Broken::Rules);
+            let read = |place: Place<'_>| {
+                let read = match place {
+                    Place::Length(into) => fabric.read(link, at as u32, into),
+                    Place::End(onto, count) => fabric.read_onto(link, at as u32, count, onto),
+                };
+                read.map_err(|_| Broken::Rules)
+            };
             self.emptied += partial.fill(most, bound, read)? as u64;
             if let Some(whole) = partial.take_if_whole() {
                 match &mut self.opener {
@@ -347,12 +362,12 @@ impl Partial {
         &mut self,
         most: usize,
         bound: usize,
-        read: impl FnOnce(&mut [u8]) -> Result<(), Broken>,
+        read: impl FnOnce(Place<'_>) -> Result<(), Broken>,
     ) -> Result<usize, Broken> {
         let Some(length) = self.wanted() else {
             let count = most.min(LENGTH_BYTES - self.have);
             let place = self.length.get_mut(self.have..self.have + count).unwrap_or_default();
-            read(place)?;
+            read(Place::Length(place))?;
             self.have += count;
             return Ok(count);
         };
@@ -362,11 +377,11 @@ impl Partial {
         let begin = self.bytes.len();
         let count = most.min(length - begin);
         if begin == 0 {
-            // No more memory than what has come pays for, but for the first part.
-            self.bytes.reserve_exact(length.min(count.max(RUN_BYTES_MAX)));
+            // All at once, since to grow is to copy; but of what is very long no more than has come
+            // pays for, and a first part.
+            self.bytes.reserve_exact(length.min(count.max(RESERVED_BYTES_MAX)));
         }
-        self.bytes.resize(begin + count, 0);
-        read(self.bytes.get_mut(begin..).unwrap_or_default())?;
+        read(Place::End(&mut self.bytes, count))?;
         Ok(count)
     }
 
@@ -381,9 +396,16 @@ impl Partial {
     /// The same from bytes at hand.
     fn feed(&mut self, mut run: &[u8], letters: &mut Vec<Bytes>) -> Result<(), Broken> {
         while !run.is_empty() {
-            let count = self.fill(run.len(), LETTER_BYTES_MAX, |into| {
-                let (now, _) = run.split_at(into.len().min(run.len()));
-                into.copy_from_slice(now);
+            let count = self.fill(run.len(), LETTER_BYTES_MAX, |place| {
+                match place {
+                    Place::Length(into) => {
+                        let (now, _) = run.split_at(into.len().min(run.len()));
+                        into.copy_from_slice(now);
+                    }
+                    Place::End(onto, count) => {
+                        onto.extend_from_slice(run.get(..count).unwrap_or_default());
+                    }
+                }
                 Ok(())
             })?;
             run = run.get(count..).unwrap_or_default();

@@ -160,6 +160,14 @@ impl Tcp {
         up.ok_or(Refused::NoLink)
     }
 
+    /// A part of the region that this end lends.
+    fn lent(&self, link: LinkId, offset: u32, count: usize) -> Result<&[u8], Refused> {
+        let link = self.links.get(&link.0);
+        let link = link.filter(|link| matches!(link.stage, Stage::Up | Stage::Down));
+        let part = link.ok_or(Refused::NoLink)?.inbound.read(offset, count);
+        part.ok_or(Refused::OutOfRegion)
+    }
+
     /// Everything that was found ready.
     fn react(&mut self, now: Instant, events: &mut Vec<Event>) {
         while let Some((number, addresses)) = self.resolver.answer() {
@@ -349,10 +357,19 @@ impl Fabric for Tcp {
     }
 
     fn read(&self, link: LinkId, offset: u32, into: &mut [u8]) -> Result<(), Refused> {
-        let link = self.links.get(&link.0);
-        let link = link.filter(|link| matches!(link.stage, Stage::Up | Stage::Down));
-        let read = link.ok_or(Refused::NoLink)?.inbound.read(offset, into);
-        read.then_some(()).ok_or(Refused::OutOfRegion)
+        into.copy_from_slice(self.lent(link, offset, into.len())?);
+        Ok(())
+    }
+
+    fn read_onto(
+        &self,
+        link: LinkId,
+        offset: u32,
+        count: usize,
+        onto: &mut Vec<u8>,
+    ) -> Result<(), Refused> {
+        onto.extend_from_slice(self.lent(link, offset, count)?);
+        Ok(())
     }
 
     fn cut(&mut self, link: LinkId) {

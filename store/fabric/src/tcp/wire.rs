@@ -78,10 +78,9 @@ impl Inbound {
         Self { lends, region, head: [0; 9], have: 0, state, room: 0, hello }
     }
 
-    pub(super) fn read(&self, offset: u32, into: &mut [u8]) -> bool {
+    pub(super) fn read(&self, offset: u32, count: usize) -> Option<&[u8]> {
         let begin = offset as usize;
-        let place = begin.checked_add(into.len()).and_then(|end| self.region.get(begin..end));
-        place.map(|place| into.copy_from_slice(place)).is_some()
+        begin.checked_add(count).and_then(|end| self.region.get(begin..end))
     }
 
     /// Takes what was said.
