@@ -12,7 +12,7 @@ use notrace_store_protocol::time::Hlc;
 
 use crate::disk::{Disk, DiskFile};
 use crate::error::CheckpointError;
-use crate::limits::PARTS_MAX;
+use crate::limits::{PARTS_MAX, UNSYNCED_BYTES_MAX};
 
 const MAGIC: [u8; 8] = *b"NTCHK\0\0\x01";
 const HEAD_BYTES: usize = 36;
@@ -57,19 +57,34 @@ fn try_write<D: Disk, B: AsRef<[u8]>>(disk: &D, place: Place, chunks: &[B]) -> i
     let length = chunks.iter().map(|chunk| chunk.as_ref().len() as u64).sum();
     let head = head(place, length);
     let mut offset = file.write_all_at(0, &mut [IoSlice::new(&head)])?;
-    let mut crc = 0;
-    for group in chunks.chunks(PARTS_MAX) {
-        for chunk in group {
-            crc = crc32c::crc32c_append(crc, chunk.as_ref());
-        }
+    let (mut crc, mut rest, mut safe) = (0, chunks, 0);
+    while !rest.is_empty() {
+        let (group, later) = rest.split_at(stride(rest));
         let mut parts: Vec<_> = group.iter().map(|chunk| IoSlice::new(chunk.as_ref())).collect();
+        crc = parts.iter().fold(crc, |crc, part| crc32c::crc32c_append(crc, part));
         offset = file.write_all_at(offset, &mut parts)?;
+        rest = later;
+        // A file system may make the next sync of the log wait for all that is not safe yet.
+        if offset - safe >= UNSYNCED_BYTES_MAX {
+            file.sync()?;
+            safe = offset;
+        }
     }
     offset = file.write_all_at(offset, &mut [IoSlice::new(&crc.to_le_bytes())])?;
     file.sync()?;
     disk.rename(UNFINISHED, &name(place.version))?;
     disk.sync_names()?;
     Ok(offset)
+}
+
+/// How many of these chunks are written at once, and one at the least.
+fn stride<B: AsRef<[u8]>>(chunks: &[B]) -> usize {
+    let mut bytes = 0;
+    let fits = chunks.iter().take(PARTS_MAX).take_while(|chunk| {
+        bytes += chunk.as_ref().len() as u64;
+        bytes <= UNSYNCED_BYTES_MAX
+    });
+    fits.count().max(1)
 }
 
 fn head(place: Place, length: u64) -> [u8; HEAD_BYTES] {

@@ -30,6 +30,6 @@ mod history;
 
 pub use checkpoint::{Stored, write_checkpoint};
 pub use error::{AppendError, CheckpointError, OpenError, SyncError};
-pub use log::{Log, LogConfig, Mark};
+pub use log::{Log, LogConfig, Mark, Superseded};
 pub use record::Record;
 pub use recover::Recovered;

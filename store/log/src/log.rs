@@ -50,6 +50,27 @@ pub struct Mark {
     appended: u64,
 }
 
+/// Files that a checkpoint has made superfluous. Left where they are they cost room and nothing
+/// else: the next checkpoint or opening removes them.
+#[must_use]
+#[derive(Debug)]
+pub struct Superseded {
+    names: Vec<String>,
+}
+
+impl Superseded {
+    /// Removes them, durably. Takes tens of milliseconds for each segment on some file systems, so
+    /// it is done beside the log, on any thread.
+    /// # Errors  [`SyncError`] when they could not be.
+    pub fn remove<D: Disk>(self, disk: &D) -> Result<(), SyncError> {
+        let failed = |error: std::io::Error| SyncError { kind: error.kind() };
+        for name in &self.names {
+            disk.remove(name).map_err(failed)?;
+        }
+        if self.names.is_empty() { Ok(()) } else { disk.sync_names().map_err(failed) }
+    }
+}
+
 impl<D: Disk> Log<D> {
     /// Opens the log on `disk`, handing what it holds to `visit`: the newest checkpoint, if there
     /// is one, then the records after it. What is handed out is safe on disk. A last record that
@@ -192,32 +213,37 @@ impl<D: Disk> Log<D> {
     }
 
     /// Goes on from a checkpoint of `bytes` that [`crate::write_checkpoint`] has written of the
-    /// state at `mark`: older ones and the segments that are wholly in it are removed.
-    /// # Errors  [`SyncError`] when they could not be; the next checkpoint or opening removes them.
-    pub fn checkpointed(&mut self, mark: Mark, bytes: u64) -> Result<(), SyncError> {
+    /// state at `mark`. What it supersedes is for the caller to remove, at the latest before the
+    /// log is cut, cleared or given another state.
+    /// # Errors  What the system says when it lists the names; the next one finds them again.
+    pub fn checkpointed(&mut self, mark: Mark, bytes: u64) -> Result<Superseded, SyncError> {
         self.checkpoint_bytes = bytes;
         self.checkpointed_at = mark.appended;
-        self.trim(mark.version)
+        self.supersede(mark.version)
     }
 
+    /// Removes what a checkpoint supersedes.
     pub(crate) fn trim(&mut self, checkpoint: Version) -> Result<(), SyncError> {
-        let failed = |error: std::io::Error| SyncError { kind: error.kind() };
+        self.supersede(checkpoint)?.remove(&self.disk)
+    }
+
+    /// Files that nothing is needed of once the state at `checkpoint` is safe, and any that an
+    /// earlier removal left: older checkpoints, and the segments that are wholly in it.
+    fn supersede(&mut self, checkpoint: Version) -> Result<Superseded, SyncError> {
+        let names = self.disk.list().map_err(|error| SyncError { kind: error.kind() })?;
         self.checkpoint = self.checkpoint.max(checkpoint);
-        let mut removed = false;
-        for name in self.disk.list().map_err(failed)? {
-            if checkpoint::version(&name).is_some_and(|version| version < self.checkpoint) {
-                self.disk.remove(&name).map_err(failed)?;
-                removed = true;
-            }
-        }
-        while let Some((number, last)) = self.closed.front().copied()
-            && last <= self.checkpoint
-        {
-            self.disk.remove(&segment::name(number)).map_err(failed)?;
+        while self.closed.front().is_some_and(|(_, last)| *last <= self.checkpoint) {
             self.closed.pop_front();
-            removed = true;
         }
-        if removed { self.disk.sync_names().map_err(failed) } else { Ok(()) }
+        let first = self.closed.front().map_or(self.current.number, |(number, _)| *number);
+        let old = |name: &String| {
+            checkpoint::version(name).is_some_and(|version| version < self.checkpoint)
+                || segment::number(name).is_some_and(|number| number < first)
+        };
+        let mut names: Vec<_> = names.into_iter().filter(old).collect();
+        // Checkpoints, then segments from the oldest: what a crash leaves of them has no gap.
+        names.sort_unstable_by_key(|name| (segment::number(name), checkpoint::version(name)));
+        Ok(Superseded { names })
     }
 
     /// Closes the segment and begins the next. All of the old one is safe before there is a new

@@ -70,8 +70,8 @@ pub(crate) enum Job {
         chunks: Receiver<Vec<Chunk>>,
         asked: Vec<Asked>,
     },
-    /// A checkpoint was written, or could not be.
-    Wrote,
+    /// The thread that writes a checkpoint, or removes what it supersedes, is through.
+    Advanced,
     Tail {
         to: NodeId,
         fetch: Fetch,
@@ -183,16 +183,22 @@ struct Worker<D: Disk> {
     lends: Lends<D>,
     lane: Arc<Lane>,
     reports: Arc<Reports>,
-    writing: Option<Writing>,
+    work: Option<Work>,
 }
 
 type Written = Result<u64, CheckpointFailed>;
+type Removed = Result<(), CheckpointFailed>;
 
-/// A checkpoint that another thread writes.
-struct Writing {
-    mark: Mark,
-    thread: JoinHandle<Written>,
+/// A checkpoint that another thread is at.
+struct Work {
+    step: Step,
     asked: Vec<Asked>,
+}
+
+enum Step {
+    Writing(Mark, JoinHandle<Written>),
+    /// Removing what it supersedes, which a file system may take long for.
+    Removing(JoinHandle<Removed>),
 }
 
 /// Why the thread ends before it is asked to.
@@ -224,9 +230,9 @@ impl Lane {
         let measure = Box::new(move || measured.room().unwrap_or(u64::MAX));
         let (queue, filled) = (Mutex::default(), Condvar::new());
         let lane = Arc::new(Self { queue, filled, measure });
-        let (lends, writing) = (Lends::new(), None);
+        let (lends, work) = (Lends::new(), None);
         let lane_of = lane.clone();
-        let worker = Worker { shard, disk, log, first, lends, lane: lane_of, reports, writing };
+        let worker = Worker { shard, disk, log, first, lends, lane: lane_of, reports, work };
         let thread = thread::Builder::new().name(format!("log {}", shard.0)).spawn(move || {
             let mut worker = worker;
             if let Err(Halt::Failed(kind)) = worker.run() {
@@ -289,7 +295,7 @@ impl<D: Disk> Worker<D> {
             Job::Checkpoint { place, line, chunks, asked } => {
                 self.checkpoint(place, &line, chunks, asked)?;
             }
-            Job::Wrote => self.finish_checkpoint(),
+            Job::Advanced => self.advance_checkpoint(),
             Job::Tail { to, fetch, through, line, bytes_max } => {
                 let updates = self.log.tail(fetch.have, through, bytes_max);
                 let updates = updates.map_err(|error| Halt::Failed(error.kind()))?;
@@ -383,11 +389,11 @@ impl<D: Disk> Worker<D> {
                 parts.extend(chunks);
                 write_checkpoint(&disk, place, &parts)
             });
-            lane.push(Job::Wrote);
+            lane.push(Job::Advanced);
             written
         });
         match thread {
-            Ok(thread) => self.writing = Some(Writing { mark, thread, asked }),
+            Ok(thread) => self.work = Some(Work { step: Step::Writing(mark, thread), asked }),
             Err(error) => {
                 tell(asked, Err(CheckpointFailed { kind: error.kind() }));
                 self.report(Report::Trimmed { shard: self.shard, through: None });
@@ -396,17 +402,52 @@ impl<D: Disk> Worker<D> {
         Ok(())
     }
 
-    /// Waits for a checkpoint in writing, if there is one, and goes on from it.
+    /// Waits for a checkpoint under way, if there is one, and for what it supersedes to be gone.
     fn finish_checkpoint(&mut self) {
-        let Some(Writing { mark, thread, asked }) = self.writing.take() else { return };
+        while self.work.is_some() {
+            self.advance_checkpoint();
+        }
+    }
+
+    /// Takes what the thread has done that is at a checkpoint, and has it do the next.
+    fn advance_checkpoint(&mut self) {
+        let Some(Work { step, asked }) = self.work.take() else { return };
         let lost = CheckpointFailed { kind: ErrorKind::Other };
-        let trimmed = thread.join().unwrap_or(Err(lost)).and_then(|bytes| {
-            let trimmed = self.log.checkpointed(mark, bytes);
-            trimmed.map_err(|error| CheckpointFailed { kind: error.kind })
+        let removing = match step {
+            Step::Writing(mark, thread) => {
+                let written = thread.join().unwrap_or(Err(lost));
+                written.and_then(|bytes| self.remove_superseded(mark, bytes))
+            }
+            Step::Removing(thread) => {
+                return self.tell_checkpoint(asked, thread.join().unwrap_or(Err(lost)));
+            }
+        };
+        match removing {
+            Ok(thread) => self.work = Some(Work { step: Step::Removing(thread), asked }),
+            Err(failed) => self.tell_checkpoint(asked, Err(failed)),
+        }
+    }
+
+    fn remove_superseded(
+        &mut self,
+        mark: Mark,
+        bytes: u64,
+    ) -> Result<JoinHandle<Removed>, CheckpointFailed> {
+        let failed = |kind| CheckpointFailed { kind };
+        let old = self.log.checkpointed(mark, bytes).map_err(|error| failed(error.kind))?;
+        let (lane, disk) = (self.lane.clone(), self.disk.clone());
+        let thread = thread::Builder::new().name("trim".into()).spawn(move || {
+            let removed = old.remove(&disk).map_err(|error| failed(error.kind));
+            lane.push(Job::Advanced);
+            removed
         });
-        let through = trimmed.is_ok().then(|| self.log.trimmed());
+        thread.map_err(|error| failed(error.kind()))
+    }
+
+    fn tell_checkpoint(&mut self, asked: Vec<Asked>, done: Result<(), CheckpointFailed>) {
+        let through = done.is_ok().then(|| self.log.trimmed());
         self.report(Report::Trimmed { shard: self.shard, through });
-        tell(asked, trimmed);
+        tell(asked, done);
     }
 
     /// Everything that waited is done. A checkpoint in writing is waited for, and the log sealed.

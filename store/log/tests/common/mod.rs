@@ -86,7 +86,10 @@ impl<D: Disk> Kept<D> {
         let state = to_bytes(&self.entries);
         let (head, tail) = state.split_at(state.len() / 2);
         match write_checkpoint(&self.disk, place(self.log.last().to_wire()), &[head, tail]) {
-            Ok(bytes) => self.log.checkpointed(mark, bytes).map(|()| true),
+            Ok(bytes) => {
+                self.log.checkpointed(mark, bytes)?.remove(&self.disk)?;
+                Ok(true)
+            }
             Err(_) => Ok(false),
         }
     }

@@ -32,7 +32,7 @@ fn trimmed(disk: &FaultyDisk, state: &[u8]) -> Log<FaultyDisk> {
     let mark = log.mark(place(1).version).unwrap();
     let line = vec![Start { since: ViewId::FIRST, through: Version::ZERO }];
     let bytes = write_checkpoint(disk, place(1), &[&line::encode(&line)[..], state]).unwrap();
-    log.checkpointed(mark, bytes).unwrap();
+    log.checkpointed(mark, bytes).unwrap().remove(disk).unwrap();
     log
 }
 
@@ -77,9 +77,9 @@ mod an_abandoned_lane {
         lane.push(append(1));
         let mut jobs = lane.take();
         lane.abandon();
-        let (shard, writing, lends) = (ShardId(0), None, Lends::new());
+        let (shard, work, lends) = (ShardId(0), None, Lends::new());
         let (disk, first) = (disk.clone(), first());
-        let mut worker = Worker { shard, disk, log, first, lends, lane, reports, writing };
+        let mut worker = Worker { shard, disk, log, first, lends, lane, reports, work };
         let full = worker.act(jobs.pop_front().unwrap());
         assert!(matches!(full, Err(Halt::Abandoned)), "what comes next must not be done");
     }
@@ -137,7 +137,7 @@ mod a_lent_checkpoint {
                 let mark = log.mark(place(2).version).unwrap();
                 let later = [line::encode(&[]), b"later".to_vec()];
                 let bytes = write_checkpoint(&disk, place(2), &later).unwrap();
-                log.checkpointed(mark, bytes).unwrap();
+                log.checkpointed(mark, bytes).unwrap().remove(&disk).unwrap();
             }
         }
         assert_eq!(sent.concat(), state());
