@@ -234,6 +234,7 @@ pub(crate) fn exit_for(code: Code) -> Exit {
         | Code::ObjectShredded
         | Code::HistoryTrimmed
         | Code::ReceiptUnknown
+        | Code::NodeUnknown
         | Code::NotFound => Exit::NotFound,
         Code::Unauthenticated
         | Code::NotPermitted
@@ -247,6 +248,7 @@ pub(crate) fn exit_for(code: Code) -> Exit {
         | Code::IdempotencyMismatch
         | Code::NotACluster
         | Code::LastMember
+        | Code::MemberPresent
         | Code::NotTogether => Exit::Conflict,
         Code::Busy
         | Code::TaskCompiling

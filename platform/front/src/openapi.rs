@@ -25,6 +25,7 @@ use crate::routes::{about, cluster, ledger, objects, pools, runs, tasks, transac
         cluster::invite,
         cluster::join,
         cluster::leave,
+        cluster::forget,
         ledger::checkpoint,
         ledger::tile,
         tasks::upload,

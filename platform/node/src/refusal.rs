@@ -146,6 +146,12 @@ pub enum Refusal {
     /// Nobody would be left of the group.
     #[error("this is the last member of its group; what it holds would be gone with it")]
     LastMember,
+    /// No node has this number.
+    #[error("no node of the group has this number")]
+    NodeUnknown,
+    /// A member is not forgotten.
+    #[error("the node is a member at the moment")]
+    MemberPresent,
     /// What should not happen. The sentence names our own part, never data.
     #[error("the node failed in {0}")]
     Internal(&'static str),

@@ -44,6 +44,16 @@ impl Client {
     }
 }
 
+impl Client {
+    /// Has the group forget a node that will not come back.
+    /// # Errors  `node_unknown`, `member_present`, `not_a_cluster`, `no_majority`.
+    /// # Cancel  The node may be forgotten all the same.
+    pub async fn cluster_forget(&self, node: u32) -> Result<(), Error> {
+        let call = Call::to(Deed::Forget, Method::DELETE, format!("{CLUSTER}/nodes/{node}"))?;
+        self.send(&call).await.map(drop)
+    }
+}
+
 /// What a node that joins says of itself.
 pub struct Joiner {
     /// Where other members will find it, as `HOST:PORT`.

@@ -29,6 +29,8 @@ pub(crate) enum Deed {
     Invite,
     /// A node leaves its group for good.
     Leave,
+    /// A node that will not come back is forgotten.
+    Forget,
 }
 
 /// What sending a request twice does.
@@ -71,6 +73,8 @@ impl Deed {
             // Each is another token.
             Deed::Invite => Repeat::Harm,
             Deed::Leave => Repeat::Harm,
+            // No number is given twice.
+            Deed::Forget => Repeat::Same,
         }
     }
 
@@ -105,6 +109,7 @@ mod a_deed {
             (Deed::Shred, Harm, Anyone),
             (Deed::Invite, Harm, Anyone),
             (Deed::Leave, Harm, Named),
+            (Deed::Forget, Same, Anyone),
         ];
         for (deed, repeat, whom) in table {
             assert_eq!((deed.repeat(), deed.whom()), (repeat, whom), "{deed:?}");

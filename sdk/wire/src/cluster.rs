@@ -18,6 +18,10 @@ pub struct ClusterStatus {
     pub view: Option<u32>,
     /// The members of that view, by rank.
     pub members: Vec<MemberStatus>,
+    /// Nodes of the group that are not in that view, because they are down or cut off. An older
+    /// member does not tell.
+    #[serde(default)]
+    pub absent: Vec<AbsentStatus>,
     /// The shards, by number.
     pub shards: Vec<ShardStatus>,
 }
@@ -37,6 +41,17 @@ pub struct MemberStatus {
     pub url: Option<String>,
     /// Whether the member that answers holds it to have failed.
     pub suspected: bool,
+}
+
+/// A node of the group that is no member of the view.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug, ToSchema)]
+pub struct AbsentStatus {
+    /// Its number.
+    pub node: u32,
+    /// Where other members found it last.
+    pub address: String,
+    /// Where clients did.
+    pub url: String,
 }
 
 /// One part of the store.

@@ -204,6 +204,12 @@ codes! {
     LastMember = "last_member", 409,
         "This node is the last of its group that is left, and holds all that there is.",
         "Stop it with SIGTERM; or let another node join before this one leaves.";
+    NodeUnknown = "node_unknown", 404,
+        "No node of the group has this number.",
+        "`notrace cluster status` lists those that there are.";
+    MemberPresent = "member_present", 409,
+        "The node is a member at the moment, and what it holds is needed.",
+        "Have it leave with `notrace cluster leave`; or end it, and forget it once it is absent.";
     NotTogether = "not_together", 409,
         "The keys of the transaction are kept in different shards.",
         "Give keys that change together a common tag in braces, as in `{kitchen}/lamp`.";

@@ -11,6 +11,15 @@ pub(crate) enum ClusterCommand {
     /// Let the node leave its group for good, once others hold what it held
     #[command(after_help = "Example:\n  notrace cluster leave")]
     Leave,
+    /// Have the group forget a node that will not come back
+    Forget(ClusterForget),
+}
+
+#[derive(Args)]
+#[command(after_help = "Example:\n  notrace cluster forget 3")]
+pub(crate) struct ClusterForget {
+    /// The node's number, as `cluster status` shows it
+    pub(crate) node: u32,
 }
 
 #[derive(Args)]

@@ -28,6 +28,10 @@ pub(super) async fn cluster(session: &Session, command: ClusterCommand, json: bo
             let left = session.client.cluster_leave().await;
             left.map_err(|error| session.fail(error))
         }
+        ClusterCommand::Forget(forget) => {
+            let forgotten = session.client.cluster_forget(forget.node).await;
+            forgotten.map_err(|error| session.fail(error))
+        }
     }
 }
 
@@ -72,6 +76,9 @@ fn text(status: &ClusterStatus) -> String {
             member.address.as_ref().unwrap_or(&nowhere),
             if member.suspected { "  suspected" } else { "" }
         ));
+    }
+    for node in &status.absent {
+        lines.push_str(&format!("  absent: node {}  {}  {}\n", node.node, node.url, node.address));
     }
     for shard in &status.shards {
         let members: Vec<String> = shard.members.iter().map(u32::to_string).collect();

@@ -83,6 +83,24 @@ fn a_node_that_left_is_none_any_more() {
 }
 
 #[test]
+fn a_node_that_will_not_come_back_can_be_forgotten() {
+    let mut group = Group::found(3, "");
+    let member = group.types(1, "cluster forget 3");
+    assert!(member.exit == 5 && member.err.contains("member_present"), "{}", member.err);
+    let nobody = group.types(1, "cluster forget 7");
+    assert!(nobody.exit == 3 && nobody.err.contains("node_unknown"), "{}", nobody.err);
+
+    group.kill(3);
+    while !group.types(1, "cluster status").out.contains("absent: node 3") {}
+    group.types(2, "cluster forget 3").ended(0);
+    let status = group.types(1, "cluster status").ended(0);
+    assert!(!status.out.contains("absent"), "{}", status.out);
+    group.types(1, "cluster forget 3").ended(0);
+    group.restart(3);
+    group.stays_out(3);
+}
+
+#[test]
 fn the_authority_alone_makes_nobody_a_member() {
     let mut group = Group::found(3, "");
     group.end(3);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{Request, State};
+use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -11,12 +11,13 @@ use hyper::StatusCode;
 use notrace_platform_node::group::{Asked, GroupStatus, Other, Welcomed};
 use notrace_platform_node::rules::Action;
 use notrace_sdk_wire::cluster::{
-    ClusterStatus, Invite, InviteAsk, JoinAsk, MemberAddress, MemberStatus, ShardStatus, Welcome,
+    AbsentStatus, ClusterStatus, Invite, InviteAsk, JoinAsk, MemberAddress, MemberStatus,
+    ShardStatus, Welcome,
 };
 use notrace_sdk_wire::{Code, Problem};
 
 use crate::limits::JSON_BYTES_MAX;
-use crate::problem::{Answer, bad_body, method_not_allowed};
+use crate::problem::{Answer, bad_body, method_not_allowed, refuse};
 use crate::query::Query;
 use crate::routes::Front;
 use crate::translate;
@@ -113,6 +114,37 @@ pub(super) async fn leave(State(front): State<Front>, request: Request) -> Answe
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
+pub(super) async fn delete_only() -> Response {
+    method_not_allowed("DELETE").into_response()
+}
+
+/// `DELETE /v1/cluster/nodes/{node}`
+#[utoipa::path(
+    delete,
+    path = "/v1/cluster/nodes/{node}",
+    tag = "cluster",
+    summary = "Forgets a node that will not come back",
+    params(("node" = u32, Path, description = "The node's number")),
+    responses(
+        (status = 204, description = "It is none any more"),
+        (status = 404, description = "There is none of this number", body = Problem),
+        (status = 409, description = "It is a member at the moment", body = Problem)
+    ),
+)]
+pub(super) async fn forget(
+    State(front): State<Front>,
+    Path(node): Path<String>,
+    request: Request,
+) -> Answer {
+    let (parts, _) = request.into_parts();
+    auth::permit(&front.node, &parts, Action::ManagePools)?;
+    Query::parse(parts.uri.query(), &[])?;
+    let spelt = "a node is named by its number, as in 3";
+    let number = node.parse().map_err(|_| refuse(Code::NameMalformed, spelt))?;
+    front.node.forget_node(number).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
 fn welcome(welcomed: &Welcomed) -> Welcome {
     let members = welcomed.members.iter();
     Welcome {
@@ -143,6 +175,11 @@ fn told(status: GroupStatus) -> ClusterStatus {
         url: member.url,
         suspected: member.suspected,
     });
+    let absent = status.absent.into_iter().map(|it| AbsentStatus {
+        node: it.node,
+        address: it.address,
+        url: it.url,
+    });
     let shards = status.shards.into_iter().map(|shard| {
         let same = shard.version.view() == shard.durable.view();
         let (version, durable) = (shard.version.seq().number(), shard.durable.seq().number());
@@ -163,6 +200,7 @@ fn told(status: GroupStatus) -> ClusterStatus {
         stage: status.stage.to_owned(),
         view: status.view,
         members: members.collect(),
+        absent: absent.collect(),
         shards: shards.collect(),
     }
 }

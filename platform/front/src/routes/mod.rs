@@ -7,7 +7,7 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{any, get, post, put};
+use axum::routing::{any, delete, get, post, put};
 use hyper::Version;
 use hyper::header::{CONNECTION, HeaderValue};
 use notrace_platform_node::{Node, Refusal};
@@ -76,6 +76,7 @@ pub(crate) fn router(node: Node, shown: Arc<Shown>, credentials: Arc<Path>) -> R
         .route("/v1/cluster/invites", post(cluster::invite).fallback(cluster::post_only))
         .route("/v1/cluster/join", post(cluster::join).fallback(cluster::post_only))
         .route("/v1/cluster/leave", post(cluster::leave).fallback(cluster::post_only))
+        .route("/v1/cluster/nodes/{node}", delete(cluster::forget).fallback(cluster::delete_only))
         .route("/v1/promise", get(about::promise).fallback(about::get_only))
         .route("/v1/openapi.json", get(about::openapi).fallback(about::get_only))
         .route("/v1/ledger/checkpoint", get(ledger::checkpoint).fallback(about::get_only))

@@ -7,11 +7,12 @@ use std::time::Duration;
 use notrace_sdk_seal::{
     INVITE_ID_BYTES, INVITE_PROOF_BYTES, InviteKey, TOKEN_BYTES, WelcomeKey, is_asked,
 };
+use notrace_store_protocol::ids::NodeId;
 use notrace_store_protocol::machine::Durability;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::place::{Other, Place, Shape, hex, unhex};
-use super::registry::{Command, Entry, Invited, Reply};
+use super::registry::{Command, Entry, Invited, Reply, Standing};
 use crate::files;
 use crate::identity::{Identity, IdentityError, fill};
 use crate::limits::{ADDRESS_BYTES_MAX, INVITE_MAX};
@@ -168,6 +169,36 @@ impl Node {
         }
         group.member.leave();
         group.member.when(|status| status.ended).await.map(drop).ok_or(Refusal::Unavailable)
+    }
+}
+
+impl Node {
+    /// Strikes off a node that will not come back, such as one whose disk is gone: it gets no link
+    /// any more, whatever folder or key it shows. One that was struck off before is none.
+    /// # Errors  [`Refusal::NotACluster`], [`Refusal::NodeUnknown`], [`Refusal::MemberPresent`],
+    /// [`Refusal::NoMajority`].
+    /// # Cancel  It may be forgotten all the same.
+    pub async fn forget_node(&self, number: u32) -> Result<(), Refusal> {
+        let group = self.group();
+        group.links.as_ref().ok_or(Refusal::NotACluster)?;
+        group.registry.latest().await.map_err(|_| Refusal::NoMajority)?;
+        let (known, standing) =
+            group.registry.read(|it| (it.nodes().contains_key(&number), it.standing(number)));
+        if !known {
+            let gone = standing == Standing::Gone && number > 0;
+            return if gone { Ok(()) } else { Err(Refusal::NodeUnknown) };
+        }
+        let status = group.member.status();
+        let node = NodeId::new(number).ok_or(Refusal::NodeUnknown)?;
+        if status.view.as_ref().is_none_or(|view| view.rank_of(node).is_some()) {
+            return Err(Refusal::MemberPresent);
+        }
+        // In this order, so that it gets no link between the two, and is forgotten in any case.
+        for command in [Command::Part { node: number }, Command::Forget { node: number }] {
+            let sent = group.registry.ordered_send(command, Durability::AllDurable).await;
+            sent.map_err(|_| Refusal::NoMajority)?;
+        }
+        Ok(())
     }
 }
 

@@ -52,7 +52,7 @@ pub(crate) use far::{Care, Sight, latest_of};
 pub(crate) use keyring::{Command as KeyOrder, KeyPlace, Reply as KeyOrdered};
 pub use place::{Other, Shape as GroupShape};
 pub(crate) use shelves::Part;
-pub use status::{GroupStatus, MemberInfo, ShardInfo};
+pub use status::{AbsentInfo, GroupStatus, MemberInfo, ShardInfo};
 
 /// The shards, in the order of their numbers: the same at every node for ever. After them come the
 /// data shards, where there is more than one.

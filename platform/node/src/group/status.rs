@@ -2,7 +2,7 @@
 
 use notrace_store_protocol::effect::Stopped;
 use notrace_store_protocol::group::Stage;
-use notrace_store_protocol::ids::Version;
+use notrace_store_protocol::ids::{NodeId, Version};
 use notrace_store_protocol::view::{Duty, Fate};
 
 use super::{HOME, KEYS, LEDGER, MEMORY, REGISTRY};
@@ -20,6 +20,8 @@ pub struct GroupStatus {
     pub view: Option<u32>,
     /// The members of that view.
     pub members: Vec<MemberInfo>,
+    /// Nodes of the group that are not in that view.
+    pub absent: Vec<AbsentInfo>,
     /// The shards.
     pub shards: Vec<ShardInfo>,
 }
@@ -38,6 +40,16 @@ pub struct MemberInfo {
     pub url: Option<String>,
     /// Whether it is held to have failed.
     pub suspected: bool,
+}
+
+/// A node that is down or cut off.
+pub struct AbsentInfo {
+    /// Its number.
+    pub node: u32,
+    /// Where other members found it last.
+    pub address: String,
+    /// Where clients did.
+    pub url: String,
 }
 
 /// One shard.
@@ -76,6 +88,15 @@ impl Node {
                 suspected: status.suspected.contains(&member.node),
             }
         });
+        let is_member = |number: u32| {
+            let node = NodeId::new(number);
+            node.zip(view).is_some_and(|(node, view)| view.rank_of(node).is_some())
+        };
+        let absent = nodes.iter().filter(|(node, _)| !is_member(**node)).map(|(node, entry)| {
+            let (address, url) = (entry.address.clone(), entry.url.clone());
+            AbsentInfo { node: *node, address, url }
+        });
+        let absent = absent.collect();
         let shards = view.into_iter().flat_map(|view| view.shards()).zip(&status.shards);
         let shards = shards.map(|((shard, held), here)| ShardInfo {
             shard: shard.0,
@@ -101,6 +122,7 @@ impl Node {
             stage: stage(status.stage),
             view: view.map(|view| view.id.number()),
             members: members.collect(),
+            absent,
             shards: shards.collect(),
         }
     }
