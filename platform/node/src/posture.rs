@@ -81,6 +81,9 @@ const KERNEL: &str = "Run a kernel, and a container rule, that offers it.";
 
 fn words(fence: Fence) -> Words {
     let (name, required, meaning, remedy) = match fence {
+        Fence::ClosedDescriptors => {
+            ("closed_descriptors", true, "Nothing that the node has open is open in it.", KERNEL)
+        }
         Fence::UserNamespace => (
             "user_namespace",
             false,
@@ -106,6 +109,12 @@ fn words(fence: Fence) -> Words {
         Fence::UnprivilegedUser => {
             ("unprivileged_user", false, "A worker's user is nowhere root.", USERNS)
         }
+        Fence::OwnUser => (
+            "own_user",
+            false,
+            "No two workers are the same user, so none has a right on another.",
+            "Start the node as root, which it gives up; it then has users to give away.",
+        ),
         Fence::NoNewPrivileges => {
             ("no_new_privileges", true, "No program can add a right.", KERNEL)
         }
@@ -116,6 +125,30 @@ fn words(fence: Fence) -> Words {
         Fence::NotDumpable => {
             ("not_dumpable", true, "Nobody of the same user can read a worker's memory.", KERNEL)
         }
+        Fence::BareArguments => (
+            "bare_arguments",
+            false,
+            "A worker cannot show data as its command line, which any local user may read.",
+            "Run a kernel with CONFIG_CHECKPOINT_RESTORE, and mount /proc.",
+        ),
+        Fence::StoreBypassOff => (
+            "store_bypass_off",
+            false,
+            "The processor does not guess past unfinished stores while a worker runs.",
+            "Boot with `spec_store_bypass_disable=prctl`, on a processor whose microcode has it.",
+        ),
+        Fence::IndirectBranchOff => (
+            "indirect_branch_off",
+            false,
+            "What one process trains the processor to guess is not used for a worker's jumps.",
+            "Boot with `spectre_v2_user=prctl`, on a processor whose microcode has it.",
+        ),
+        Fence::CacheFlush => (
+            "cache_flush",
+            false,
+            "The first-level data cache is flushed when a worker leaves the processor.",
+            "Boot with `l1d_flush=on`, on a processor whose microcode has it, without SMT.",
+        ),
         Fence::Capabilities => ("no_capabilities", true, "All capability sets are empty.", KERNEL),
         Fence::Landlock { .. } => (
             "landlock",
@@ -126,6 +159,18 @@ fn words(fence: Fence) -> Words {
         Fence::Seccomp => {
             ("seccomp", true, "Any system call that a run does not need ends the worker.", KERNEL)
         }
+        Fence::NoDescriptors => (
+            "no_descriptors",
+            true,
+            "From its job on, a worker has no file, socket or pipe, and can get none.",
+            KERNEL,
+        ),
+        Fence::SealedCode => (
+            "sealed_code",
+            false,
+            "Pages of code can neither be changed, moved nor unmapped.",
+            "Run Linux 6.10 or later.",
+        ),
         Fence::NoExecGain => {
             ("no_exec_gain", false, "Once the code is mapped, nothing more becomes code.", KERNEL)
         }

@@ -1,17 +1,22 @@
 //! The cell: the order in which a process of ours is shut in.
 
+use core::ops::Range;
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use rustix::io::Errno;
 
-use crate::fence::{Fence, Fences};
-use crate::fork::{Alone, NotAlone, Side, sibling};
-use crate::seccomp::{Role, install};
-use crate::{namespaces, privileges, process};
+use crate::calls::Role;
+use crate::fence::{Fence, Fences, State};
+use crate::fork::{Alone, NotAlone, Side, descend, sibling};
+use crate::namespaces::Users;
+use crate::plan::Plan;
+use crate::seccomp::install;
+use crate::{arguments, code, namespaces, privileges, process, speculation};
 
 /// A process on its way into the jail. It was started with two descriptors of ours, as standard
 /// input and output, and holds nothing of anybody.
 pub struct Cell {
+    plan: Plan,
     alone: Alone,
     fences: Fences,
 }
@@ -36,27 +41,56 @@ impl Cell {
     ///
     /// # Errors  [`NotJailable`]; the process should then end.
     pub fn begin() -> Result<(Self, OwnedFd, OwnedFd), NotJailable> {
+        Self::planned(Plan::WHOLE)
+    }
+
+    /// The same with fences left out.
+    ///
+    /// # Errors  As [`Cell::begin`].
+    #[cfg(feature = "weaken")]
+    pub fn begin_weakened(plan: Plan) -> Result<(Self, OwnedFd, OwnedFd), NotJailable> {
+        Self::planned(plan)
+    }
+
+    fn planned(plan: Plan) -> Result<(Self, OwnedFd, OwnedFd), NotJailable> {
+        let mut fences = Fences::new();
         process::exit_on_panic();
-        process::close_from(2).map_err(|_| NotJailable::Descriptors)?;
+        if plan.keeps(Fence::ClosedDescriptors) {
+            process::close_from(2).map_err(|_| NotJailable::Descriptors)?;
+            fences.set(Fence::ClosedDescriptors, State::On);
+        }
         let alone = Alone::check().map_err(|why| match why {
             NotAlone::Many => NotJailable::ManyThreads,
             NotAlone::Unknown => NotJailable::Uncounted,
         })?;
-        let cell = Self { alone, fences: Fences::new() };
+        let cell = Self { plan, alone, fences };
         Ok((cell, process::inherited(0), process::inherited(1)))
     }
 
     /// Enters the namespaces and the empty root, becomes an unprivileged user, gives up all
     /// privileges and every right on files, ports and processes, and closes itself to others.
-    pub fn separate(&mut self, file_bytes_max: u64, processor_seconds: Option<u64>) {
-        let fences = &mut self.fences;
-        fences.note(Fence::NoNewPrivileges, privileges::no_new_privileges());
-        namespaces::enter(fences);
-        fences.note(Fence::Capabilities, privileges::drop_capabilities());
-        process::close_to_others(fences);
-        let limited = process::limit_resources(file_bytes_max, processor_seconds);
-        fences.note(Fence::ResourceLimits, limited);
-        privileges::landlock(fences);
+    pub fn separate(&mut self, users: Users, file_bytes_max: u64, processor_seconds: Option<u64>) {
+        let (plan, fences) = (self.plan, &mut self.fences);
+        if plan.keeps(Fence::NoNewPrivileges) {
+            fences.note(Fence::NoNewPrivileges, privileges::no_new_privileges());
+        }
+        if plan.keeps(Fence::BareArguments) {
+            fences.note(Fence::BareArguments, arguments::bare());
+        }
+        speculation::restrict(plan, fences);
+        namespaces::enter(plan, users, &self.alone, fences);
+        if plan.keeps(Fence::Capabilities) {
+            let switched = users == Users::Each && fences.stands(Fence::OwnUser);
+            fences.note(Fence::Capabilities, privileges::drop_capabilities(switched));
+        }
+        process::close_to_others(plan, fences);
+        if plan.keeps(Fence::ResourceLimits) {
+            let limited = process::limit_resources(file_bytes_max, processor_seconds);
+            fences.note(Fence::ResourceLimits, limited);
+        }
+        if plan.keeps(Fence::Landlock { abi: 0 }) {
+            privileges::landlock(fences);
+        }
     }
 
     /// Forks a child of our parent, into the PID namespace that was entered.
@@ -82,32 +116,87 @@ impl Cell {
         process::exit_now(0)
     }
 
+    /// Goes on in a child, the first process of the PID namespace, for whom this process waits and
+    /// as whom it ends: with its status, or [`process::EXIT_BY_SIGNAL`] and the signal's number.
+    ///
+    /// # Errors  What the kernel said; there is no child then.
+    pub fn descend(&mut self) -> Result<(), Errno> {
+        let plan = self.plan;
+        descend(&self.alone, || {
+            if plan.keeps(Fence::Seccomp) {
+                let _ = install(Role::Waiter, plan);
+            }
+        })
+    }
+
     /// Becomes the template: only forking, receiving orders and answering them remain possible.
     pub fn settle_as_template(&mut self) {
-        self.fences.note(Fence::NoExecGain, privileges::can_refuse_exec_gain());
+        if self.plan.keeps(Fence::NoExecGain) {
+            self.fences.note(Fence::NoExecGain, privileges::can_refuse_exec_gain());
+        }
+        self.seal_program();
+        if self.plan.keeps(Fence::NoDescriptors) {
+            // Done by each worker; a kernel that bounds descriptors has it.
+            self.fences.set(Fence::NoDescriptors, State::On);
+        }
         self.filter(Role::Template);
     }
 
     /// Becomes a compiler: no memory becomes executable, nothing is opened.
     pub fn settle_as_compiler(&mut self) {
-        let _ = process::limit_processes_to_this();
-        self.fences.note(Fence::NoExecGain, privileges::no_exec_gain());
+        if self.plan.keeps(Fence::ResourceLimits) {
+            let _ = process::limit_processes_to_this();
+        }
+        if self.plan.keeps(Fence::NoExecGain) {
+            self.fences.note(Fence::NoExecGain, privileges::no_exec_gain());
+        }
+        self.seal_program();
+        if self.plan.keeps(Fence::NoDescriptors) {
+            self.fences.note(Fence::NoDescriptors, process::no_more_descriptors());
+        }
         self.filter(Role::Compiler);
     }
 
-    /// Becomes a worker, whose only descriptor is `doorbell`: no fork, no other socket, and at most
-    /// `processor_seconds` of work. Done in the fresh fork, before it holds anything.
-    pub fn settle_as_worker(mut self, doorbell: &OwnedFd, processor_seconds: u64) -> Worker {
-        let closed = self.keep_only(doorbell);
-        let bounded = process::limit_processor(processor_seconds);
-        let single = process::limit_processes_to_this();
+    /// Becomes the worker of `slot`, whose only descriptor is `doorbell`: no fork, no other socket,
+    /// and at most `processor_seconds` of work. Done in the fresh fork, before it holds anything.
+    pub fn settle_as_worker(
+        mut self,
+        slot: u32,
+        doorbell: &OwnedFd,
+        processor_seconds: u64,
+    ) -> Worker {
+        let (plan, fences) = (self.plan, &self.fences);
+        let stood = fences.stands(Fence::Seccomp);
+        let mut whole = match plan.keeps(Fence::ClosedDescriptors) {
+            true => self.keep_only(doorbell),
+            false => Ok(()),
+        };
+        if fences.stands(Fence::OwnUser) {
+            whole = whole.and_then(|()| namespaces::become_own_user(slot));
+            if plan.keeps(Fence::Capabilities) {
+                whole = whole.and_then(|()| privileges::drop_last_capabilities());
+            }
+        }
+        if plan.keeps(Fence::ResourceLimits) {
+            whole = whole.and_then(|()| process::limit_processor(processor_seconds));
+            whole = whole.and_then(|()| process::limit_processes_to_this());
+        }
         self.filter(Role::Worker);
-        let sealed = self.fences.stands(Fence::Seccomp) && closed.and(bounded).and(single).is_ok();
-        Worker { exec_gain: self.fences.stands(Fence::NoExecGain), whole: sealed }
+        let whole = whole.is_ok() && self.fences.stands(Fence::Seccomp) == stood;
+        Worker { fences: self.fences, whole }
+    }
+
+    fn seal_program(&mut self) {
+        if self.plan.keeps(Fence::SealedCode) {
+            let sealed = code::can_seal().and_then(|()| code::seal_program());
+            self.fences.note(Fence::SealedCode, sealed);
+        }
     }
 
     fn filter(&mut self, role: Role) {
-        self.fences.note(Fence::Seccomp, install(role));
+        if self.plan.keeps(Fence::Seccomp) {
+            self.fences.note(Fence::Seccomp, install(role, self.plan));
+        }
     }
 
     fn keep_only(&self, kept: &OwnedFd) -> Result<(), Errno> {
@@ -121,20 +210,38 @@ impl Cell {
 
 /// A settled worker.
 pub struct Worker {
-    exec_gain: bool,
+    fences: Fences,
     whole: bool,
 }
 
 impl Worker {
-    /// Whether every step of settling worked; the template's fences say what to expect of them.
+    /// Whether every step of settling worked that this host is able to. A worker that is not whole
+    /// must end.
     pub fn is_whole(&self) -> bool {
         self.whole
     }
 
-    /// From here on no memory can become executable. Called once the task's code is mapped.
+    /// From here on this process gets no descriptor any more. Called once it has its job.
     ///
-    /// # Errors  What the kernel said, where the kernel has this fence at all.
-    pub fn freeze_code(&self) -> Result<(), Errno> {
-        if self.exec_gain { privileges::no_exec_gain() } else { Ok(()) }
+    /// # Errors  What the kernel said.
+    pub fn forgo_descriptors(&self) -> Result<(), Errno> {
+        match self.fences.stands(Fence::NoDescriptors) {
+            true => process::no_more_descriptors(),
+            false => Ok(()),
+        }
+    }
+
+    /// From here on `code` stays where and what it is, and no other memory can become executable.
+    /// Called once the task's code is mapped.
+    ///
+    /// # Errors  What the kernel said, where the kernel has these fences at all.
+    pub fn freeze_code(&self, code: Range<*const u8>) -> Result<(), Errno> {
+        if self.fences.stands(Fence::SealedCode) {
+            code::seal(code)?;
+        }
+        if self.fences.stands(Fence::NoExecGain) {
+            privileges::no_exec_gain()?;
+        }
+        Ok(())
     }
 }

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 /// One thing that keeps a worker in, or others out of it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum Fence {
+    /// No descriptor of the process that started this one is open.
+    ClosedDescriptors,
     /// The worker's user exists in a namespace of its own, where its rights end.
     UserNamespace,
     /// Mounts of the host are not there.
@@ -22,6 +24,8 @@ pub enum Fence {
     EmptyRoot,
     /// The worker's user is not root, inside or outside.
     UnprivilegedUser,
+    /// Each worker has a user of its own, so that workers have no right on one another.
+    OwnUser,
     /// `execve` can add no right.
     NoNewPrivileges,
     /// `RLIMIT_*` bounds on descriptors, files, processes and processor time.
@@ -30,6 +34,14 @@ pub enum Fence {
     NoCoreDump,
     /// Others of the same user can neither trace the worker nor read its memory.
     NotDumpable,
+    /// What others can read of the process's command line is empty and stays so.
+    BareArguments,
+    /// The processor does not guess past unfinished stores while a worker runs.
+    StoreBypassOff,
+    /// The processor's guesses of where a jump leads are not shared with a worker's.
+    IndirectBranchOff,
+    /// The first-level data cache is flushed when a worker leaves the processor.
+    CacheFlush,
     /// All capability sets are empty.
     Capabilities,
     /// No right on any file, port, abstract socket or foreign process.
@@ -39,10 +51,45 @@ pub enum Fence {
     },
     /// Only the system calls that a run needs; any other ends the process.
     Seccomp,
+    /// After a job was handed over, no descriptor is open and none can come into being.
+    NoDescriptors,
+    /// Pages of code can neither be unmapped, moved nor changed (`mseal`).
+    SealedCode,
     /// After the task's code is mapped, no further memory can become executable.
     NoExecGain,
     /// Keys lie in pages that the kernel itself has unmapped (`memfd_secret`).
     SecretMemory,
+}
+
+impl Fence {
+    /// Every fence.
+    pub const ALL: [Self; 25] = [
+        Self::ClosedDescriptors,
+        Self::UserNamespace,
+        Self::MountNamespace,
+        Self::NetNamespace,
+        Self::PidNamespace,
+        Self::IpcNamespace,
+        Self::UtsNamespace,
+        Self::EmptyRoot,
+        Self::UnprivilegedUser,
+        Self::OwnUser,
+        Self::NoNewPrivileges,
+        Self::ResourceLimits,
+        Self::NoCoreDump,
+        Self::NotDumpable,
+        Self::BareArguments,
+        Self::StoreBypassOff,
+        Self::IndirectBranchOff,
+        Self::CacheFlush,
+        Self::Capabilities,
+        Self::Landlock { abi: 0 },
+        Self::Seccomp,
+        Self::NoDescriptors,
+        Self::SealedCode,
+        Self::NoExecGain,
+        Self::SecretMemory,
+    ];
 }
 
 /// Whether a fence stands.

@@ -4,8 +4,13 @@ use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 
 use rustix::fs::{CWD, Dir, Mode, OFlags, openat};
 use rustix::io::Errno;
+use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, waitid};
 
-use crate::process::check;
+use crate::process::{EXIT_BY_SIGNAL, check, exit_now};
+
+/// The exit status of a process whose other half is gone.
+const EXIT_ORPHANED: i32 = 72;
 
 /// The only flags with which a jailed process may be forked. `CLONE_PARENT`: the child's parent is
 /// ours, the supervisor, which alone can then wait for it and learn how it ended.
@@ -80,6 +85,41 @@ pub(crate) fn sibling(_alone: &Alone) -> Result<Side, Errno> {
     }
     // SAFETY: the kernel has just made this descriptor for us.
     Ok(Side::Forker { pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) } })
+}
+
+/// Forks a child of our own: `None` in the child, its number in this process.
+pub(crate) fn child(_alone: &Alone) -> Result<Option<Pid>, Errno> {
+    let flags = u64::from(libc::SIGCHLD.cast_unsigned());
+    // SAFETY: as for `sibling`; every pointer among the arguments is null.
+    let pid = check(unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) })?;
+    Ok(i32::try_from(pid).ok().and_then(Pid::from_raw))
+}
+
+/// Goes on in a child, which is the first process of the PID namespace if one was entered. This
+/// process waits for it and ends as it does: with its status, or with 128 and the number of the
+/// signal that ended it. If this process is killed, the child is.
+pub(crate) fn descend(alone: &Alone, settle: impl FnOnce()) -> Result<(), Errno> {
+    let (lifeline, ours) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+    let Some(process) = child(alone)? else {
+        drop(ours);
+        rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+        // The other process may have been killed before we asked to be told.
+        return match rustix::io::read(&lifeline, &mut [0]) {
+            Err(Errno::AGAIN) => Ok(()),
+            _ => exit_now(EXIT_ORPHANED),
+        };
+    };
+    settle();
+    loop {
+        match waitid(WaitId::Pid(process), WaitIdOptions::EXITED) {
+            Err(Errno::INTR) => {}
+            Ok(Some(status)) => exit_now(match status.terminating_signal() {
+                Some(signal) => EXIT_BY_SIGNAL + signal,
+                None => status.exit_status().unwrap_or(EXIT_ORPHANED),
+            }),
+            Ok(None) | Err(_) => exit_now(EXIT_ORPHANED),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -8,21 +8,28 @@
 //! Linux only, and the one place of the product with system calls that need `unsafe`; what it
 //! offers is safe to call.
 //!
-//! Reading order: `limits`; `fence` names the parts; `cell` is the order in which they are
-//! put up, by `namespaces`, `privileges`, `seccomp` and `fork`; `process` is what any
-//! process of ours does; `secret`, `sealed` and `memory` are what is shared and wiped;
-//! `alarm` interrupts a guest.
+//! Reading order: `limits`; `fence` names the parts, `plan` says which are put up; `cell` is the
+//! order in which that happens, by `fork`, `namespaces`, `arguments`, `privileges`, `speculation`, `code` and
+//! `seccomp`, whose rules are in `calls`; `process` is what any process of ours does; `secret`,
+//! `sealed` and `memory` are what is shared and wiped; `alarm` interrupts a guest. `weakened` is
+//! for tests that leave fences out.
 #![cfg(target_os = "linux")]
 #![expect(unsafe_code, reason = "system calls and mapped memory, behind safe functions")]
 
 pub mod limits;
 
 pub mod fence;
+mod plan;
 
+mod arguments;
 pub mod cell;
 mod fork;
 mod namespaces;
 mod privileges;
+mod speculation;
+
+mod calls;
+mod code;
 mod seccomp;
 
 pub mod process;
@@ -32,8 +39,16 @@ mod memory;
 pub mod sealed;
 pub mod secret;
 
+#[cfg(feature = "weaken")]
+pub mod weakened;
+
+#[cfg(all(feature = "weaken", not(debug_assertions)))]
+compile_error!("the feature `weaken` opens the jail: it is for tests, never for a release build");
+
 pub use cell::{Cell, NotJailable, Worker};
 pub use fence::{Fence, Fences, State, Why};
 pub use fork::Side;
 pub use memory::wipe_stack;
+pub use namespaces::Users;
+pub use plan::Plan;
 pub use process::harden_process;

@@ -9,12 +9,16 @@ pub const ADDRESS_SPACE_BYTES_MAX: u64 = 512 << 30;
 pub const SECRET_BYTES_MAX: usize = 16 << 20;
 /// How deep a stack is searched for pages to wipe.
 pub const STACK_BYTES_MAX: usize = 8 << 20;
-/// The user that jailed processes run as when the node was started by root. Not assigned to
-/// anybody by the usual tables. Source: systemd, "Users, Groups, UIDs and GIDs", 65520 to 65533.
-pub const UNPRIVILEGED_ID: u32 = 65_520;
-/// What that user is called inside its user namespace: neither root nor the overflow user.
+/// The first of the users that jailed processes run as when the node was started by root. The
+/// range is assigned to nobody by the usual tables. Source: systemd, "Users, Groups, UIDs and
+/// GIDs": 1879048192 to 2147483647 are unused.
+pub const FIRST_USER: u32 = 1_900_000_000;
+/// How many users there are for workers of one template, itself included.
+pub const USERS_MAX: u32 = 4096;
+/// What the first user is called inside its user namespace: neither root nor the overflow user.
 pub const INNER_ID: u32 = 1_000;
 /// The highest capability number tried when the bounding set is emptied.
 pub const CAPABILITY_MAX: u32 = 63;
 
+const _: () = assert!(INNER_ID + USERS_MAX < 65_534, "no inner user is the overflow user");
 const _: () = assert!(STACK_BYTES_MAX.is_multiple_of(4096), "stacks are wiped by pages");

@@ -1,19 +1,45 @@
 //! Namespaces and the empty root: what is not there cannot be reached.
 //!
 //! Root sets up the mount, network, IPC, UTS and PID namespaces first, as root, then becomes an
-//! unprivileged user and enters a user namespace that owns none of them. Anybody else enters the
-//! user namespace first, because only there may they create the others.
+//! unprivileged user and enters a user namespace that owns none of them, and in which there is one
+//! user for each worker. Anybody else enters the user namespace first, because only there may they
+//! create the others; all workers then are the same user.
 
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
-use rustix::process::{DumpableBehavior, getegid, geteuid, set_dumpable_behavior};
+use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::{
+    DumpableBehavior, Pid, WaitId, WaitIdOptions, getegid, geteuid, getpid, set_dumpable_behavior,
+    waitid,
+};
 
 use crate::fence::{Fence, Fences, State, Why};
-use crate::limits::{INNER_ID, UNPRIVILEGED_ID};
-use crate::process::check;
+use crate::fork::{Alone, child};
+use crate::limits::{FIRST_USER, INNER_ID, USERS_MAX};
+use crate::plan::Plan;
+use crate::process::{check, exit_now};
+
+/// Which users of the host a jailed process and those it forks are to be, if it was root.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Users {
+    /// One for each worker that is forked.
+    Each,
+    /// One for this process alone, which forks nobody.
+    One,
+}
+
+impl Users {
+    fn first(self) -> u32 {
+        match self {
+            Users::Each => FIRST_USER,
+            // Two of these are never the same, because their processes are not.
+            Users::One => FIRST_USER + USERS_MAX + getpid().as_raw_nonzero().get().unsigned_abs(),
+        }
+    }
+}
 
 /// The namespaces besides that of users, in the order in which they are entered.
 const INNER: [(Fence, libc::c_int); 5] = [
@@ -25,32 +51,105 @@ const INNER: [(Fence, libc::c_int); 5] = [
 ];
 
 /// Enters what this host allows. The PID namespace holds for processes forked from now on.
-pub(crate) fn enter(fences: &mut Fences) {
+pub(crate) fn enter(plan: Plan, users: Users, alone: &Alone, fences: &mut Fences) {
     let proc_self = openat(
         CWD,
         "/proc/self",
         OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
         Mode::empty(),
     );
-    let as_root = geteuid().is_root();
-    if as_root {
-        enter_inner(fences);
-        let became = become_unprivileged();
-        fences.note(Fence::UnprivilegedUser, became);
-        fences.note(Fence::UserNamespace, enter_user(&proc_self));
-    } else {
+    let proc_self = proc_self.as_ref().map_err(|errno| *errno);
+    if !geteuid().is_root() {
         fences.set(Fence::UnprivilegedUser, State::On);
-        let user = fences.note(Fence::UserNamespace, enter_user(&proc_self));
-        match user {
-            State::On => enter_inner(fences),
-            State::Missing { .. } => none_of_inner(fences),
+        fences.set(Fence::OwnUser, State::Missing { why: Why::NotPermitted });
+        if plan.keeps(Fence::UserNamespace) {
+            let user = fences.note(Fence::UserNamespace, enter_user(proc_self));
+            if user != State::On {
+                return none_of_inner(fences);
+            }
+        }
+        return enter_inner(plan, fences);
+    }
+    // While this is still root, as which alone it may map other users than its own; and before the
+    // PID namespace is entered, which would end with the first process in it.
+    let many = plan.keeps(Fence::OwnUser) && plan.keeps(Fence::UnprivilegedUser);
+    let mapper = match users {
+        Users::Each if many => Some(Mapper::fork(alone, proc_self)),
+        Users::Each | Users::One => None,
+    };
+    enter_inner(plan, fences);
+    if plan.keeps(Fence::UnprivilegedUser) {
+        fences.note(Fence::UnprivilegedUser, become_unprivileged(users.first()));
+    }
+    if !plan.keeps(Fence::UserNamespace) {
+        return;
+    }
+    let Some(mapper) = mapper else {
+        let entered = fences.note(Fence::UserNamespace, enter_user(proc_self));
+        if users == Users::One && plan.keeps(Fence::OwnUser) {
+            fences.set(Fence::OwnUser, entered);
+        }
+        return;
+    };
+    let entered = mapper.and_then(|mapper| {
+        unshare(libc::CLONE_NEWUSER)?;
+        mapper.map()
+    });
+    let state = fences.note(Fence::UserNamespace, entered);
+    fences.set(Fence::OwnUser, state);
+}
+
+/// A process that stays outside of the user namespace, where root still is root, and says there
+/// which users of the host the namespace has. Ends once it did, or once this process ended.
+struct Mapper {
+    word: OwnedFd,
+    process: Pid,
+}
+
+impl Mapper {
+    fn fork(alone: &Alone, proc_self: Result<&OwnedFd, Errno>) -> Result<Self, Errno> {
+        let proc_self = proc_self?;
+        let (heard, word) = pipe_with(PipeFlags::CLOEXEC)?;
+        match child(alone)? {
+            None => {
+                drop(word);
+                let told = rustix::io::read(&heard, &mut [0]) == Ok(1);
+                exit_now(i32::from(!(told && map_users(proc_self.as_fd()).is_ok())))
+            }
+            Some(process) => Ok(Self { word, process }),
+        }
+    }
+
+    /// Has the users mapped.
+    fn map(self) -> Result<(), Errno> {
+        rustix::io::write(&self.word, &[1])?;
+        drop(self.word);
+        match waitid(WaitId::Pid(self.process), WaitIdOptions::EXITED)? {
+            Some(status) if status.exit_status() == Some(0) => Ok(()),
+            _ => Err(Errno::PERM),
         }
     }
 }
 
-fn enter_inner(fences: &mut Fences) {
-    for (fence, flag) in INNER {
+fn map_users(proc_of_jailed: BorrowedFd<'_>) -> Result<(), Errno> {
+    let map = format!("{INNER_ID} {FIRST_USER} {USERS_MAX}\n");
+    write(proc_of_jailed, c"setgroups", "deny")?;
+    write(proc_of_jailed, c"uid_map", &map)?;
+    write(proc_of_jailed, c"gid_map", &map)
+}
+
+/// Becomes the user that only the worker of this slot is. The template is the first of them.
+pub(crate) fn become_own_user(slot: u32) -> Result<(), Errno> {
+    let index = slot.checked_add(1).filter(|index| *index < USERS_MAX).ok_or(Errno::USERS)?;
+    become_user(INNER_ID + index)
+}
+
+fn enter_inner(plan: Plan, fences: &mut Fences) {
+    for (fence, flag) in INNER.into_iter().filter(|(fence, _)| plan.keeps(*fence)) {
         fences.note(fence, unshare(flag));
+    }
+    if !plan.keeps(Fence::EmptyRoot) {
+        return;
     }
     let state = if fences.stands(Fence::MountNamespace) {
         empty_root().map_or_else(|errno| State::Missing { why: errno.into() }, |()| State::On)
@@ -72,20 +171,24 @@ fn unshare(flag: libc::c_int) -> Result<(), Errno> {
 }
 
 /// Leaves root for good: no supplementary group, then the group, then the user.
-fn become_unprivileged() -> Result<(), Errno> {
-    let id = UNPRIVILEGED_ID;
+fn become_unprivileged(id: u32) -> Result<(), Errno> {
     // SAFETY: an empty list; the pointer is not read.
     check(unsafe { libc::setgroups(0, core::ptr::null()) })?;
+    become_user(id)
+}
+
+fn become_user(id: u32) -> Result<(), Errno> {
+    // The calls themselves, because libc's would tell other threads, of which there are none.
     // SAFETY: takes only numbers.
-    check(unsafe { libc::setresgid(id, id, id) })?;
+    check(unsafe { libc::syscall(libc::SYS_setresgid, id, id, id) })?;
     // SAFETY: takes only numbers.
-    check(unsafe { libc::setresuid(id, id, id) })?;
+    check(unsafe { libc::syscall(libc::SYS_setresuid, id, id, id) })?;
     Ok(())
 }
 
 /// A user namespace with one user in it, who is not root there either.
-fn enter_user(proc_self: &Result<OwnedFd, Errno>) -> Result<(), Errno> {
-    let proc_self = proc_self.as_ref().map_err(|errno| *errno)?;
+fn enter_user(proc_self: Result<&OwnedFd, Errno>) -> Result<(), Errno> {
+    let proc_self = proc_self?;
     let (user, group) = (geteuid().as_raw(), getegid().as_raw());
     // The files of a process that is not dumpable belong to root, and so the maps could not be
     // written. There is nothing yet to dump; the caller closes the process to others next.

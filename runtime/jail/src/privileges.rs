@@ -16,8 +16,12 @@ pub(crate) fn no_new_privileges() -> Result<(), Errno> {
     rustix::thread::set_no_new_privs(true)
 }
 
-/// Empties every capability set: bounding, ambient, then permitted, effective and inheritable.
-pub(crate) fn drop_capabilities() -> Result<(), Errno> {
+/// What the template keeps inside its user namespace, so that each worker can become another user.
+const SWITCHING: CapabilitySet = CapabilitySet::SETUID.union(CapabilitySet::SETGID);
+
+/// Empties every capability set: bounding, ambient, then permitted, effective and inheritable. If
+/// users are to be `switched` yet, the right to that stays until [`drop_last_capabilities`].
+pub(crate) fn drop_capabilities(switched: bool) -> Result<(), Errno> {
     for capability in 0..=CAPABILITY_MAX {
         // Without CAP_SETPCAP this fails; then no capability is held that could be kept, and
         // no-new-privileges keeps the bounding set from mattering. Beyond the last: EINVAL.
@@ -26,8 +30,17 @@ pub(crate) fn drop_capabilities() -> Result<(), Errno> {
     }
     // SAFETY: takes only numbers.
     check(unsafe { libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) })?;
+    hold(if switched { SWITCHING } else { CapabilitySet::empty() })
+}
+
+/// Empties the sets that [`drop_capabilities`] left something in.
+pub(crate) fn drop_last_capabilities() -> Result<(), Errno> {
+    hold(CapabilitySet::empty())
+}
+
+fn hold(kept: CapabilitySet) -> Result<(), Errno> {
     let none = CapabilitySet::empty();
-    set_capabilities(None, CapabilitySets { effective: none, permitted: none, inheritable: none })
+    set_capabilities(None, CapabilitySets { effective: kept, permitted: kept, inheritable: none })
 }
 
 /// Whether memory can be kept from becoming executable; [`no_exec_gain`] then does it.

@@ -10,9 +10,15 @@ use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior,
 
 use crate::fence::{Fence, Fences};
 use crate::limits::{ADDRESS_SPACE_BYTES_MAX, DESCRIPTORS_MAX};
+use crate::plan::Plan;
+
+const NONE: Rlimit = Rlimit { current: Some(0), maximum: Some(0) };
 
 /// The exit status of a process of ours that panicked.
 pub const EXIT_PANIC: i32 = 70;
+
+/// What is added to the number of the signal that ended a child, to make its parent's status.
+pub const EXIT_BY_SIGNAL: i32 = 128;
 
 /// Makes a crash of this process write and show nothing: no core file, no tracing or reading by
 /// other processes of the same user, and panics that say where and nothing else. For the node and
@@ -20,7 +26,7 @@ pub const EXIT_PANIC: i32 = 70;
 pub fn harden_process(panics: impl Write + Send + 'static) -> Fences {
     let mut fences = Fences::new();
     say_only_where(panics);
-    close_to_others(&mut fences);
+    close_to_others(Plan::WHOLE, &mut fences);
     fences
 }
 
@@ -49,10 +55,13 @@ pub fn exit_on_panic() {
 }
 
 /// No core file, no tracer.
-pub fn close_to_others(fences: &mut Fences) {
-    let none = Rlimit { current: Some(0), maximum: Some(0) };
-    fences.note(Fence::NoCoreDump, setrlimit(Resource::Core, none));
-    fences.note(Fence::NotDumpable, set_dumpable_behavior(DumpableBehavior::NotDumpable));
+pub fn close_to_others(plan: Plan, fences: &mut Fences) {
+    if plan.keeps(Fence::NoCoreDump) {
+        fences.note(Fence::NoCoreDump, setrlimit(Resource::Core, NONE));
+    }
+    if plan.keeps(Fence::NotDumpable) {
+        fences.note(Fence::NotDumpable, set_dumpable_behavior(DumpableBehavior::NotDumpable));
+    }
 }
 
 /// Ends the process without running anything more of it: no destructor, no exit handler.
@@ -87,6 +96,7 @@ pub(crate) fn limit_resources(
     setrlimit(Resource::Fsize, at(file_bytes_max))?;
     setrlimit(Resource::Nofile, at(DESCRIPTORS_MAX))?;
     setrlimit(Resource::As, at(ADDRESS_SPACE_BYTES_MAX))?;
+    setrlimit(Resource::Msgqueue, NONE)?;
     match processor_seconds {
         Some(seconds) => limit_processor(seconds),
         None => Ok(()),
@@ -101,7 +111,12 @@ pub(crate) fn limit_processor(seconds: u64) -> Result<(), Errno> {
 
 /// This process can start no other.
 pub(crate) fn limit_processes_to_this() -> Result<(), Errno> {
-    setrlimit(Resource::Nproc, Rlimit { current: Some(0), maximum: Some(0) })
+    setrlimit(Resource::Nproc, NONE)
+}
+
+/// No descriptor can come into being in this process. Those it has stay.
+pub(crate) fn no_more_descriptors() -> Result<(), Errno> {
+    setrlimit(Resource::Nofile, NONE)
 }
 
 /// Bounds how much private memory this process may make writable, in bytes.

@@ -1,4 +1,4 @@
-//! The system calls a process of ours may make; any other ends it.
+//! Filters: the rules of a role as a program for the kernel.
 //!
 //! Filters are decision trees over the call's number, assembled here. The kernel walks a new filter
 //! once for each of its some 470 calls, so that a list of comparisons costs what it is long: a tree
@@ -7,121 +7,20 @@
 use libc::{c_long, sock_filter};
 use rustix::io::Errno;
 
-use crate::fork::SIBLING_FLAGS;
+use crate::calls::Verdict::{Allow, AllowIf, AllowWithout, AllowWithoutBoth, Refuse};
+use crate::calls::{Role, Rule, Verdict};
+use crate::plan::Plan;
 use crate::process::check;
-
-/// What may be done with one system call.
-#[derive(Clone, Copy)]
-enum Verdict {
-    Allow,
-    /// Not done, and answered with `EPERM`: for what libraries try on their way to giving up.
-    Refuse,
-    /// Allowed when the argument of this index is exactly this.
-    AllowIf {
-        argument: u32,
-        is: u64,
-    },
-    /// Allowed when the argument of this index has none of these bits among its lower 32.
-    AllowWithout {
-        argument: u32,
-        bits: u32,
-    },
-}
-use Verdict::{Allow, AllowIf, AllowWithout, Refuse};
-
-/// Who a filter is for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Role {
-    /// Waits for the end of the supervisor, and ends the namespace with itself.
-    Init,
-    /// Forks workers on order.
-    Template,
-    /// Takes one job, runs it, and ends.
-    Worker,
-    /// Compiles one module.
-    Compiler,
-}
 
 #[cfg(target_arch = "x86_64")]
 const ARCHITECTURE: u32 = 0xC000_003E;
 #[cfg(target_arch = "aarch64")]
 const ARCHITECTURE: u32 = 0xC000_00B7;
 
-const EXECUTABLE: u32 = libc::PROT_EXEC.cast_unsigned();
-
-const INIT: &[(c_long, Verdict)] = &[
-    (libc::SYS_read, Allow),
-    (libc::SYS_exit_group, Allow),
-    (libc::SYS_restart_syscall, Allow),
-    (libc::SYS_rt_sigreturn, Allow),
-];
-
-/// What computing takes: memory, locks, one's own signals, chance, an end.
-const COMPUTE: &[(c_long, Verdict)] = &[
-    (libc::SYS_brk, Allow),
-    (libc::SYS_clock_gettime, Allow),
-    (libc::SYS_close, Allow),
-    (libc::SYS_exit_group, Allow),
-    // Debug builds of the standard library ask so before they close a descriptor.
-    (libc::SYS_fcntl, AllowIf { argument: 1, is: libc::F_GETFD as u64 }),
-    (libc::SYS_fstat, Allow),
-    (libc::SYS_futex, Allow),
-    (libc::SYS_getrandom, Allow),
-    (libc::SYS_madvise, Allow),
-    (libc::SYS_mincore, Allow),
-    (libc::SYS_mmap, AllowWithout { argument: 2, bits: EXECUTABLE }),
-    (libc::SYS_mremap, Allow),
-    (libc::SYS_munmap, Allow),
-    (libc::SYS_prctl, AllowIf { argument: 0, is: libc::PR_SET_MDWE as u64 }),
-    (libc::SYS_prlimit64, AllowIf { argument: 0, is: 0 }),
-    (libc::SYS_restart_syscall, Allow),
-    // A fault outside of a guest is given back to the default handler, which ends the process.
-    (libc::SYS_rt_sigaction, Allow),
-    (libc::SYS_rt_sigprocmask, Allow),
-    (libc::SYS_rt_sigreturn, Allow),
-    (libc::SYS_sched_yield, Allow),
-    (libc::SYS_sigaltstack, Allow),
-    // `abort` goes through these before it gives up and faults.
-    (libc::SYS_getpid, Refuse),
-    (libc::SYS_gettid, Refuse),
-    (libc::SYS_statx, Refuse),
-    (libc::SYS_tgkill, Refuse),
-    (libc::SYS_writev, Refuse),
-];
-
-const WORKER: &[(c_long, Verdict)] = &[
-    // Mapped code becomes executable by `mprotect`, until `no_exec_gain` ends that.
-    (libc::SYS_mprotect, Allow),
-    (libc::SYS_recvmsg, Allow),
-    (libc::SYS_setitimer, AllowIf { argument: 0, is: libc::ITIMER_REAL as u64 }),
-    (libc::SYS_write, Refuse),
-];
-
-const TEMPLATE: &[(c_long, Verdict)] = &[
-    (libc::SYS_clone, AllowIf { argument: 0, is: SIBLING_FLAGS }),
-    (libc::SYS_close_range, Allow),
-    (libc::SYS_seccomp, AllowIf { argument: 0, is: libc::SECCOMP_SET_MODE_FILTER as u64 }),
-    (libc::SYS_sendmsg, Allow),
-];
-
-const COMPILER: &[(c_long, Verdict)] = &[
-    (libc::SYS_lseek, Allow),
-    (libc::SYS_mprotect, AllowWithout { argument: 2, bits: EXECUTABLE }),
-    (libc::SYS_pread64, Allow),
-    (libc::SYS_read, Allow),
-    (libc::SYS_write, Allow),
-];
-
 /// Puts this process under the filter of `role`. It cannot be taken off.
-pub(crate) fn install(role: Role) -> Result<(), Errno> {
-    let mut calls: Vec<(c_long, Verdict)> = match role {
-        Role::Init => INIT.to_vec(),
-        Role::Worker => [COMPUTE, WORKER].concat(),
-        Role::Template => [COMPUTE, WORKER, TEMPLATE].concat(),
-        Role::Compiler => [COMPUTE, COMPILER].concat(),
-    };
-    calls.sort_by_key(|(number, _)| *number);
-    let mut program = assemble(&calls);
+pub(crate) fn install(role: Role, plan: Plan) -> Result<(), Errno> {
+    let answers = Answers::of(role, plan);
+    let mut program = assemble(&role.rules(), &answers);
     let length = u16::try_from(program.len()).map_err(|_| Errno::INVAL)?;
     let program = libc::sock_fprog { len: length, filter: program.as_mut_ptr() };
     let (operation, flags) = (libc::SECCOMP_SET_MODE_FILTER, 0);
@@ -130,10 +29,45 @@ pub(crate) fn install(role: Role) -> Result<(), Errno> {
         .map(|_| ())
 }
 
+/// What the kernel is told of a call that is allowed, or refused with an error.
+enum Answers {
+    Plain,
+    /// A tracer is told which rule it was.
+    Told {
+        role: Role,
+    },
+}
+
+impl Answers {
+    fn of(role: Role, plan: Plan) -> Self {
+        if plan.is_accounted() { Self::Told { role } } else { Self::Plain }
+    }
+
+    fn yes(&self, rule: usize) -> u32 {
+        match self {
+            Self::Plain => libc::SECCOMP_RET_ALLOW,
+            Self::Told { role } => libc::SECCOMP_RET_TRACE | told(*role, rule),
+        }
+    }
+
+    fn refused(&self, rule: usize) -> u32 {
+        match self {
+            Self::Plain => REFUSED,
+            Self::Told { role } => libc::SECCOMP_RET_TRACE | told(*role, rule),
+        }
+    }
+}
+
+/// A rule in 16 bits: its role, and its place among the role's rules.
+pub(crate) fn told(role: Role, rule: usize) -> u32 {
+    (role as u32) << 8 | u32::try_from(rule).unwrap_or(0xFF) & 0xFF
+}
+
 const LOAD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
 const EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
 const AT_LEAST: u16 = (libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K) as u16;
 const ANY_BIT: u16 = (libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K) as u16;
+const AND: u16 = (libc::BPF_ALU | libc::BPF_AND | libc::BPF_K) as u16;
 const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
 const REFUSED: u32 = libc::SECCOMP_RET_ERRNO | libc::EPERM.cast_unsigned();
 /// Where `struct seccomp_data` keeps the call's number, the architecture, and the first argument.
@@ -141,39 +75,40 @@ const AT_NUMBER: u32 = 0;
 const AT_ARCHITECTURE: u32 = 4;
 const AT_ARGUMENTS: u32 = 16;
 
-fn assemble(calls: &[(c_long, Verdict)]) -> Vec<sock_filter> {
+fn assemble(calls: &[Rule], answers: &Answers) -> Vec<sock_filter> {
     let mut program = vec![
         step(LOAD, AT_ARCHITECTURE),
         jump(EQUAL, ARCHITECTURE, 1, 0),
         step(RETURN, libc::SECCOMP_RET_KILL_PROCESS),
         step(LOAD, AT_NUMBER),
     ];
-    program.extend(tree(calls));
+    let calls: Vec<_> = calls.iter().copied().enumerate().collect();
+    program.extend(tree(&calls, answers));
     program
 }
 
 /// The tree for a sorted, non-empty list: halves, down to one call.
-fn tree(calls: &[(c_long, Verdict)]) -> Vec<sock_filter> {
-    if let [(number, verdict)] = calls {
-        return leaf(*number, *verdict);
+fn tree(calls: &[(usize, Rule)], answers: &Answers) -> Vec<sock_filter> {
+    if let [(index, (number, verdict))] = calls {
+        return leaf(*number, *verdict, answers.yes(*index), answers.refused(*index));
     }
     let (low, high) = calls.split_at(calls.len() / 2);
-    let Some((first_high, _)) = high.first() else {
+    let Some((_, (first_high, _))) = high.first() else {
         return vec![step(RETURN, libc::SECCOMP_RET_KILL_PROCESS)];
     };
-    let low = tree(low);
+    let low = tree(low, answers);
     let mut program = vec![jump(AT_LEAST, call_number(*first_high), distance(low.len()), 0)];
     program.extend(low);
-    program.extend(tree(high));
+    program.extend(tree(high, answers));
     program
 }
 
-fn leaf(number: c_long, verdict: Verdict) -> Vec<sock_filter> {
-    let yes = step(RETURN, libc::SECCOMP_RET_ALLOW);
+fn leaf(number: c_long, verdict: Verdict, yes: u32, refused: u32) -> Vec<sock_filter> {
+    let yes = step(RETURN, yes);
     let end = step(RETURN, libc::SECCOMP_RET_KILL_PROCESS);
     let body = match verdict {
         Allow => vec![yes],
-        Refuse => vec![step(RETURN, REFUSED)],
+        Refuse => vec![step(RETURN, refused)],
         AllowIf { argument, is } => vec![
             step(LOAD, AT_ARGUMENTS + 8 * argument),
             jump(EQUAL, (is & 0xFFFF_FFFF) as u32, 0, 3),
@@ -184,6 +119,12 @@ fn leaf(number: c_long, verdict: Verdict) -> Vec<sock_filter> {
         AllowWithout { argument, bits } => {
             vec![step(LOAD, AT_ARGUMENTS + 8 * argument), jump(ANY_BIT, bits, 1, 0), yes]
         }
+        AllowWithoutBoth { argument, bits } => vec![
+            step(LOAD, AT_ARGUMENTS + 8 * argument),
+            step(AND, bits),
+            jump(EQUAL, bits, 1, 0),
+            yes,
+        ],
     };
     let mut program = vec![jump(EQUAL, call_number(number), 0, distance(body.len()))];
     program.extend(body);
@@ -231,6 +172,7 @@ mod a_filter {
                         }
                     }
                 }
+                AND => accumulator &= now.k,
                 RETURN => return now.k,
                 code => {
                     let holds = match code {
@@ -245,21 +187,11 @@ mod a_filter {
         }
     }
 
-    fn sorted(lists: &[&[(c_long, Verdict)]]) -> Vec<(c_long, Verdict)> {
-        let mut calls = lists.concat();
-        calls.sort_by_key(|(number, _)| *number);
-        calls
-    }
-
     #[test]
     fn allows_exactly_its_list_for_every_number() {
-        for calls in [
-            sorted(&[INIT]),
-            sorted(&[COMPUTE, WORKER]),
-            sorted(&[COMPUTE, WORKER, TEMPLATE]),
-            sorted(&[COMPUTE, COMPILER]),
-        ] {
-            let program = assemble(&calls);
+        for role in [Role::Init, Role::Template, Role::Worker, Role::Compiler, Role::Waiter] {
+            let calls = role.rules();
+            let program = assemble(&calls, &Answers::Plain);
             for number in 0..1024 {
                 let listed = calls.iter().find(|(known, _)| call_number(*known) == number);
                 let expected = match listed {
@@ -284,16 +216,44 @@ mod a_filter {
 
     #[test]
     fn denies_memory_that_is_mapped_executable() {
-        let program = assemble(&sorted(&[COMPUTE, WORKER]));
+        let program = assemble(&Role::Worker.rules(), &Answers::Plain);
         let number = call_number(libc::SYS_mmap);
-        let executable = [0, 4096, u64::from(EXECUTABLE), 0, 0, 0];
+        let executable = [0, 4096, u64::from(crate::calls::EXECUTABLE), 0, 0, 0];
         let denied = run(&program, number, ARCHITECTURE, executable);
         assert_eq!(denied, libc::SECCOMP_RET_KILL_PROCESS);
     }
 
     #[test]
+    fn denies_memory_that_is_made_writable_and_executable_at_once() {
+        let program = assemble(&Role::Worker.rules(), &Answers::Plain);
+        let number = call_number(libc::SYS_mprotect);
+        let fate = |bits: i32| run(&program, number, ARCHITECTURE, [0, 0, bits as u64, 0, 0, 0]);
+        let both = libc::PROT_WRITE | libc::PROT_EXEC;
+        for denied in [both, both | libc::PROT_READ] {
+            assert_eq!(fate(denied), libc::SECCOMP_RET_KILL_PROCESS);
+        }
+        for allowed in [libc::PROT_READ | libc::PROT_EXEC, libc::PROT_WRITE, libc::PROT_NONE] {
+            assert_eq!(fate(allowed), libc::SECCOMP_RET_ALLOW);
+        }
+    }
+
+    #[test]
+    fn tells_a_tracer_each_rule_by_its_place() {
+        let rules = Role::Worker.rules();
+        let program = assemble(&rules, &Answers::Told { role: Role::Worker });
+        for (index, (number, verdict)) in rules.iter().enumerate() {
+            let mut arguments = [0; 6];
+            if let AllowIf { argument, is } = verdict {
+                arguments[*argument as usize] = *is;
+            }
+            let fate = run(&program, call_number(*number), ARCHITECTURE, arguments);
+            assert_eq!(fate, libc::SECCOMP_RET_TRACE | told(Role::Worker, index));
+        }
+    }
+
+    #[test]
     fn denies_calls_of_another_architecture() {
-        let program = assemble(&sorted(&[COMPUTE, WORKER]));
+        let program = assemble(&Role::Worker.rules(), &Answers::Plain);
         let number = call_number(libc::SYS_brk);
         assert_eq!(run(&program, number, 0x4000_0003, [0; 6]), libc::SECCOMP_RET_KILL_PROCESS);
     }

@@ -2,6 +2,7 @@
 //! `unsafe` of this crate.
 #![expect(unsafe_code, reason = "machine code is trusted or it is not; no check can tell")]
 
+use core::ops::Range;
 use core::ptr::{self, NonNull};
 use std::os::fd::BorrowedFd;
 
@@ -56,6 +57,17 @@ impl AuthenticCode {
         Self(Source::Copied(bytes))
     }
 
+    /// Where the code lies, if it is mapped: its pages are nobody else's.
+    pub(crate) fn place(&self) -> Option<Range<*const u8>> {
+        match &self.0 {
+            Source::Mapped(memory) => {
+                let start = memory.as_ptr().cast::<u8>().cast_const();
+                Some(start..start.wrapping_add(memory.len()))
+            }
+            Source::Copied(_) => None,
+        }
+    }
+
     /// The code as the engine's.
     pub(crate) fn into_component(self, engine: &Engine) -> Result<Component, SandboxError> {
         let component = match &self.0 {
@@ -83,11 +95,19 @@ impl CustomCodeMemory for Executable {
     }
 
     fn publish_executable(&self, start: *const u8, length: usize) -> wasmtime::Result<()> {
-        protect(start, length, MprotectFlags::READ | MprotectFlags::EXEC)
+        let length = length.next_multiple_of(PAGE_BYTES);
+        let access = MprotectFlags::READ | MprotectFlags::EXEC;
+        // SAFETY: the engine hands over the text of an artefact it holds, which starts on a page
+        // and is followed by nothing on its last one; only its protection changes, never to
+        // writable.
+        unsafe { mprotect(start.cast_mut().cast(), length, access) }
+            .map_err(|_| wasmtime::Error::msg("code memory"))
     }
 
-    fn unpublish_executable(&self, start: *const u8, length: usize) -> wasmtime::Result<()> {
-        protect(start, length, MprotectFlags::READ)
+    /// Code that was mapped stays as it is until the process ends, and may be sealed so; code that
+    /// was copied is unmapped next.
+    fn unpublish_executable(&self, _: *const u8, _: usize) -> wasmtime::Result<()> {
+        Ok(())
     }
 }
 
@@ -103,12 +123,4 @@ impl CustomCodeMemory for Inert {
     fn unpublish_executable(&self, _: *const u8, _: usize) -> wasmtime::Result<()> {
         Ok(())
     }
-}
-
-fn protect(start: *const u8, length: usize, flags: MprotectFlags) -> wasmtime::Result<()> {
-    let length = length.next_multiple_of(PAGE_BYTES);
-    // SAFETY: the engine hands over the text of an artefact it holds, which starts on a page and is
-    // followed by nothing on its last one; only its protection changes, never to writable.
-    unsafe { mprotect(start.cast_mut().cast(), length, flags) }
-        .map_err(|_| wasmtime::Error::msg("code memory"))
 }

@@ -1,5 +1,6 @@
 //! The engine with all that can be prepared before any task is known.
 
+use core::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -42,6 +43,7 @@ pub struct Compiled {
 /// Code that is ready to run once.
 pub struct Loaded {
     ready: Ready,
+    place: Option<Range<*const u8>>,
     interrupts_before: u64,
 }
 
@@ -116,6 +118,7 @@ impl Sandbox {
     /// # Errors  If it is not code of this engine.
     pub fn load(&self, code: AuthenticCode) -> Result<Loaded, SandboxError> {
         let interrupts_before = self.interrupts.load(Ordering::SeqCst);
+        let place = code.place();
         let component = code.into_component(&self.engine)?;
         let task = component.get_export_index(None, check::TASK_ENTRY);
         let (world, entry) = match task {
@@ -128,7 +131,7 @@ impl Sandbox {
             }
         };
         let pre = self.linker.instantiate_pre(&component).map_err(|_| SandboxError::Unfit)?;
-        Ok(Loaded { ready: Ready { pre, entry, world }, interrupts_before })
+        Ok(Loaded { ready: Ready { pre, entry, world }, place, interrupts_before })
     }
 
     /// Runs `loaded` once on what it is granted. Everything the run had is dropped, and what held
@@ -142,6 +145,14 @@ impl Sandbox {
     /// What ends runs of this sandbox: the one that goes on, and those of code loaded already.
     pub fn interrupter(&self) -> Interrupter {
         Interrupter { engine: self.engine.clone(), interrupts: self.interrupts.clone() }
+    }
+}
+
+impl Loaded {
+    /// Where the code lies, if it is mapped from its file: pages that hold nothing else, and that
+    /// nobody has reason to unmap or change from here on.
+    pub fn place(&self) -> Option<Range<*const u8>> {
+        self.place.clone()
     }
 }
 

@@ -14,9 +14,11 @@ use std::sync::Arc;
 use notrace_policy_promise::digest::Digest;
 use notrace_policy_promise::limits::MODULE_BYTES_MAX;
 use notrace_policy_promise::private::Private;
-use notrace_runtime_jail::Cell;
-use notrace_runtime_jail::process::{exit_now, limit_data};
+#[cfg(feature = "weaken")]
+use notrace_runtime_jail::Plan;
+use notrace_runtime_jail::process::{EXIT_BY_SIGNAL, exit_now, limit_data};
 use notrace_runtime_jail::sealed::{memory_file, sealed_file};
+use notrace_runtime_jail::{Cell, NotJailable, Users};
 use notrace_runtime_sandbox::{Refused, Sandbox, Task};
 use tokio::time::timeout;
 
@@ -58,16 +60,27 @@ type Facts = Result<Task, Refused>;
 
 /// The whole of `notrace compile`. To be called before the process starts a thread or opens a file.
 pub fn main() -> ! {
-    exit_now(match compile() {
+    run(Cell::begin())
+}
+
+/// The same with fences left out.
+#[cfg(feature = "weaken")]
+pub fn main_weakened(plan: Plan) -> ! {
+    run(Cell::begin_weakened(plan))
+}
+
+fn run(begun: Result<(Cell, OwnedFd, OwnedFd), NotJailable>) -> ! {
+    exit_now(match begun.ok().and_then(compile) {
         Some(()) => 0,
         None => 1,
     })
 }
 
-fn compile() -> Option<()> {
-    let (mut cell, module, result) = Cell::begin().ok()?;
+fn compile((mut cell, module, result): (Cell, OwnedFd, OwnedFd)) -> Option<()> {
     let most = (CODE_BYTES_MAX + FACTS_BYTES_MAX + 8) as u64;
-    cell.separate(most, Some(COMPILE_PROCESSOR_SECONDS));
+    cell.separate(Users::One, most, Some(COMPILE_PROCESSOR_SECONDS));
+    // The PID namespace is only entered by a child.
+    cell.descend().ok()?;
     limit_data(COMPILE_BYTES).ok()?;
     let sandbox = Sandbox::for_compiling().ok()?;
     cell.settle_as_compiler();
@@ -112,7 +125,9 @@ impl Supervisor {
         }
         match compiler.0.reap() {
             Some(Exit::Status(0)) => {}
-            Some(Exit::Signal(signal)) if is_limit(signal) => return Err(CompileError::Limit),
+            Some(Exit::Status(status)) if is_limit(status - EXIT_BY_SIGNAL) => {
+                return Err(CompileError::Limit);
+            }
             _ => return Err(CompileError::Crashed),
         }
         let read = tokio::task::spawn_blocking(move || read(digest, &result));

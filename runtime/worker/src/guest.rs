@@ -44,7 +44,8 @@ impl Engine {
         Some(Self(sandbox))
     }
 
-    /// Maps the code, and closes its file. No memory becomes executable after it.
+    /// Maps the code, and closes its file. After it no other memory becomes executable, and the code
+    /// stays what it is.
     pub(crate) fn load(
         &self,
         worker: &Worker,
@@ -54,7 +55,7 @@ impl Engine {
         let code_bytes = AuthenticCode::mapped(code.as_fd(), bytes).ok()?;
         let loaded = self.0.load(code_bytes).ok()?;
         drop(code);
-        worker.freeze_code().ok()?;
+        worker.freeze_code(loaded.place()?).ok()?;
         Some(loaded)
     }
 

@@ -40,6 +40,14 @@ pub use supervisor::template::StartError;
 pub use supervisor::{Supervisor, SupervisorConfig};
 pub use worker::main as worker_main;
 
+/// For tests that leave fences out.
+#[cfg(feature = "weaken")]
+pub mod weakened {
+    pub use crate::compile::main_weakened as compile_main;
+    pub use crate::worker::main_weakened as worker_main;
+    pub use notrace_runtime_jail::weakened::{Plan, raw, rules};
+}
+
 /// Memory for keys that not even root can read, where the kernel has it.
 pub mod secret {
     pub use notrace_runtime_jail::secret::{Secret, SecretBytes};

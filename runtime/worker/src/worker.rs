@@ -7,9 +7,11 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
+#[cfg(feature = "weaken")]
+use notrace_runtime_jail::Plan;
 use notrace_runtime_jail::process::{exit_now, limit_data};
 use notrace_runtime_jail::secret::Shared;
-use notrace_runtime_jail::{Cell, Fence, Side, Worker, wipe_stack};
+use notrace_runtime_jail::{Cell, Fence, NotJailable, Side, Users, Worker, wipe_stack};
 use notrace_runtime_sandbox::Grant;
 use notrace_sdk_seal::DataKey;
 use rustix::net::{RecvFlags, SendFlags};
@@ -27,7 +29,17 @@ const EXIT_FAILED: i32 = 71;
 /// The whole of `notrace worker`. To be called before the process starts a thread or opens a file;
 /// standard input and output are the supervisor's sockets.
 pub fn main() -> ! {
-    match launch() {
+    run(Cell::begin())
+}
+
+/// The same with fences left out.
+#[cfg(feature = "weaken")]
+pub fn main_weakened(plan: Plan) -> ! {
+    run(Cell::begin_weakened(plan))
+}
+
+fn run(begun: Result<(Cell, OwnedFd, OwnedFd), NotJailable>) -> ! {
+    match begun.map_err(|_| Failed).and_then(launch) {
         Ok(never) => match never {},
         Err(_) => exit_now(EXIT_FAILED),
     }
@@ -38,9 +50,8 @@ struct Failed;
 
 enum Never {}
 
-fn launch() -> Result<Never, Failed> {
-    let (mut cell, control, lifeline) = Cell::begin().map_err(|_| Failed)?;
-    cell.separate(0, None);
+fn launch((mut cell, control, lifeline): (Cell, OwnedFd, OwnedFd)) -> Result<Never, Failed> {
+    cell.separate(Users::Each, 0, None);
     if cell.fences().stands(Fence::PidNamespace) {
         match cell.fork().map_err(|_| Failed)? {
             Side::Sibling => cell.into_init(lifeline),
@@ -97,7 +108,10 @@ fn worker(
     let shared =
         Shared::map(secret, SECRET_BYTES).ok().zip(Shared::map(exchange, EXCHANGE_BYTES).ok());
     let Some((mut secret, mut exchange)) = shared else { exit_now(EXIT_FAILED) };
-    let worker = cell.settle_as_worker(&doorbell, order.processor_seconds);
+    let worker = cell.settle_as_worker(order.slot, &doorbell, order.processor_seconds);
+    if !worker.is_whole() {
+        exit_now(EXIT_FAILED);
+    }
     let (bell, code) = match receive::<Doorbell>(&doorbell, RecvFlags::empty()) {
         Ok((bell, fds)) => match exactly(fds) {
             Ok([code]) => (bell, code),
@@ -107,6 +121,11 @@ fn worker(
         Err(NotReceived::Closed) => exit_now(0),
         Err(_) => exit_now(EXIT_FAILED),
     };
+    // The job is here. There is nobody to hear from any more, and nothing to be had.
+    drop(doorbell);
+    if worker.forgo_descriptors().is_err() {
+        exit_now(EXIT_FAILED);
+    }
     let done = serve(&worker, engine, &bell, code, &mut secret, &mut exchange);
     wipe_stack();
     exit_now(if done.is_some() { 0 } else { EXIT_FAILED })

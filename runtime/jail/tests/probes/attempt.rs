@@ -40,7 +40,11 @@ pub(crate) fn attempt(what: &str, worker: Option<&Worker>) -> ! {
         "map_executable" => map(libc::PROT_READ | libc::PROT_EXEC).map(drop),
         "make_executable" => make_executable(),
         "make_executable_late" => {
-            let frozen = worker.map_or(Ok(()), Worker::freeze_code);
+            let frozen = worker.map_or(Ok(()), |worker| {
+                // The code of this very program, which is sealed already and may be again.
+                let code = (call as *const ()).cast::<u8>();
+                worker.freeze_code(code..code.wrapping_add(1))
+            });
             frozen.map_err(Error::from).and_then(|()| make_executable())
         }
         "panic" => panic!("not to be seen"),

@@ -13,7 +13,7 @@ use std::process::{Command, Stdio};
 
 use attempt::{DONE, REFUSED, attempt};
 use notrace_runtime_jail::process::exit_now;
-use notrace_runtime_jail::{Cell, Fence, Side};
+use notrace_runtime_jail::{Cell, Fence, Side, Users};
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
 /// A port on which every probe's parent listens, so that a connection fails for no other reason.
@@ -149,7 +149,7 @@ fn see(stage: &str, what: &str) -> Option<Fate> {
 /// What the fresh process does: the way from clean start to worker, and then the attempt.
 fn probe(stage: &str, what: &str) -> ! {
     let Ok((mut cell, lifeline, spare)) = Cell::begin() else { exit_now(1) };
-    cell.separate(0, None);
+    cell.separate(Users::Each, 0, None);
     if cell.fences().stands(Fence::PidNamespace) {
         match cell.fork() {
             Ok(Side::Sibling) => cell.into_init(lifeline),
@@ -163,7 +163,7 @@ fn probe(stage: &str, what: &str) -> ! {
     }
     cell.settle_as_template();
     fork_or_leave(&cell);
-    let worker = cell.settle_as_worker(&spare, 5);
+    let worker = cell.settle_as_worker(0, &spare, 5);
     if !worker.is_whole() {
         exit_now(3);
     }

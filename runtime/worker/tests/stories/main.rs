@@ -4,6 +4,8 @@
 //! to be jailed has one thread. `main` therefore is first of all the two hidden subcommands.
 
 mod guests;
+#[cfg(feature = "weaken")]
+mod rules;
 mod stage;
 mod stories;
 
@@ -67,8 +69,14 @@ const STORIES: &[Story] = stories! {
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     match args.first().map(String::as_str) {
+        #[cfg(feature = "weaken")]
+        Some(word @ ("worker" | "compile")) if rules::are_counted() => rules::main(word),
         Some("worker") => notrace_runtime_worker::worker_main(),
         Some("compile") => notrace_runtime_worker::compile_main(),
+        #[cfg(feature = "weaken")]
+        Some("rules") => return rules::count(STORIES.iter().map(|(name, _)| *name)),
+        #[cfg(feature = "weaken")]
+        Some("dying") => rules::die(&args),
         Some("report") => return block_on(stage::report()),
         Some("crash") => return block_on(stage::crash()),
         _ => {}

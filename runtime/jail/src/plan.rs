@@ -1,0 +1,91 @@
+//! Which fences are put up: all of them, in every build that ships.
+//!
+//! A fence is only known to hold when the thing it stops works without it. The feature `weaken`
+//! lets tests leave fences out; it does not compile without debug assertions, so that no release
+//! build can have it.
+
+use crate::fence::Fence;
+
+/// Which fences are put up.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Plan {
+    #[cfg(feature = "weaken")]
+    left_out: u64,
+    #[cfg(feature = "weaken")]
+    accounted: bool,
+}
+
+impl Plan {
+    /// All of them.
+    pub const WHOLE: Self = Self {
+        #[cfg(feature = "weaken")]
+        left_out: 0,
+        #[cfg(feature = "weaken")]
+        accounted: false,
+    };
+
+    /// Whether `fence` is put up.
+    #[cfg(not(feature = "weaken"))]
+    pub(crate) const fn keeps(self, _fence: Fence) -> bool {
+        true
+    }
+
+    /// Whether a tracer counts the allowed calls.
+    #[cfg(not(feature = "weaken"))]
+    pub(crate) const fn is_accounted(self) -> bool {
+        false
+    }
+}
+
+#[cfg(feature = "weaken")]
+impl Plan {
+    /// Whether `fence` is put up.
+    pub fn keeps(self, fence: Fence) -> bool {
+        self.left_out & bit(fence) == 0
+    }
+
+    pub(crate) fn is_accounted(self) -> bool {
+        self.accounted
+    }
+
+    /// All but these.
+    #[must_use]
+    pub fn without(fences: &[Fence]) -> Self {
+        let left_out = fences.iter().fold(0, |bits, fence| bits | bit(*fence));
+        Self { left_out, accounted: false }
+    }
+
+    /// These alone.
+    #[must_use]
+    pub fn only(fences: &[Fence]) -> Self {
+        Self { left_out: !Self::without(fences).left_out, accounted: false }
+    }
+
+    /// The same, and a tracer counts which system calls were allowed by which rule. Without a
+    /// tracer every allowed call fails.
+    #[must_use]
+    pub const fn accounted(self) -> Self {
+        Self { left_out: self.left_out, accounted: true }
+    }
+
+    /// As a number that [`Plan::from_bits`] takes back: the way to a process that was executed.
+    #[must_use]
+    pub fn bits(self) -> u64 {
+        self.left_out & !ACCOUNTED | if self.accounted { ACCOUNTED } else { 0 }
+    }
+
+    /// The plan of [`Plan::bits`].
+    #[must_use]
+    pub const fn from_bits(bits: u64) -> Self {
+        Self { left_out: bits & !ACCOUNTED, accounted: bits & ACCOUNTED != 0 }
+    }
+}
+
+#[cfg(feature = "weaken")]
+const ACCOUNTED: u64 = 1 << 63;
+
+#[cfg(feature = "weaken")]
+fn bit(fence: Fence) -> u64 {
+    let same = |known: &Fence| core::mem::discriminant(known) == core::mem::discriminant(&fence);
+    Fence::ALL.iter().position(same).map_or(0, |index| 1 << index)
+}
