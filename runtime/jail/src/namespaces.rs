@@ -146,7 +146,12 @@ pub(crate) fn become_own_user(slot: u32) -> Result<(), Errno> {
 
 fn enter_inner(plan: Plan, fences: &mut Fences) {
     for (fence, flag) in INNER.into_iter().filter(|(fence, _)| plan.keeps(*fence)) {
-        fences.note(fence, unshare(flag));
+        // A new namespace has the old one's name; ours is nobody's.
+        let entered = unshare(flag).and_then(|()| match fence {
+            Fence::UtsNamespace => rustix::system::sethostname(b"worker"),
+            _ => Ok(()),
+        });
+        fences.note(fence, entered);
     }
     if !plan.keeps(Fence::EmptyRoot) {
         return;

@@ -89,3 +89,29 @@ fn bit(fence: Fence) -> u64 {
     let same = |known: &Fence| core::mem::discriminant(known) == core::mem::discriminant(&fence);
     Fence::ALL.iter().position(same).map_or(0, |index| 1 << index)
 }
+
+#[cfg(test)]
+mod a_release_build {
+    use std::process::Command;
+
+    /// Whether the compiler refuses this crate because of the feature. Other errors, such as that
+    /// no dependency is at hand, are there in any case.
+    fn refuses(debug_assertions: &str) -> bool {
+        let root = concat!(env!("CARGO_MANIFEST_DIR"), "/src/lib.rs");
+        let folder = tempfile::tempdir().unwrap();
+        let told = Command::new("rustc")
+            .args(["--edition", "2024", "--crate-type", "lib", "--emit", "metadata"])
+            .args(["--cfg", "feature=\"weaken\"", "-C", debug_assertions, "--out-dir"])
+            .arg(folder.path())
+            .arg(root)
+            .output()
+            .unwrap();
+        String::from_utf8_lossy(&told.stderr).contains("it is for tests, never for a release")
+    }
+
+    #[test]
+    fn cannot_leave_fences_out() {
+        assert!(refuses("debug-assertions=off"));
+        assert!(!refuses("debug-assertions=on"));
+    }
+}

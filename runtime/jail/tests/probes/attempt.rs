@@ -36,6 +36,7 @@ pub(crate) fn attempt(what: &str, worker: Option<&Worker>) -> ! {
         }
         "dumpable" => call(libc::SYS_prctl, [4, 1, 0, 0, 0]),
         "send" => call(libc::SYS_sendmsg, [1, 0, 0, 0, 0]),
+        "receive" => call(libc::SYS_recvmsg, [0, 0, 0, 0, 0]),
         "write" => call(libc::SYS_write, [1, path(), 1, 0, 0]),
         "map_executable" => map(libc::PROT_READ | libc::PROT_EXEC).map(drop),
         "make_executable" => make_executable(),

@@ -61,6 +61,15 @@ const PROBES: &[Probe] = &[
     ("a_worker::panics_in_silence", "filtered", "panic", &[Fate::Status(70)]),
     ("a_worker::aborts_with_a_fault", "filtered", "abort",
         &[Fate::Signal(libc::SIGSEGV), Fate::Signal(libc::SIGABRT), Fate::Signal(libc::SIGILL)]),
+    ("a_compiler::opens_no_socket", "compiler", "socket", DENIED),
+    ("a_compiler::opens_no_file", "compiler", "open", DENIED),
+    ("a_compiler::executes_nothing", "compiler", "execve", DENIED),
+    ("a_compiler::forks_nothing", "compiler", "fork", DENIED),
+    ("a_compiler::signals_nobody", "compiler", "kill_all", DENIED),
+    ("a_compiler::takes_nothing_in", "compiler", "receive", DENIED),
+    ("a_compiler::maps_nothing_executable", "compiler", "map_executable", DENIED),
+    ("a_compiler::makes_nothing_executable", "compiler", "make_executable", DENIED),
+    ("a_compiler::writes_its_result", "compiler", "write", &[Fate::Status(DONE)]),
     ("the_fences_without_the_filter::let_no_connection_out", "bare", "connect",
         &[refused(libc::ENETUNREACH), refused(libc::EACCES)]),
     ("the_fences_without_the_filter::show_an_empty_root", "bare", "list_root",
@@ -159,6 +168,10 @@ fn probe(stage: &str, what: &str) -> ! {
     }
     fork_or_leave(&cell);
     if stage == "bare" {
+        attempt(what, None);
+    }
+    if stage == "compiler" {
+        cell.settle_as_compiler();
         attempt(what, None);
     }
     cell.settle_as_template();
