@@ -44,8 +44,8 @@ impl Engine {
         Some(Self(sandbox))
     }
 
-    /// Maps the code, and closes its file. After it no other memory becomes executable, and the code
-    /// stays what it is.
+    /// Maps the code, and closes its file. After it no other memory becomes executable, and the
+    /// code stays what it is.
     pub(crate) fn load(
         &self,
         worker: &Worker,

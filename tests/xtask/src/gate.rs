@@ -33,6 +33,7 @@ pub(crate) fn run(may_fetch: bool) -> Result<bool> {
     steps.step("proofs", || proofs::check(may_fetch));
     steps.step("libfabric", || libfabric::check(may_fetch));
     steps.step("tests", || tests(may_fetch));
+    steps.step("fences", || fences(may_fetch));
     Ok(steps.summary())
 }
 
@@ -103,6 +104,20 @@ fn tests(may_fetch: bool) -> Result<Outcome> {
         return step::run(step::cargo(&["test", "--workspace", "--no-fail-fast"])?);
     };
     let arguments = ["nextest", "run", "--workspace", "--no-fail-fast"];
+    step::run(step::command(&nextest.to_string_lossy(), &arguments)?)
+}
+
+/// Each fence of the jail left out in its turn, by a build that no other program uses.
+fn fences(may_fetch: bool) -> Result<Outcome> {
+    let features =
+        ["--package", "notrace-runtime-worker", "--package", "notrace-runtime-jail", "--features"];
+    let features = features.into_iter().chain(["notrace-runtime-worker/weaken"]);
+    let Some(nextest) = tools::find(NEXTEST, may_fetch) else {
+        let arguments: Vec<_> = ["test"].into_iter().chain(features).collect();
+        return step::run(step::cargo(&arguments)?);
+    };
+    let run = ["nextest", "run", "--no-fail-fast", "--status-level", "fail"];
+    let arguments: Vec<_> = run.into_iter().chain(features).collect();
     step::run(step::command(&nextest.to_string_lossy(), &arguments)?)
 }
 

@@ -1,7 +1,7 @@
 //! Counting: which rules of the filters a whole suite uses.
 //!
-//! Under [`Plan::accounted`](crate::Plan::accounted) a filter reports each call that it lets pass to
-//! a tracer, with the rule's place. A rule that no run ever uses is a hole for nothing.
+//! Under [`Plan::accounted`](crate::Plan::accounted) a filter reports each call that it lets pass
+//! to a tracer, with the rule's place. A rule that no run ever uses is a hole for nothing.
 
 use std::collections::BTreeMap;
 use std::io::Error;
