@@ -255,6 +255,7 @@ pub(crate) fn exit_for(code: Code) -> Exit {
         | Code::RequestTimeout
         | Code::Unavailable
         | Code::Stopping
+        | Code::PostureLost
         | Code::OutcomeUnknown
         | Code::NoMajority
         | Code::Internal => Exit::Unavailable,

@@ -220,6 +220,7 @@ fn code_of(refusal: &Refusal) -> Code {
         Refusal::InviteUnknown => Code::InviteUnknown,
         Refusal::NotACluster => Code::NotACluster,
         Refusal::LastMember => Code::LastMember,
+        Refusal::PostureLost(_) => Code::PostureLost,
         Refusal::NodeUnknown => Code::NodeUnknown,
         Refusal::MemberPresent => Code::MemberPresent,
         Refusal::Internal(_) => Code::Internal,

@@ -22,10 +22,11 @@ use crate::identity::Identity;
 use crate::keys::{Epoch, KeyError, KeyTable, NotItsStore};
 use crate::ledger::{Found, Ledger, Pace, ReceiptId, Receipts};
 use crate::limits::{
-    CODE_CACHE_BYTES_MAX, DRAIN_MAX, RETENTION_LAG_MAX, SETTLE_AGAIN_MAX, SETTLE_AGAIN_MIN,
+    CODE_CACHE_BYTES_MAX, DRAIN_MAX, POSTURE_EVERY, RETENTION_LAG_MAX, SETTLE_AGAIN_MAX,
+    SETTLE_AGAIN_MIN,
 };
 use crate::pool_keys::Strays;
-use crate::posture::{self, Mitigation};
+use crate::posture::{Host, Mitigation, Posture};
 use crate::promise::SignedPromise;
 use crate::refusal::Refusal;
 use crate::request::{self, Call, Reply as RunReply};
@@ -49,7 +50,7 @@ pub(crate) struct Inner {
     codes: CodeCache,
     tasks: Tasks,
     ledger: Arc<Receipts>,
-    posture: Vec<Mitigation>,
+    posture: Posture,
     promise: SignedPromise,
     facts: Facts,
     draining: watch::Sender<bool>,
@@ -64,9 +65,6 @@ pub(crate) struct Facts {
     pub(crate) rules: Digest,
     pub(crate) config: Digest,
     pub(crate) node: Digest,
-    pub(crate) kernel_zero_on_free: bool,
-    pub(crate) swap_off: bool,
-    pub(crate) no_core_dumps: bool,
 }
 
 /// Where a receipt is.
@@ -170,8 +168,11 @@ impl Node {
             CodeCache::open(&config.dir.join("cache"), identity.cache_key(), CODE_CACHE_BYTES_MAX)
                 .map_err(|_| StartError::Step("open the cache of compiled code"))?;
         let workers = workers.await.map_err(StartError::Workers)?;
-        let posture = posture::survey(&workers.fences());
-        require(&config, &posture)?;
+        let posture = Posture::survey(&workers.fences(), Host::here());
+        let missing = posture.missing();
+        if config.strictness == Strictness::Refuse && !missing.is_empty() {
+            return Err(StartError::Missing(missing));
+        }
         let now_unix_s = crate::clock::unix_micros() / 1_000_000;
         let path = config.dir.join("promise.txt");
         let promise = SignedPromise::open(&path, &config, &identity, now_unix_s)
@@ -181,9 +182,6 @@ impl Node {
             rules: rules.digest(),
             config: config.digest(),
             node: crate::promise::node_digest(&identity, log.vkey()),
-            kernel_zero_on_free: posture::kernel_zeroes_freed_memory(),
-            swap_off: posture::swap_is_off(),
-            no_core_dumps: posture::no_core_dumps(&posture),
         };
         let outbox = group.outbox().map_err(|_| StartError::Step("number its run"))?;
         let node = Self(Arc::new(Inner {
@@ -206,6 +204,7 @@ impl Node {
             running: Arc::default(),
         }));
         node.keep_group();
+        tokio::spawn(keep_looking(node.downgrade()));
         Ok(node)
     }
 
@@ -429,8 +428,13 @@ impl Node {
         &self.0.rules
     }
 
-    /// What holds on this host.
-    pub fn posture(&self) -> &[Mitigation] {
+    /// What holds on this host, looked at now.
+    pub fn posture(&self) -> Arc<[Mitigation]> {
+        self.0.posture.look_again()
+    }
+
+    /// What holds, as it was last looked at.
+    pub(crate) fn known_posture(&self) -> &Posture {
         &self.0.posture
     }
 
@@ -585,11 +589,11 @@ fn open_ledger(config: &Config, identity: &Identity) -> Result<Ledger, StartErro
     Ledger::open_at(&dir, &origin, identity.ledger_seed(), pace).map_err(StartError::Ledger)
 }
 
-fn require(config: &Config, posture: &[Mitigation]) -> Result<(), StartError> {
-    let missing = posture.iter().filter(|mitigation| mitigation.required && !mitigation.is_on());
-    let missing: Vec<_> = missing.map(|mitigation| mitigation.name).collect();
-    match config.strictness {
-        Strictness::Refuse if !missing.is_empty() => Err(StartError::Missing(missing)),
-        _ => Ok(()),
+/// Looks at the host each minute until the node ends.
+async fn keep_looking(node: std::sync::Weak<Inner>) {
+    loop {
+        tokio::time::sleep(POSTURE_EVERY).await;
+        let Some(node) = Node::upgrade(&node) else { return };
+        node.posture();
     }
 }

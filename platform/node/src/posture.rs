@@ -1,13 +1,18 @@
 //! What holds on this host: every fence of the workers and every mitigation of the kernel that we
 //! know to look for, with how to turn it on.
+//!
+//! Fences are put up once, when the workers are started; the host can change under a node that
+//! serves, so it is looked at again, each minute and whenever somebody asks. What is required and
+//! held at the start must go on to hold: while it does not, no new run begins.
 
+mod host;
 mod words;
 
-use std::fs;
-use std::io::Read as _;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use notrace_runtime_worker::{Fence, State};
 
+pub(crate) use host::Host;
 use words::words;
 
 /// One mitigation and its state.
@@ -43,138 +48,94 @@ impl Mitigation {
     }
 }
 
-/// Everything there is to know, fences first.
-pub(crate) fn survey(fences: &[(Fence, State)]) -> Vec<Mitigation> {
-    let fences = fences.iter().map(|(fence, state)| {
-        let words::Words { name, required, meaning, remedy, .. } = *words(*fence);
-        let state = if *state == State::On { MitigationState::On } else { MitigationState::Off };
-        Mitigation { name, state, required, meaning, remedy }
-    });
-    fences.chain(host()).collect()
+/// What holds, kept up to date.
+pub(crate) struct Posture {
+    host: Host,
+    fences: Vec<Mitigation>,
+    /// What is required, and held when the node started.
+    held: Vec<&'static str>,
+    now: RwLock<Arc<[Mitigation]>>,
 }
 
-/// Whether no process of a run could have left a core dump, for receipts.
-pub(crate) fn no_core_dumps(posture: &[Mitigation]) -> bool {
-    ["no_core_dump", "not_dumpable"]
-        .iter()
-        .all(|name| posture.iter().any(|mitigation| mitigation.name == *name && mitigation.is_on()))
-}
+impl Posture {
+    /// Looks at everything there is to know, fences first.
+    pub(crate) fn survey(fences: &[(Fence, State)], host: Host) -> Self {
+        let fences = fences.iter().map(|(fence, state)| {
+            let words::Words { name, required, meaning, remedy, .. } = *words(*fence);
+            let state =
+                if *state == State::On { MitigationState::On } else { MitigationState::Off };
+            Mitigation { name, state, required, meaning, remedy }
+        });
+        let fences: Vec<_> = fences.collect();
+        let now: Arc<[Mitigation]> = fences.iter().copied().chain(host.survey()).collect();
+        let held = now.iter().filter(|it| it.required && it.is_on()).map(|it| it.name).collect();
+        Self { host, fences, held, now: RwLock::new(now) }
+    }
 
-/// Whether freed memory is zeroed by the kernel, for receipts.
-pub(crate) fn kernel_zeroes_freed_memory() -> bool {
-    zero_on_free() == MitigationState::On
-}
+    /// What held when it was last looked at.
+    pub(crate) fn now(&self) -> Arc<[Mitigation]> {
+        self.now.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 
-/// Whether nothing can be swapped out, for receipts.
-pub(crate) fn swap_is_off() -> bool {
-    swap() == MitigationState::On
-}
+    /// Looks again. Reads some small files of the kernel's, which takes a fraction of a
+    /// millisecond.
+    pub(crate) fn look_again(&self) -> Arc<[Mitigation]> {
+        let now: Arc<[Mitigation]> =
+            self.fences.iter().copied().chain(self.host.survey()).collect();
+        *self.now.write().unwrap_or_else(PoisonError::into_inner) = now.clone();
+        now
+    }
 
-fn host() -> [Mitigation; 6] {
-    [
-        Mitigation {
-            name: "kernel_zero_on_free",
-            state: zero_on_free(),
-            required: false,
-            meaning: "The kernel zeroes memory when it is freed, so that a dead worker's pages \
-                      hold nothing.",
-            remedy: "Boot with `init_on_free=1`.",
-        },
-        Mitigation {
-            name: "swap_off",
-            state: swap(),
-            required: true,
-            meaning: "No page of a worker can reach a disk.",
-            remedy: "Run `swapoff -a` and remove swap from /etc/fstab.",
-        },
-        Mitigation {
-            name: "core_pattern_plain",
-            state: core_pattern(),
-            required: false,
-            meaning: "No program is started with the memory of a process that crashed.",
-            remedy: "Set `kernel.core_pattern=core` with sysctl.",
-        },
-        Mitigation {
-            name: "memory_dedup_off",
-            state: equals("/sys/kernel/mm/ksm/run", "0"),
-            required: false,
-            meaning: "Equal pages of different processes are not merged, so that no timing tells \
-                      what another holds.",
-            remedy: "Write 0 to /sys/kernel/mm/ksm/run.",
-        },
-        Mitigation {
-            name: "ptrace_restricted",
-            state: at_least("/proc/sys/kernel/yama/ptrace_scope", 1),
-            required: false,
-            meaning: "Processes of the same user cannot read each other's memory.",
-            remedy: "Set `kernel.yama.ptrace_scope=2` with sysctl, on a kernel with Yama.",
-        },
-        Mitigation {
-            name: "smt_off",
-            state: smt(),
-            required: false,
-            meaning: "No other program shares a core's caches with a worker at the same instant.",
-            remedy: "Boot with `nosmt`.",
-        },
-    ]
-}
+    /// The first that is required, held at the start, and does not hold any more.
+    pub(crate) fn lost(&self) -> Option<&'static str> {
+        let now = self.now();
+        let is_on = |name: &str| now.iter().any(|it| it.name == name && it.is_on());
+        self.held.iter().copied().find(|name| !is_on(name))
+    }
 
-fn zero_on_free() -> MitigationState {
-    let Some(arguments) = read("/proc/cmdline") else { return MitigationState::Unknown };
-    let set = arguments.split_whitespace().rev().find_map(|argument| {
-        argument.strip_prefix("init_on_free=").map(|value| value == "1" || value == "on")
-    });
-    match set {
-        Some(true) => MitigationState::On,
-        Some(false) => MitigationState::Off,
-        // A kernel may have it built in; then it is on without an argument, but does not say so.
-        None => MitigationState::Off,
+    /// What is required and does not hold.
+    pub(crate) fn missing(&self) -> Vec<&'static str> {
+        let now = self.now();
+        now.iter().filter(|it| it.required && !it.is_on()).map(|it| it.name).collect()
+    }
+
+    /// Whether all of these hold, for receipts.
+    pub(crate) fn holds(&self, names: &[&str]) -> bool {
+        let now = self.now();
+        names.iter().all(|name| now.iter().any(|it| it.name == *name && it.is_on()))
     }
 }
 
-fn swap() -> MitigationState {
-    match read("/proc/swaps") {
-        Some(table) if table.lines().count() <= 1 => MitigationState::On,
-        Some(_) => MitigationState::Off,
-        None => MitigationState::Unknown,
-    }
-}
+#[cfg(test)]
+mod a_posture {
+    use std::fs;
 
-fn core_pattern() -> MitigationState {
-    match read("/proc/sys/kernel/core_pattern") {
-        Some(pattern) if pattern.starts_with('|') => MitigationState::Off,
-        Some(_) => MitigationState::On,
-        None => MitigationState::Unknown,
-    }
-}
+    use super::host::fake::host;
+    use super::*;
 
-fn smt() -> MitigationState {
-    match read("/sys/devices/system/cpu/smt/active").as_deref() {
-        Some("0") => MitigationState::On,
-        Some(_) => MitigationState::Off,
-        None => MitigationState::Unknown,
-    }
-}
+    const HEAD: &str = "Filename Type Size Used Priority\n";
+    const SWAPS: &str = "Filename Type Size Used Priority\n/swap file 1 0 -2\n";
 
-fn equals(path: &str, wanted: &str) -> MitigationState {
-    match read(path) {
-        Some(value) if value == wanted => MitigationState::On,
-        Some(_) => MitigationState::Off,
-        None => MitigationState::Unknown,
+    #[test]
+    fn that_loses_what_it_had_says_so_until_it_has_it_again() {
+        let (folder, host) = host(&[("/proc/swaps", HEAD)]);
+        let posture = Posture::survey(&[(Fence::Seccomp, State::On)], host);
+        assert!(posture.holds(&["swap_off", "seccomp"]) && posture.lost().is_none());
+        fs::write(folder.path().join("proc/swaps"), SWAPS).unwrap();
+        assert!(posture.lost().is_none(), "nobody has looked yet");
+        posture.look_again();
+        assert_eq!((posture.lost(), posture.missing()), (Some("swap_off"), vec!["swap_off"]));
+        assert!(!posture.holds(&["swap_off", "seccomp"]) && posture.holds(&["seccomp"]));
+        fs::write(folder.path().join("proc/swaps"), HEAD).unwrap();
+        posture.look_again();
+        assert_eq!(posture.lost(), None);
     }
-}
 
-fn at_least(path: &str, least: u32) -> MitigationState {
-    match read(path).map(|value| value.parse::<u32>()) {
-        Some(Ok(value)) if value >= least => MitigationState::On,
-        Some(_) => MitigationState::Off,
-        None => MitigationState::Unknown,
+    #[test]
+    fn loses_nothing_that_it_never_had() {
+        let (_folder, host) = host(&[("/proc/swaps", SWAPS)]);
+        let posture = Posture::survey(&[], host);
+        posture.look_again();
+        assert_eq!((posture.lost(), posture.missing()), (None, vec!["swap_off"]));
     }
-}
-
-/// A kernel's own small file, trimmed.
-fn read(path: &str) -> Option<String> {
-    let mut text = String::new();
-    fs::File::open(path).ok()?.take(64 << 10).read_to_string(&mut text).ok()?;
-    Some(text.trim().to_owned())
 }

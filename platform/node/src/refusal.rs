@@ -146,6 +146,9 @@ pub enum Refusal {
     /// Nobody would be left of the group.
     #[error("this is the last member of its group; what it holds would be gone with it")]
     LastMember,
+    /// The host has lost something that is required and that it had when the node started.
+    #[error("this host has lost `{0}`, without which no task is run")]
+    PostureLost(&'static str),
     /// No node has this number.
     #[error("no node of the group has this number")]
     NodeUnknown,

@@ -357,9 +357,11 @@ fn at(member: &str, path: &str) -> Result<reqwest::Url, Error> {
 fn ended(error: &Error, wait: Option<Duration>) -> Ended {
     match error {
         Error::Refused(problem) => match problem.code {
-            Code::Busy | Code::Unavailable | Code::Stopping | Code::NoMajority => {
-                Ended::TurnedAway(wait)
-            }
+            Code::Busy
+            | Code::Unavailable
+            | Code::Stopping
+            | Code::NoMajority
+            | Code::PostureLost => Ended::TurnedAway(wait),
             Code::OutcomeUnknown => Ended::Unclear(wait),
             Code::Internal => Ended::Faulty,
             _ => Ended::Final,

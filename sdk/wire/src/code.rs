@@ -188,6 +188,10 @@ codes! {
     Stopping = "stopping", 503,
         "The node is about to end and takes nothing new; nothing of this request was done.",
         "Ask another node of the group, or this one once it is back.";
+    PostureLost = "posture_lost", 503,
+        "The host has lost a protection that it had when the node started; no task runs until it \
+         is back.",
+        "`notrace posture` says which one and how to turn it on; or ask another node.";
     OutcomeUnknown = "outcome_unknown", 503,
         "Whether the change was made is not known.",
         "Repeat it under the same `Idempotency-Key`, which makes it once; without one, look \

@@ -9,7 +9,11 @@ use crate::refusal::Refusal;
 pub(super) struct Site(());
 
 /// Finds the member that has the granted objects.
-/// # Errors  [`Refusal::Unavailable`] while the node does not serve.
+/// # Errors  [`Refusal::Unavailable`] while the node does not serve; [`Refusal::PostureLost`] while
+/// its host lacks what it had.
 pub(super) fn place(node: &Node, _grant: &Grant) -> Result<Site, Refusal> {
-    if node.is_serving() { Ok(Site(())) } else { Err(Refusal::Unavailable) }
+    if !node.is_serving() {
+        return Err(Refusal::Unavailable);
+    }
+    node.known_posture().lost().map_or(Ok(Site(())), |name| Err(Refusal::PostureLost(name)))
 }

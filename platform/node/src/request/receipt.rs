@@ -70,7 +70,7 @@ pub(super) fn receipt(
 }
 
 fn scrub_facts(node: &Node, scrubbed: &Scrubbed) -> Scrub {
-    let facts = node.facts();
+    let posture = node.known_posture();
     let known = [
         // A `Scrubbed` exists only once these four hold.
         (ScrubFact::WorkerReaped, true),
@@ -78,9 +78,9 @@ fn scrub_facts(node: &Node, scrubbed: &Scrubbed) -> Scrub {
         (ScrubFact::AddressSpaceDestroyed, true),
         (ScrubFact::KeysWiped, true),
         (ScrubFact::SecretMemory, scrubbed.secret_memory()),
-        (ScrubFact::KernelZeroOnFree, facts.kernel_zero_on_free),
-        (ScrubFact::NoCoreDumps, facts.no_core_dumps),
-        (ScrubFact::NoSwap, facts.swap_off),
+        (ScrubFact::KernelZeroOnFree, posture.holds(&["kernel_zero_on_free"])),
+        (ScrubFact::NoCoreDumps, posture.holds(&["no_core_dump", "not_dumpable"])),
+        (ScrubFact::NoSwap, posture.holds(&["swap_off"])),
     ];
     let held: Vec<ScrubFact> =
         known.into_iter().filter(|(_, holds)| *holds).map(|(fact, _)| fact).collect();
