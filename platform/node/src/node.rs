@@ -30,6 +30,7 @@ use crate::posture::{Host, Mitigation, Posture};
 use crate::promise::SignedPromise;
 use crate::refusal::Refusal;
 use crate::request::{self, Call, Reply as RunReply};
+use crate::stack::wipe_unused_stack;
 use crate::tasks::{self, Tasks};
 
 /// A running node. Clones are handles to the same one.
@@ -563,7 +564,11 @@ impl Node {
     ) -> Result<(), Refusal> {
         let work = || {
             let mut keys = self.0.keys.write().map_err(|_| Refusal::Internal("its keys"))?;
-            change(&mut keys).map_err(|error| match error {
+            let changed = change(&mut keys);
+            // A thread that was let block does not pass by where others wipe their stacks before
+            // they wait, and a table that is sealed leaves its master key in the frames it used.
+            wipe_unused_stack();
+            changed.map_err(|error| match error {
                 KeyError::Files { kind: std::io::ErrorKind::StorageFull, .. } => {
                     Refusal::OutOfSpace
                 }

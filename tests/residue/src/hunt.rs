@@ -1,158 +1,163 @@
-//! Where to look: every readable byte of a process, every byte of every file.
+//! The hunt itself: every place, one after the other.
 
-use std::fs::{self, File};
-use std::io::Read as _;
-use std::os::unix::fs::FileExt as _;
-use std::path::Path;
+use anyhow::{Context as _, Result, ensure};
+use bytes::Bytes;
+use notrace_tests_rig::Link;
 
-use anyhow::{Context as _, Result};
-use rustix::fs::{SeekFrom, seek};
+use crate::deeds::Deeds;
+use crate::find::{Find, Finds, Place};
+use crate::places::image::Image;
+use crate::places::wire::Capture;
+use crate::places::{files, kernel, memory, processes};
+use crate::search::Search;
+use crate::stage::Stage;
 
-use crate::canary::{Canary, Form};
+/// What other clients ask for, and what those ask for who look for a door that was left open.
+const ASKED: [&str; 22] = [
+    "/v1/health",
+    "/v1/node",
+    "/v1/promise",
+    "/v1/openapi.json",
+    "/v1/cluster",
+    "/v1/tasks",
+    "/v1/pools",
+    "/v1/pools/p",
+    "/v1/objects/p",
+    "/v1/objects/p/k?history",
+    "/v1/objects/p/unknown",
+    "/v1/receipts/unknown",
+    "/v1/unknown",
+    "/metrics",
+    "/v1/metrics",
+    "/debug",
+    "/debug/pprof/heap",
+    "/debug/last",
+    "/debug/vars",
+    "/healthz",
+    "/.env",
+    "/",
+];
 
-const PIECE_BYTES: usize = 1 << 20;
-const PAGE_BYTES: u64 = 4096;
-const PAGES_AT_ONCE: u64 = 64 << 10;
-/// Bits of a page's entry. Source: the kernel's `Documentation/admin-guide/mm/pagemap.rst`.
-const PRESENT: u64 = 1 << 63;
-const SWAPPED: u64 = 1 << 62;
+/// How often a place is searched again before what is there counts as there to stay: a connection
+/// that was closed takes the node a moment to bury.
+const TRIES: usize = 4;
 
-/// Something that was found.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Find {
-    /// The mapping or the file.
-    pub place: String,
-    /// In which form.
-    pub form: Form,
-    /// How many fragments of it.
-    pub fragments: usize,
+/// What is searched in.
+pub struct Ground<'a> {
+    /// The node.
+    pub stage: &'a Stage,
+    /// The frames since the last hunt, where they are captured.
+    pub capture: Option<&'a Capture>,
+    /// The blocks below the node's folder, where it is on an image.
+    pub image: Option<&'a Image>,
 }
 
-/// Looks through all memory of the process `id`: the pages it has, and the memory files it holds
-/// open. Pages of secret memory cannot be read by anybody, and are the one thing that is passed
-/// over.
-///
-/// # Errors  The process is gone, or this user may not look into it.
-pub fn in_memory(canary: &Canary, id: u32) -> Result<Vec<Find>> {
-    let memory = File::open(format!("/proc/{id}/mem")).context("opening a process's memory")?;
-    let present = File::open(format!("/proc/{id}/pagemap")).context("opening its page map")?;
-    let maps = fs::read_to_string(format!("/proc/{id}/maps")).context("reading its mappings")?;
-    let mut hunt = Hunt { canary, finds: Vec::new(), read_any: false };
-    for line in maps.lines() {
-        let Some((from, to, place)) = mapping(line) else { continue };
-        for (from, to) in present_runs(&present, from, to) {
-            hunt.through(&memory, from, to, place);
-        }
-    }
-    anyhow::ensure!(hunt.read_any, "no memory of process {id} could be read");
-    hunt.memory_files(id);
-    Ok(hunt.finds)
-}
-
-struct Hunt<'a> {
-    canary: &'a Canary,
-    finds: Vec<Find>,
-    read_any: bool,
-}
-
-impl Hunt<'_> {
-    /// Looks through a range of a file, as far as it can be read.
-    fn through(&mut self, file: &File, from: u64, to: u64, place: &str) {
-        let (mut at, mut piece) = (from, Vec::new());
-        while at < to {
-            // The end of the piece before comes first, so that nothing falls between two.
-            let kept = piece.len().min(Canary::OVERLAP_BYTES);
-            piece.drain(..piece.len() - kept);
-            piece.resize(kept + PIECE_BYTES.min((to - at) as usize), 0);
-            let room = piece.get_mut(kept..).unwrap_or_default();
-            let Ok(length @ 1..) = file.read_at(room, at) else { break };
-            self.read_any = true;
-            piece.truncate(kept + length);
-            note(&mut self.finds, self.canary, &piece, place);
-            at += length as u64;
-        }
+impl Ground<'_> {
+    /// Looks everywhere for what `deeds` left.
+    ///
+    /// # Errors  A place that should be searched cannot be.
+    pub async fn hunt(&self, search: &Search, deeds: &Deeds) -> Result<Vec<Find>> {
+        let mut finds = self.answers(search).await?;
+        finds.extend(self.receipts(search, deeds).await?);
+        finds.extend(self.settled(search).await?);
+        finds.extend(self.at_rest(search)?);
+        Ok(finds)
     }
 
-    /// Looks through what lies in memory files that a process holds open, mapped or not.
-    fn memory_files(&mut self, id: u32) {
-        for entry in fs::read_dir(format!("/proc/{id}/fd")).into_iter().flatten().flatten() {
-            let path = entry.path();
-            let target = fs::read_link(&path).unwrap_or_default().display().to_string();
-            if !target.starts_with("/memfd:") {
-                continue;
-            }
-            let Ok(file) = File::open(&path) else { continue };
-            let mut at = 0;
-            // Holes are passed over: reading one would fill it with pages.
-            while let Ok(from) = seek(&file, SeekFrom::Data(at)) {
-                let Ok(to) = seek(&file, SeekFrom::Hole(from)) else { break };
-                self.through(&file, from, to, &format!("process {id}: {target}"));
-                at = to;
+    /// What the node's processes have, once they had their turn.
+    async fn settled(&self, search: &Search) -> Result<Vec<Find>> {
+        let mut finds = Vec::new();
+        for _ in 0..TRIES {
+            self.stage.let_it_settle().await?;
+            finds = self.in_processes(search)?;
+            if finds.is_empty() {
+                break;
             }
         }
+        Ok(finds)
     }
-}
 
-/// The parts of a mapping whose pages are there. The others hold nothing, and reading them would
-/// make them.
-fn present_runs(pagemap: &File, from: u64, to: u64) -> Vec<(u64, u64)> {
-    let mut runs: Vec<(u64, u64)> = Vec::new();
-    let mut at = from;
-    while at < to {
-        let pages = ((to - at) / PAGE_BYTES).min(PAGES_AT_ONCE);
-        let mut entries = vec![0; pages as usize * 8];
-        let Ok(length @ 8..) = pagemap.read_at(&mut entries, at / PAGE_BYTES * 8) else { break };
-        for entry in entries.get(..length).unwrap_or_default().chunks_exact(8) {
-            let entry = entry.try_into().map_or(0, u64::from_le_bytes);
-            if entry & (PRESENT | SWAPPED) != 0 {
-                match runs.last_mut() {
-                    Some(last) if last.1 == at => last.1 += PAGE_BYTES,
-                    _ => runs.push((at, at + PAGE_BYTES)),
-                }
+    /// What the node's processes have right now.
+    ///
+    /// # Errors  The node itself cannot be looked into.
+    pub fn in_processes(&self, search: &Search) -> Result<Vec<Find>> {
+        let mut finds = Vec::new();
+        for (id, role) in self.stage.processes() {
+            match memory::of_process(search, id, role) {
+                Ok(found) => finds.extend(found),
+                // A worker may end while it is looked at; then there is nothing to look at.
+                Err(error) => ensure!(id != self.stage.id(), "the node itself: {error}"),
             }
-            at += PAGE_BYTES;
+            finds.extend(memory::of_open_files(search, id, role));
+            finds.extend(processes::table(search, id, role));
+            finds.extend(processes::registers(search, id, role));
+            finds.extend(processes::fences(id, role));
         }
+        Ok(finds)
     }
-    runs
-}
 
-/// Looks through every file below `dir`.
-///
-/// # Errors  A file cannot be read.
-pub fn in_files(canary: &Canary, dir: &Path) -> Result<Vec<Find>> {
-    let mut finds = Vec::new();
-    for entry in fs::read_dir(dir)? {
-        let path = entry?.path();
-        if path.is_dir() {
-            finds.extend(in_files(canary, &path)?);
-            continue;
+    /// What lies somewhere: in files, on the disk, in the kernel, in what was printed and sent.
+    fn at_rest(&self, search: &Search) -> Result<Vec<Find>> {
+        let mut finds = kernel::everything(search)?;
+        for folder in self.stage.folders() {
+            finds.extend(files::below(search, &folder)?);
         }
-        let place = path.display().to_string();
-        note(&mut finds, canary, place.as_bytes(), &place);
-        let mut file = File::open(&path)?;
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes)?;
-        note(&mut finds, canary, &bytes, &place);
+        for file in self.stage.output() {
+            finds.extend(files::one(search, &file, Place::Output)?);
+        }
+        if let Some(capture) = self.capture {
+            finds.extend(capture.search(search)?.0);
+        }
+        if let Some(image) = self.image {
+            finds.extend(image.search(search)?);
+        }
+        Ok(finds)
     }
-    Ok(finds)
+
+    /// What others are answered: the same owner on another connection, and somebody without any
+    /// right.
+    async fn answers(&self, search: &Search) -> Result<Vec<Find>> {
+        let mut finds = Finds::new(search, Place::Answers);
+        for mut link in [self.stage.link().await?, self.stage.stranger().await?] {
+            for path in ASKED {
+                look_at_answer(&mut finds, &mut link, path).await?;
+            }
+        }
+        Ok(finds.all)
+    }
+
+    /// Every receipt, and the ledger as its mirrors see it.
+    async fn receipts(&self, search: &Search, deeds: &Deeds) -> Result<Vec<Find>> {
+        let mut finds = Finds::new(search, Place::Receipts);
+        let mut link = self.stage.link().await?;
+        for receipt in &deeds.receipts {
+            let path = format!("{receipt}?wait=true");
+            let status = look_at_answer(&mut finds, &mut link, &path).await?;
+            ensure!(status == 200, "a receipt was answered {status}");
+        }
+        let checkpoint = link.ask_ok("GET", "/v1/ledger/checkpoint", &[], Bytes::new()).await?;
+        finds.look(&checkpoint, "the checkpoint");
+        let size = String::from_utf8_lossy(&checkpoint).lines().nth(1).map(str::parse::<u64>);
+        let size = size.context("a checkpoint without a size")??;
+        for index in 0..size.div_ceil(256) {
+            let width = (size - index * 256).min(256);
+            let part = if width == 256 { String::new() } else { format!(".p/{width}") };
+            for level in ["0", "entries"] {
+                let path = format!("/v1/ledger/tile/{level}/{index:03}{part}");
+                look_at_answer(&mut finds, &mut link, &path).await?;
+            }
+        }
+        Ok(finds.all)
+    }
 }
 
-fn note(finds: &mut Vec<Find>, canary: &Canary, bytes: &[u8], place: &str) {
-    for (form, fragments) in canary.found_in(bytes) {
-        finds.push(Find { place: place.to_owned(), form, fragments });
+/// Searches an answer, its headers included, and tells its status.
+async fn look_at_answer(finds: &mut Finds<'_>, link: &mut Link, path: &str) -> Result<u16> {
+    let answer = link.ask("GET", path, &[], Bytes::new()).await?;
+    finds.look(answer.body(), path);
+    for (name, value) in answer.headers() {
+        finds.look(name.as_str().as_bytes(), path);
+        finds.look(value.as_bytes(), path);
     }
-}
-
-/// The bounds and the name of a mapping that can be read and could hold data: a file's pages that
-/// nobody may write hold what the file holds, and files are searched apart.
-fn mapping(line: &str) -> Option<(u64, u64, &str)> {
-    let (range, rest) = line.split_once(' ')?;
-    let (from, to) = range.split_once('-')?;
-    let (rights, rest) = rest.split_once(' ')?;
-    let is_file = rest.split_whitespace().nth(2) != Some("0");
-    let is_kernels = rest.contains("[vvar") || rest.contains("[vsyscall");
-    let readable = rights.starts_with('r') && !is_kernels;
-    let readable = readable && (rights.contains('w') || rights.contains('s') || !is_file);
-    let bounds = (u64::from_str_radix(from, 16).ok()?, u64::from_str_radix(to, 16).ok()?);
-    readable.then_some((bounds.0, bounds.1, line))
+    Ok(answer.status().as_u16())
 }

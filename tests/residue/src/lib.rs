@@ -1,12 +1,37 @@
-//! The hunt for what should be gone: a canary, in the forms it may have taken, in the memory of
-//! processes and in files.
+//! The hunt for what should be gone.
 //!
-//! A search that finds nothing proves nothing by itself. Every test that hunts therefore also shows
-//! that the same hunt finds the canary where it is known to be.
+//! A node runs; clients send it [`canary`]s in everything that can be sent; then every place where
+//! a byte could stay is searched for any eight of their bytes in a row, in any [`spelling`]. A
+//! search that finds nothing proves nothing by itself: [`controls`] show in every run that each
+//! place is seen, and [`planted`] leaks show that each kind of leak is.
+//!
+//! Reading order: `canary` and `spelling` are what is looked for, `search` how; `find` names the
+//! places, `places` looks into them; `guest` is the task that is run, `stage` a node, `keys` its
+//! table of keys, `deeds` what is done to it; `hunt` is the hunt, `controls` its controls,
+//! `rounds` many of them; `planted` the leaks that it must find.
 #![forbid(unsafe_code)]
 
-mod canary;
-mod hunt;
+pub mod canary;
+pub mod spelling;
 
-pub use canary::{Canary, Form};
-pub use hunt::{Find, in_files, in_memory};
+pub mod search;
+
+pub mod find;
+pub mod places;
+
+pub mod guest;
+pub mod keys;
+pub mod stage;
+
+pub mod deeds;
+
+pub mod controls;
+mod sleeper;
+pub mod hunt;
+
+pub mod planted;
+pub mod rounds;
+
+pub use canary::{Canary, What};
+pub use find::{Find, Place};
+pub use search::Search;

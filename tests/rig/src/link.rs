@@ -8,6 +8,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
+use rustls::KeyLog;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::net::TcpStream;
@@ -18,13 +19,25 @@ use tokio_rustls::client::TlsStream;
 ///
 /// # Errors  There is no connection.
 pub async fn connect(authority: &str, ca_pem: &str) -> Result<TlsStream<TcpStream>> {
+    connect_telling(authority, ca_pem, Arc::new(rustls::NoKeyLog)).await
+}
+
+/// The same, telling `secrets` what the connection is encrypted with.
+///
+/// # Errors  There is no connection.
+pub async fn connect_telling(
+    authority: &str,
+    ca_pem: &str,
+    secrets: Arc<dyn KeyLog>,
+) -> Result<TlsStream<TcpStream>> {
     let mut roots = rustls::RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(ca_pem.as_bytes())?)?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider)
+    let mut config = rustls::ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .with_root_certificates(roots)
         .with_no_client_auth();
+    config.key_log = secrets;
     let stream = TcpStream::connect(authority).await?;
     stream.set_nodelay(true)?;
     let name = ServerName::try_from("127.0.0.1")?;
@@ -43,7 +56,17 @@ impl Link {
     ///
     /// # Errors  There is no connection.
     pub async fn tls(authority: &str, ca_pem: &str, token: Option<&str>) -> Result<Self> {
-        let stream = connect(authority, ca_pem).await?;
+        Self::over(connect(authority, ca_pem).await?, authority, token).await
+    }
+
+    /// Speaks over a stream to `authority`.
+    ///
+    /// # Errors  It is closed.
+    pub async fn over(
+        stream: TlsStream<TcpStream>,
+        authority: &str,
+        token: Option<&str>,
+    ) -> Result<Self> {
         let (send, connection) = handshake(TokioIo::new(stream)).await?;
         tokio::spawn(connection);
         let token = token.map(str::to_owned);

@@ -135,8 +135,15 @@ pub fn workspace() -> PathBuf {
 ///
 /// # Errors  There is none: it was not built.
 pub fn binary() -> Result<PathBuf> {
+    binary_named("notrace")
+}
+
+/// The same for another binary.
+///
+/// # Errors  There is none: it was not built.
+pub fn binary_named(name: &str) -> Result<PathBuf> {
     let exe = std::env::current_exe()?;
-    let places = exe.ancestors().skip(1).take(2).map(|folder| folder.join("notrace"));
+    let places = exe.ancestors().skip(1).take(2).map(|folder| folder.join(name));
     let mut built = places.into_iter().filter(|binary| binary.is_file());
-    built.next().context("build the binary first: `cargo build`")
+    built.next().with_context(|| format!("build the binary `{name}` first: `cargo build`"))
 }

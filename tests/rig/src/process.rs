@@ -1,7 +1,7 @@
 //! Processes that a benchmark starts, and what they use.
 
 use std::fs;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
@@ -14,8 +14,14 @@ impl Process {
     ///
     /// # Errors  It cannot be started.
     pub fn start(command: &mut Command) -> Result<Self> {
-        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        Ok(Self(child.spawn().context("starting a process")?))
+        Self::start_heard(command.stdout(Stdio::null()).stderr(Stdio::null()))
+    }
+
+    /// Starts it without input; what it prints goes where `command` says.
+    ///
+    /// # Errors  It cannot be started.
+    pub fn start_heard(command: &mut Command) -> Result<Self> {
+        Ok(Self(command.stdin(Stdio::null()).spawn().context("starting a process")?))
     }
 
     /// Its number.
@@ -44,6 +50,13 @@ impl Process {
     /// Whether it still runs.
     pub fn is_alive(&mut self) -> bool {
         matches!(self.0.try_wait(), Ok(None))
+    }
+
+    /// Waits until it ends by itself, at most `most`.
+    ///
+    /// # Errors  It has not ended by then.
+    pub async fn ended(&mut self, most: Duration) -> Result<ExitStatus> {
+        until(most, || self.0.try_wait().ok().flatten()).await.context("a process does not end")
     }
 
     /// Ends it as `kill -9` does, and waits until it is gone.

@@ -1,0 +1,92 @@
+//! `cargo xtask residue`: many runs with canaries, and the hunt for what they left.
+#![forbid(unsafe_code)]
+
+use std::io::Write as _;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context as _, Result, bail};
+use notrace_tests_residue::rounds::{self, Report, Surroundings};
+
+const USUAL_RUNS: usize = 1000;
+/// How the program tells itself that the network it is in is its own.
+const INSIDE: &str = "--inside";
+
+fn main() -> ExitCode {
+    match run(std::env::args().skip(1).collect()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            say(&format!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(mut arguments: Vec<String>) -> Result<bool> {
+    let inside = arguments.first().is_some_and(|first| first == INSIDE);
+    if inside {
+        arguments.remove(0);
+    } else if enter(&["true"]).status().is_ok_and(|status| status.success()) {
+        let exe = std::env::current_exe()?.display().to_string();
+        let words: Vec<&str> =
+            [exe.as_str(), INSIDE].into_iter().chain(arguments.iter().map(String::as_str)).collect();
+        return Err(enter(&words).exec()).context("entering a network of its own");
+    }
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let runs = match words.as_slice() {
+        [] => USUAL_RUNS,
+        ["--runs", number] => number.parse().context("--runs NUMBER")?,
+        _ => bail!("usage: residue [--runs NUMBER]"),
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let surroundings = Surroundings::here(inside)?;
+    let report = runtime.block_on(rounds::honest(runs, &surroundings, progress))?;
+    rounds::accounted_for(&report.shown)?;
+    tell(&report);
+    Ok(report.finds.is_empty())
+}
+
+/// A command in a network and a table of mounts of its own, the network up.
+fn enter(words: &[&str]) -> Command {
+    let mut command = Command::new("unshare");
+    command.args(["--net", "--mount", "sh", "-c", "ip link set lo up && exec \"$@\"", "sh"]);
+    command.args(words);
+    command
+}
+
+fn progress(report: &Report) {
+    let [acting, hunting] = report.took.map(|took| took.as_secs_f64());
+    say(&format!(
+        "{} runs, {} canaries, {} found; {acting:.1} s of runs, {hunting:.1} s of hunts",
+        report.runs,
+        report.canaries,
+        report.finds.len()
+    ));
+    for find in report.finds.iter().rev().take(40) {
+        say(&format!("  {find}"));
+    }
+}
+
+fn tell(report: &Report) {
+    for place in rounds::PLACES {
+        let skipped = report.shown.skipped.iter().find(|(skipped, _)| *skipped == place);
+        let state = match skipped {
+            Some((_, why)) => format!("not searched: {why}"),
+            None => "searched; its control was found".to_owned(),
+        };
+        let found = report.finds.iter().filter(|find| find.place == place).count();
+        say(&format!("  {place:<14} {found:>3} found  {state}"));
+    }
+    for find in &report.finds {
+        say(&format!("  {find}"));
+    }
+    let (runs, canaries, hunts) = (report.runs, report.canaries, report.hunts);
+    say(&format!("{runs} runs with {canaries} canaries, {hunts} hunts: {} found", report.finds.len()));
+}
+
+fn say(line: &str) {
+    let mut out = std::io::stdout().lock();
+    // A closed pipe is nobody's mistake.
+    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+}

@@ -1,0 +1,1 @@
+//! The leaks that the hunt must find.

@@ -1,0 +1,173 @@
+//! Many runs, hunted in batches: one search has the canaries of a whole batch.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use bytes::Bytes;
+
+use crate::canary::Canary;
+use crate::controls::{self, Shown};
+use crate::deeds::Deeds;
+use crate::find::{Find, Place};
+use crate::guest::Mode;
+use crate::hunt::Ground;
+use crate::places::image::Image;
+use crate::places::wire::Capture;
+use crate::places::{core_file, memory};
+use crate::search::Search;
+use crate::stage::{Setting, Stage};
+use crate::What;
+
+/// How many runs one search is for.
+pub const BATCH: usize = 100;
+
+/// What came of all rounds.
+pub struct Report {
+    /// How many runs there were.
+    pub runs: usize,
+    /// How many canaries they had.
+    pub canaries: usize,
+    /// How often all places were searched.
+    pub hunts: usize,
+    /// What was found.
+    pub finds: Vec<Find>,
+    /// Which places are shown to be searched.
+    pub shown: Shown,
+    /// How long the runs took, and how long the hunts.
+    pub took: [Duration; 2],
+}
+
+/// Where the rounds are.
+pub struct Surroundings {
+    /// Frames, where this program has a network of its own.
+    pub capture: Option<Capture>,
+    /// Blocks, where a file system can be mounted.
+    pub image: Option<Image>,
+}
+
+impl Surroundings {
+    /// What this machine and this user have of it.
+    ///
+    /// # Errors  A place that should be there is not.
+    pub fn here(own_network: bool) -> Result<Self> {
+        let capture = own_network.then(Capture::begin).transpose()?;
+        Ok(Self { capture, image: Image::mount().ok() })
+    }
+}
+
+/// Does so many runs and hunts after each batch; `say` hears of each.
+///
+/// # Errors  Something does not go as it should, or a place cannot be searched.
+#[expect(clippy::disallowed_methods, reason = "figures need a clock")]
+pub async fn honest(
+    runs: usize,
+    surroundings: &Surroundings,
+    mut say: impl FnMut(&Report),
+) -> Result<Report> {
+    let home = surroundings.image.as_ref().map(|image| image.root().join("home"));
+    let mut stage = Stage::start(Setting { binary: "notrace", leak: None, home }).await?;
+    let path = Deeds::prepare(&stage).await?;
+    let ground = Ground {
+        stage: &stage,
+        capture: surroundings.capture.as_ref(),
+        image: surroundings.image.as_ref(),
+    };
+    let shown = controls::take(&ground, &path).await?;
+    let mut report =
+        Report { runs: 0, canaries: 0, hunts: 0, finds: vec![], shown, took: [Duration::ZERO; 2] };
+    // Somebody else is connected all the while, and says nothing.
+    let mut idle = stage.link().await?;
+    idle.ask_ok("GET", "/v1/health", &[], Bytes::new()).await?;
+    let mut all: Vec<Canary> = Vec::new();
+    while report.runs < runs {
+        let began = Instant::now();
+        let mut deeds = Deeds::default();
+        deeds.run(&stage, &path, BATCH.min(runs - report.runs)).await?;
+        deeds.be_refused(&stage).await?;
+        deeds.upload_and_remove(&stage).await?;
+        deeds.shred(&stage).await?;
+        let ran = Instant::now();
+        let search = Search::of(&deeds.canaries)?;
+        report.finds.extend(ground.hunt(&search, &deeds).await?);
+        report.runs += deeds.runs;
+        report.canaries += deeds.canaries.len();
+        report.hunts += 1;
+        all.append(&mut deeds.canaries);
+        let [acting, hunting] = &mut report.took;
+        *acting += ran - began;
+        *hunting += ran.elapsed();
+        say(&report);
+    }
+    // And once more for all of them: something may come up late.
+    let search = Search::of_many(&all)?;
+    report.finds.extend(ground.hunt(&search, &Deeds::default()).await?);
+    report.hunts += 1;
+    drop(idle);
+    report.finds.extend(crash(&mut stage, &path).await?);
+    Ok(report)
+}
+
+/// Crashes a worker and then the node in the middle of a run, as a fault in either would, and looks
+/// for what that left. An honest node leaves nothing; it has ended then.
+///
+/// # Errors  They do not end.
+pub async fn crash(stage: &mut Stage, path: &str) -> Result<Vec<Find>> {
+    if !core_file::is_written_here() {
+        return Ok(Vec::new());
+    }
+    let canary = Canary::raw(What::Input)?;
+    let search = Search::of([&canary])?;
+    let input = Bytes::from(Mode::Lasts.input(&canary, 0));
+    let mut link = stage.link().await?;
+    let path = path.to_owned();
+    let running = tokio::spawn(async move {
+        link.ask("POST", &path, &[("notrace-timeout-ms", "20000")], input).await
+    });
+    let worker = loop {
+        ensure!(!running.is_finished(), "the run is over already");
+        let workers = stage.processes().into_iter().filter(|(_, role)| *role == "worker");
+        let mut with_canary = workers.filter(|(id, role)| {
+            memory::of_process(&search, *id, role).is_ok_and(|finds| !finds.is_empty())
+        });
+        match with_canary.next() {
+            Some((id, _)) => break id,
+            None => tokio::task::yield_now().await,
+        }
+    };
+    core_file::crash(worker)?;
+    stage.wait_for_end_of(worker).await?;
+    let mut finds = core_file::collect(&search, &stage.current())?;
+    core_file::crash(stage.id())?;
+    stage.ended().await?;
+    running.abort();
+    finds.extend(core_file::collect(&search, &stage.current())?);
+    Ok(finds)
+}
+
+/// Whether every place was searched or said to be skipped.
+///
+/// # Errors  One was neither.
+pub fn accounted_for(shown: &Shown) -> Result<()> {
+    for place in PLACES {
+        let skipped = shown.skipped.iter().any(|(skipped, _)| *skipped == place);
+        ensure!(skipped || shown.seeing.contains(&place), "no control was taken: {place}");
+    }
+    Ok(())
+}
+
+/// All places.
+pub const PLACES: [Place; 13] = [
+    Place::Memory,
+    Place::Registers,
+    Place::OpenFiles,
+    Place::Files,
+    Place::Image,
+    Place::CoreFile,
+    Place::ProcessTable,
+    Place::Output,
+    Place::Answers,
+    Place::Receipts,
+    Place::Wire,
+    Place::Kernel,
+    Place::Fences,
+];
