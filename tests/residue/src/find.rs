@@ -105,22 +105,29 @@ impl<'a> Finds<'a> {
 
     /// Looks through `bytes`, which are at `at`.
     pub fn look(&mut self, bytes: &[u8], at: &str) {
-        self.note(self.search.found_in(bytes), at);
+        self.note(self.search.found_in(bytes), at, None);
     }
 
-    /// Looks through bytes that come in pieces, each with its own place.
-    pub fn look_on(&mut self, pieces: &mut Pieces, bytes: &[u8], at: &str) {
+    /// Looks through bytes that come in pieces, of which this one begins at `begin`.
+    pub fn look_on(&mut self, pieces: &mut Pieces, bytes: &[u8], at: &str, begin: u64) {
+        let begin = begin.saturating_sub(pieces.0.len() as u64);
         let found = self.search.found_in(pieces.joined(bytes));
-        self.note(found, at);
+        self.note(found, at, Some(begin));
         pieces.keep_end();
     }
 
-    fn note(&mut self, found: Found, at: &str) {
+    fn note(&mut self, found: Found, at: &str, begin: Option<u64>) {
         let place = self.place;
-        self.all.extend(found.into_iter().map(|((what, spelling), count)| Find {
+        self.all.extend(found.into_iter().map(|((what, spelling), hits)| Find {
             place,
-            at: at.to_owned(),
-            is: Is::Canary(what, spelling, count),
+            at: match begin {
+                None => at.to_owned(),
+                Some(begin) => {
+                    let [first, last] = [hits.first, hits.last].map(|end| begin + end as u64);
+                    format!("{at}, {first:#x} to {last:#x}")
+                }
+            },
+            is: Is::Canary(what, spelling, hits.count),
         }));
     }
 }

@@ -15,8 +15,19 @@ pub struct Search {
     means: Vec<(What, Spelling)>,
 }
 
-/// How often what was found, by what it is and how it was spelt.
-pub type Found = BTreeMap<(What, Spelling), usize>;
+/// What was found, by what it is and how it was spelt.
+pub type Found = BTreeMap<(What, Spelling), Hits>;
+
+/// How often, and where the first and the last end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Hits {
+    /// How many fragments.
+    pub count: usize,
+    /// The end of the first of them.
+    pub first: usize,
+    /// The end of the last.
+    pub last: usize,
+}
 
 impl Search {
     /// How many bytes at the end of one piece must be searched again with the next, so that nothing
@@ -64,9 +75,11 @@ impl Search {
             return found;
         }
         for hit in self.automaton.find_overlapping_iter(bytes) {
-            if let Some(means) = self.means.get(hit.pattern().as_usize()) {
-                *found.entry(*means).or_default() += 1;
-            }
+            let Some(means) = self.means.get(hit.pattern().as_usize()) else { continue };
+            let (first, last) = (hit.end(), hit.end());
+            let hits = found.entry(*means).or_insert(Hits { count: 0, first, last });
+            hits.count += 1;
+            hits.last = last;
         }
         found
     }

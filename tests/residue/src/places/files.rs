@@ -54,12 +54,13 @@ fn walk(finds: &mut Finds<'_>, folder: &Path) -> Result<()> {
 }
 
 fn through(finds: &mut Finds<'_>, mut file: File, at: &str) -> Result<()> {
-    let (mut pieces, mut room) = (Pieces::default(), vec![0; PIECE_BYTES]);
+    let (mut pieces, mut room, mut begin) = (Pieces::default(), vec![0; PIECE_BYTES], 0);
     loop {
         let length = file.read(&mut room)?;
         if length == 0 {
             return Ok(());
         }
-        finds.look_on(&mut pieces, room.get(..length).unwrap_or_default(), at);
+        finds.look_on(&mut pieces, room.get(..length).unwrap_or_default(), at, begin);
+        begin += length as u64;
     }
 }

@@ -10,6 +10,7 @@ use anyhow::{Context as _, Result, ensure};
 use rustix::fs::{SeekFrom, seek};
 
 use crate::find::{Find, Finds, Pieces, Place};
+use crate::places::processes::threads;
 use crate::search::Search;
 
 const PIECE_BYTES: usize = 1 << 20;
@@ -27,8 +28,14 @@ pub fn of_process(search: &Search, id: u32, role: &str) -> Result<Vec<Find>> {
     let present = File::open(format!("/proc/{id}/pagemap")).context("opening its page map")?;
     let maps = fs::read_to_string(format!("/proc/{id}/maps")).context("reading its mappings")?;
     let (mut finds, mut read_any) = (Finds::new(search, Place::Memory), false);
+    let stacks = stacks(id);
     for line in maps.lines() {
         let Some((from, to, name)) = mapping(line) else { continue };
+        let stack = stacks.iter().find(|(pointer, _)| (from..to).contains(pointer));
+        let name = match stack {
+            Some((pointer, thread)) => format!("stack of {thread}, now at {pointer:#x}"),
+            None => name.to_owned(),
+        };
         let at = format!("{role} {id}: {name}");
         for (from, to) in present_runs(&present, from, to) {
             read_any |= through(&mut finds, &memory, from..to, &at);
@@ -62,6 +69,18 @@ pub fn of_open_files(search: &Search, id: u32, role: &str) -> Vec<Find> {
     finds.all
 }
 
+/// Where the stacks of threads that wait are, and whose they are.
+fn stacks(id: u32) -> Vec<(u64, String)> {
+    let pointer = |thread: &String| {
+        let call = fs::read_to_string(format!("/proc/{id}/task/{thread}/syscall")).ok()?;
+        // The stack pointer stands before the last word.
+        let word = call.split_whitespace().rev().nth(1)?.strip_prefix("0x")?.to_owned();
+        let name = fs::read_to_string(format!("/proc/{id}/task/{thread}/comm")).ok()?;
+        Some((u64::from_str_radix(&word, 16).ok()?, name.trim().to_owned()))
+    };
+    threads(id).iter().filter_map(pointer).collect()
+}
+
 /// The descriptors of a process, and what each is of.
 pub(super) fn open_files(id: u32) -> Vec<(std::path::PathBuf, String)> {
     let entries = fs::read_dir(format!("/proc/{id}/fd")).into_iter().flatten().flatten();
@@ -80,7 +99,7 @@ fn through(finds: &mut Finds<'_>, file: &File, range: core::ops::Range<u64>, at:
         let wanted = room.len().min((range.end - place) as usize);
         let Some(part) = room.get_mut(..wanted) else { break };
         let Ok(length @ 1..) = file.read_at(part, place) else { break };
-        finds.look_on(&mut pieces, part.get(..length).unwrap_or_default(), at);
+        finds.look_on(&mut pieces, part.get(..length).unwrap_or_default(), at, place);
         place += length as u64;
     }
     place > range.start
@@ -120,5 +139,5 @@ fn mapping(line: &str) -> Option<(u64, u64, &str)> {
     let readable = rights.starts_with('r') && !is_kernels;
     let readable = readable && (rights.contains('w') || rights.contains('s') || !is_file);
     let bounds = (u64::from_str_radix(from, 16).ok()?, u64::from_str_radix(to, 16).ok()?);
-    readable.then_some((bounds.0, bounds.1, line))
+    readable.then_some((bounds.0, bounds.1, rest.split_whitespace().last().unwrap_or("")))
 }
