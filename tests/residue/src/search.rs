@@ -1,18 +1,34 @@
 //! One search for many canaries in all their spellings.
+//!
+//! A needle has eight bytes or more, so its first eight are a number. All numbers of a text are
+//! asked for in a table of bits, which costs a nanosecond each however many needles there are; the
+//! few that pass are looked up and compared.
 
 use std::collections::BTreeMap;
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
-use anyhow::{Context as _, Result};
+use anyhow::{Result, ensure};
 
 use crate::canary::{Canary, What};
-use crate::spelling::{NEEDLE_BYTES_MAX, Spelling, needles};
+use crate::spelling::{FRAGMENT_BYTES, NEEDLE_BYTES_MAX, Spelling, needles};
 
-/// The needles of some canaries, and the automaton that finds them all at once.
+/// The needles of some canaries, found all at once.
 pub struct Search {
-    automaton: AhoCorasick,
-    /// What each needle stands for.
-    means: Vec<(What, Spelling)>,
+    needles: Vec<Needle>,
+    /// The first eight bytes of each needle, sorted, and which needle it is.
+    starts: Vec<(u64, u32)>,
+    filter: Filter,
+}
+
+struct Needle {
+    bytes: Vec<u8>,
+    what: What,
+    spelling: Spelling,
+}
+
+/// Bits that say of a number that it is none of those wanted.
+struct Filter {
+    words: Vec<u64>,
+    shift: u32,
 }
 
 /// What was found, by what it is and how it was spelt.
@@ -40,48 +56,94 @@ impl Search {
     pub fn of<'a>(canaries: impl IntoIterator<Item = &'a Canary>) -> Result<Self> {
         let spelt = canaries.into_iter().flat_map(|canary| {
             let what = canary.what();
-            needles(canary.bytes()).into_iter().map(move |(spelling, needle)| {
-                ((what, spelling), needle)
-            })
+            let needles = needles(canary.bytes()).into_iter();
+            needles.map(move |(spelling, bytes)| Needle { bytes, what, spelling })
         });
-        Self::build(spelt.unzip())
+        Self::build(spelt.collect())
     }
 
-    /// The search for these canaries as they are, of which any sixteen bytes in a row are found:
+    /// The search for these canaries as they are, of which any fifteen bytes in a row are found:
     /// for so many of them that all spellings would not fit.
     ///
     /// # Errors  There are too many of them for one search.
     pub fn of_many<'a>(canaries: impl IntoIterator<Item = &'a Canary>) -> Result<Self> {
         let pieces = canaries.into_iter().flat_map(|canary| {
             let what = canary.what();
-            let pieces = canary.bytes().chunks_exact(8);
-            pieces.map(move |piece| ((what, Spelling::Raw), piece.to_vec()))
+            let pieces = canary.bytes().chunks_exact(FRAGMENT_BYTES);
+            pieces.map(move |piece| Needle { bytes: piece.to_vec(), what, spelling: Spelling::Raw })
         });
-        Self::build(pieces.unzip())
+        Self::build(pieces.collect())
     }
 
-    fn build((means, needles): (Vec<(What, Spelling)>, Vec<Vec<u8>>)) -> Result<Self> {
-        let mut builder = AhoCorasick::builder();
-        builder.match_kind(MatchKind::Standard).kind(Some(AhoCorasickKind::ContiguousNFA));
-        let automaton = builder.build(needles).context("building the search")?;
-        Ok(Self { automaton, means })
+    fn build(needles: Vec<Needle>) -> Result<Self> {
+        let mut starts = Vec::with_capacity(needles.len());
+        for (index, needle) in (0_u32..).zip(&needles) {
+            let start = needle.bytes.first_chunk::<FRAGMENT_BYTES>();
+            ensure!(start.is_some(), "a needle that is too short");
+            starts.extend(start.map(|start| (u64::from_le_bytes(*start), index)));
+        }
+        ensure!(starts.len() == needles.len(), "too many needles for one search");
+        starts.sort_unstable();
+        let filter = Filter::of(starts.iter().map(|(start, _)| *start), starts.len());
+        Ok(Self { needles, starts, filter })
     }
 
     /// What is in `bytes`.
     pub fn found_in(&self, bytes: &[u8]) -> Found {
         let mut found = Found::new();
-        // Most pages of a process are empty, and empty pages hold no canary.
-        if bytes.iter().all(|byte| *byte == 0) {
-            return found;
-        }
-        for hit in self.automaton.find_overlapping_iter(bytes) {
-            let Some(means) = self.means.get(hit.pattern().as_usize()) else { continue };
-            let (first, last) = (hit.end(), hit.end());
-            let hits = found.entry(*means).or_insert(Hits { count: 0, first, last });
-            hits.count += 1;
-            hits.last = last;
+        for (at, window) in bytes.windows(FRAGMENT_BYTES).enumerate() {
+            let Some(start) = window.first_chunk().copied().map(u64::from_le_bytes) else { break };
+            // Most memory is empty.
+            if start != 0 && self.filter.may_be(start) {
+                self.compare(bytes, at, start, &mut found);
+            }
         }
         found
+    }
+
+    /// Compares the needles that begin with `start` with what is at `at`.
+    fn compare(&self, bytes: &[u8], at: usize, start: u64, found: &mut Found) {
+        let first = self.starts.partition_point(|(other, _)| *other < start);
+        let same = self.starts.iter().skip(first).take_while(|(other, _)| *other == start);
+        for (_, index) in same {
+            let Some(needle) = self.needles.get(*index as usize) else { continue };
+            let rest = bytes.get(at..).unwrap_or_default();
+            if rest.starts_with(&needle.bytes) {
+                let end = at + needle.bytes.len();
+                let key = (needle.what, needle.spelling);
+                let hits = found.entry(key).or_insert(Hits { count: 0, first: end, last: end });
+                hits.count += 1;
+                hits.last = end;
+            }
+        }
+    }
+}
+
+impl Filter {
+    /// Bits for each number: few enough to stay near the processor, enough that one in a hundred
+    /// numbers passes that should not.
+    const BITS_EACH: usize = 100;
+
+    fn of(numbers: impl Iterator<Item = u64>, count: usize) -> Self {
+        let bits = (count * Self::BITS_EACH).next_power_of_two().max(64);
+        let mut filter = Self { words: vec![0; bits / 64], shift: 64 - bits.trailing_zeros() };
+        for number in numbers {
+            let bit = filter.bit(number);
+            if let Some(word) = filter.words.get_mut(bit / 64) {
+                *word |= 1 << (bit % 64);
+            }
+        }
+        filter
+    }
+
+    fn bit(&self, number: u64) -> usize {
+        // Fibonacci hashing: the upper bits of the product depend on all of the number.
+        (number.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> self.shift) as usize
+    }
+
+    fn may_be(&self, number: u64) -> bool {
+        let bit = self.bit(number);
+        self.words.get(bit / 64).is_some_and(|word| word >> (bit % 64) & 1 == 1)
     }
 }
 

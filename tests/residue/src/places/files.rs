@@ -1,10 +1,11 @@
 //! Every file below a folder, names included.
 
 use std::fs::{self, File};
-use std::io::Read as _;
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 use anyhow::Result;
+use rustix::fs::{SeekFrom, seek};
 
 use crate::find::{Find, Finds, Pieces, Place};
 use crate::search::Search;
@@ -25,7 +26,7 @@ pub fn below(search: &Search, folder: &Path) -> Result<Vec<Find>> {
 /// # Errors  It cannot be read.
 pub fn one(search: &Search, path: &Path, place: Place) -> Result<Vec<Find>> {
     let mut finds = Finds::new(search, place);
-    through(&mut finds, File::open(path)?, &path.display().to_string())?;
+    through(&mut finds, &File::open(path)?, &path.display().to_string())?;
     Ok(finds.all)
 }
 
@@ -44,7 +45,7 @@ fn walk(finds: &mut Finds<'_>, folder: &Path) -> Result<()> {
             walk(finds, &path)?;
         } else if about.is_file() {
             match File::open(&path) {
-                Ok(file) => through(finds, file, &at)?,
+                Ok(file) => through(finds, &file, &at)?,
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
                 Err(error) => return Err(error.into()),
             }
@@ -53,14 +54,21 @@ fn walk(finds: &mut Finds<'_>, folder: &Path) -> Result<()> {
     Ok(())
 }
 
-fn through(finds: &mut Finds<'_>, mut file: File, at: &str) -> Result<()> {
-    let (mut pieces, mut room, mut begin) = (Pieces::default(), vec![0; PIECE_BYTES], 0);
-    loop {
-        let length = file.read(&mut room)?;
-        if length == 0 {
-            return Ok(());
+fn through(finds: &mut Finds<'_>, file: &File, at: &str) -> Result<()> {
+    let mut room = vec![0; PIECE_BYTES];
+    let mut place = 0;
+    // Holes are passed over: they hold nothing.
+    while let Ok(start) = seek(file, SeekFrom::Data(place)) {
+        let end = seek(file, SeekFrom::Hole(start))?;
+        let mut pieces = Pieces::default();
+        place = start;
+        while place < end {
+            let wanted = room.len().min((end - place) as usize);
+            let part = room.get_mut(..wanted).unwrap_or_default();
+            let length @ 1.. = file.read_at(part, place)? else { return Ok(()) };
+            finds.look_on(&mut pieces, part.get(..length).unwrap_or_default(), at, place);
+            place += length as u64;
         }
-        finds.look_on(&mut pieces, room.get(..length).unwrap_or_default(), at, begin);
-        begin += length as u64;
     }
+    Ok(())
 }
