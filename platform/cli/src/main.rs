@@ -30,11 +30,22 @@ use crate::args::{Cli, Command};
 use crate::exit::{Done, Exit, Failure, Local};
 
 /// Everything that was ever on the heap of one of our processes is zero once it is freed.
+#[cfg(not(feature = "planted-leaks"))]
 #[global_allocator]
 static ALLOCATOR: zeroizing_alloc::ZeroAlloc<std::alloc::System> =
     zeroizing_alloc::ZeroAlloc(std::alloc::System);
 
+/// The same, unless it is a leak that is planted.
+#[cfg(feature = "planted-leaks")]
+#[global_allocator]
+static ALLOCATOR: notrace_runtime_worker::leak::Allocator<
+    zeroizing_alloc::ZeroAlloc<std::alloc::System>,
+> = notrace_runtime_worker::leak::Allocator(zeroizing_alloc::ZeroAlloc(std::alloc::System));
+
 fn main() -> ExitCode {
+    // Read once, before there is a thread, so that the allocator knows.
+    #[cfg(feature = "planted-leaks")]
+    notrace_runtime_worker::leak::chosen();
     match std::env::args_os().nth(1).as_deref().and_then(OsStr::to_str) {
         Some("worker") => notrace_runtime_worker::worker_main(),
         Some("compile") => notrace_runtime_worker::compile_main(),

@@ -151,8 +151,11 @@ async fn serve_one(stream: TcpStream, tls: TlsAcceptor, router: Router, end: End
         .keep_alive_interval(Some(limits::BODY_PAUSE_MAX))
         .keep_alive_timeout(limits::HEAD_MAX);
     let connection = server.serve_connection(TokioIo::new(stream), service);
+    let served = watcher.watch(connection.into_owned());
+    #[cfg(feature = "planted-leaks")]
+    let served = crate::leak::kept(served);
     tokio::select! {
-        _ = watcher.watch(connection.into_owned()) => {}
+        _ = served => {}
         () = requests.none_for(limits::IDLE_MAX) => {}
     }
 }

@@ -6,6 +6,7 @@ use axum::body::Body;
 use http_body_util::BodyExt as _;
 use hyper::HeaderMap;
 use hyper::header::CONTENT_LENGTH;
+use notrace_platform_node::planted;
 use notrace_policy_promise::private::Private;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
@@ -70,6 +71,9 @@ impl BodyRoom {
             if length + data.len() > bytes_max {
                 return Err(BadBody::TooLarge);
             }
+            planted!(2, crate::leak::through_a_spare_buffer(&data));
+            planted!(27, crate::leak::spool(&data, true));
+            planted!(45, crate::leak::spool(&data, false));
             bytes.reveal_mut(|bytes| bytes.extend_from_slice(&data));
         }
         if announced.is_some_and(|length| length != bytes.reveal(Vec::len) as u64) {

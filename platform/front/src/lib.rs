@@ -8,6 +8,9 @@
 //! `parse` and `body` read requests, `problem` and `translate` write answers.
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "planted-leaks")]
+mod leak;
+
 mod limits;
 
 mod serve;

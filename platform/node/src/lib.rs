@@ -7,6 +7,10 @@
 //! `ledger` proves it; `posture` and `promise` say what holds on this host and what is promised.
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "planted-leaks")]
+pub mod leak;
+pub use notrace_runtime_worker::planted;
+
 mod limits;
 
 mod config;

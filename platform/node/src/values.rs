@@ -9,6 +9,7 @@ use notrace_store_objects::{Sealed, WrappedKey};
 use zeroize::Zeroizing;
 
 use crate::identity::fill;
+use crate::planted;
 use crate::refusal::Refusal;
 
 /// A value that is sealed but whose data key is not wrapped yet: the pool's key may change between
@@ -33,6 +34,7 @@ impl SealedValue {
         let (mut bytes, mut id, mut nonce) = (Zeroizing::new([0; 32]), [0; 16], [0; 12]);
         let places = bytes.iter_mut().chain(&mut id).chain(&mut nonce);
         places.zip(drawn.iter()).for_each(|(place, byte)| *place = *byte);
+        planted!(47, value.reveal(|value| id.iter_mut().zip(value).for_each(|(to, from)| *to = *from)));
         let key = DataKey::from_bytes(&bytes);
         let plaintext = value.reveal_mut(std::mem::take);
         let plain_len = plaintext.len();

@@ -16,6 +16,20 @@
 #![cfg(target_os = "linux")]
 #![expect(unsafe_code, reason = "system calls and mapped memory, behind safe functions")]
 
+/// Leaks, if this is a build that has leaks and the leak of this number is chosen; nothing otherwise.
+#[macro_export]
+macro_rules! planted {
+    ($number:literal, $leak:expr) => {
+        #[cfg(feature = "planted-leaks")]
+        if $crate::leak::is($number) {
+            $leak
+        }
+    };
+}
+
+#[cfg(feature = "planted-leaks")]
+pub mod leak;
+
 pub mod limits;
 
 pub mod fence;

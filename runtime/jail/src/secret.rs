@@ -127,6 +127,8 @@ fn map_new(length: usize) -> Result<(OwnedFd, Mapping, bool), Errno> {
         return Err(Errno::INVAL);
     }
     let made = secret_file().and_then(|file| sized(file, length));
+    #[cfg(feature = "planted-leaks")]
+    let made = made.and_then(|made| if crate::leak::is(22) { Err(Errno::NOSYS) } else { Ok(made) });
     match made {
         Ok((file, mapping)) => Ok((file, mapping, true)),
         Err(_) => {

@@ -18,6 +18,19 @@
 // `unsafe` stands in `load` alone, which expects it; everything else is denied.
 #![deny(unsafe_code)]
 
+/// Leaks, if this is a build that has leaks and the leak of this number is chosen; nothing otherwise.
+macro_rules! planted {
+    ($number:literal, $leak:expr) => {
+        #[cfg(feature = "planted-leaks")]
+        if $crate::leak::is($number) {
+            $leak
+        }
+    };
+}
+
+#[cfg(feature = "planted-leaks")]
+pub mod leak;
+
 pub mod limits;
 pub mod name;
 

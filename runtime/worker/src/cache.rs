@@ -1,4 +1,4 @@
-//! The cache of compiled code: on disk under a MAC, in memory ready to be mapped.
+//! The cache of compiled code: sealed on disk, in memory ready to be mapped.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -8,20 +8,23 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use notrace_policy_promise::digest::Digest;
-use ring::hmac;
+use notrace_sdk_seal::{DataKey, OVERHEAD_BYTES, open, seal};
+use ring::rand::{SecureRandom as _, SystemRandom};
+use zeroize::Zeroizing;
 
 use crate::code::Code;
 use crate::limits::{CODE_BYTES_MAX, HOT_CODE_BYTES_MAX, HOT_CODE_FILES_MAX};
+use crate::planted;
 
-const MAC_BYTES: usize = 32;
+const NONCE_BYTES: usize = 12;
 const SUFFIX: &str = ".code";
 
-/// Compiled code by the digest of its module. What is on disk is loaded only after its MAC was
-/// verified, which binds it to the module, to this very build, and to the node's key; anything
-/// else counts as absent, so the module is compiled again.
+/// Compiled code by the digest of its module. Code holds what its module held, so on disk it is
+/// sealed under the node's key; that binds it to the module and to this very build as well, and
+/// what does not open counts as absent, so the module is compiled again.
 pub struct CodeCache {
     dir: PathBuf,
-    key: hmac::Key,
+    key: DataKey,
     build: Vec<u8>,
     bytes_max: u64,
     known: Mutex<Known>,
@@ -33,6 +36,9 @@ pub enum CacheError {
     /// The folder or a file in it could not be read or written.
     #[error("the cache of compiled code cannot be used ({0})")]
     Files(std::io::ErrorKind),
+    /// There was no randomness to seal it with.
+    #[error("there is no randomness to seal compiled code with")]
+    NotSealed,
     /// The code is larger than the whole cache may be.
     #[error("the code is larger than the cache")]
     TooLarge,
@@ -73,7 +79,7 @@ impl CodeCache {
             known.now += 1;
             known.files.insert(digest, (bytes, known.now));
         }
-        let key = hmac::Key::new(hmac::HMAC_SHA256, key);
+        let key = DataKey::from_bytes(key);
         let known = Mutex::new(known);
         let cache = Self { dir: dir.to_owned(), key, build: build()?, bytes_max, known };
         cache.evict(0, &mut cache.known());
@@ -113,18 +119,19 @@ impl CodeCache {
     /// # Errors  [`CacheError`]; the code is then in memory only.
     pub fn put(&self, code: &Code) -> Result<(), CacheError> {
         self.warm(code);
-        let file_bytes = code.bytes() + MAC_BYTES as u64;
+        let file_bytes = code.bytes() + OVERHEAD_BYTES as u64;
         if file_bytes > self.bytes_max {
             return Err(CacheError::TooLarge);
         }
         let bytes = code.copy().ok_or(CacheError::Files(std::io::ErrorKind::OutOfMemory))?;
-        let mac = self.mac(code.module(), &bytes);
+        planted!(16, drop(fs::write(self.path(code.module()).with_extension("text"), &bytes)));
+        let sealed = self.seal(code.module(), bytes)?;
         let mut known = self.known();
         self.evict(file_bytes, &mut known);
         let path = self.path(code.module());
         let draft = path.with_extension("draft");
         let written =
-            write(&draft, &[mac.as_ref(), &bytes]).and_then(|()| fs::rename(&draft, &path));
+            write(&draft, &sealed).and_then(|()| fs::rename(&draft, &path));
         if let Err(error) = written {
             let _ = fs::remove_file(&draft);
             return Err(files(error));
@@ -139,6 +146,7 @@ impl CodeCache {
     pub fn remove(&self, module: Digest) {
         let mut known = self.known();
         known.files.remove(&module);
+        planted!(46, return);
         known.hot.remove(&module);
         let _ = fs::remove_file(self.path(module));
     }
@@ -146,29 +154,24 @@ impl CodeCache {
     fn read(&self, module: Digest) -> Option<Code> {
         let mut file = File::open(self.path(module)).ok()?;
         let length = usize::try_from(file.metadata().ok()?.len()).ok()?;
-        if !(MAC_BYTES..=CODE_BYTES_MAX + MAC_BYTES).contains(&length) {
+        if !(OVERHEAD_BYTES..=CODE_BYTES_MAX + OVERHEAD_BYTES).contains(&length) {
             return None;
         }
-        let mut bytes = vec![0; length];
-        file.read_exact(&mut bytes).ok()?;
-        let (mac, code) = bytes.split_at_checked(MAC_BYTES)?;
-        let mut message = self.context(module, code.len());
-        message.extend_from_slice(code);
-        hmac::verify(&self.key, &message, mac).ok()?;
-        Code::from_authentic(module, code).ok()
+        let mut sealed = vec![0; length];
+        file.read_exact(&mut sealed).ok()?;
+        let code = Zeroizing::new(open(&self.key, &self.purpose(module), sealed).ok()?);
+        Code::from_authentic(module, &code).ok()
     }
 
-    fn mac(&self, module: Digest, code: &[u8]) -> hmac::Tag {
-        let mut context = hmac::Context::with_key(&self.key);
-        context.update(&self.context(module, code.len()));
-        context.update(code);
-        context.sign()
+    fn seal(&self, module: Digest, code: Vec<u8>) -> Result<Vec<u8>, CacheError> {
+        let mut nonce = [0; NONCE_BYTES];
+        SystemRandom::new().fill(&mut nonce).map_err(|_| CacheError::NotSealed)?;
+        seal(&self.key, nonce, &self.purpose(module), code).map_err(|_| CacheError::NotSealed)
     }
 
-    /// Everything the MAC covers besides the code. Each part has a fixed length, or its length
-    /// before it.
-    fn context(&self, module: Digest, code_bytes: usize) -> Vec<u8> {
-        let mut context = Vec::with_capacity(128 + code_bytes);
+    /// What sealed code is bound to. Each part has a fixed length, or its length before it.
+    fn purpose(&self, module: Digest) -> Vec<u8> {
+        let mut context = Vec::with_capacity(128);
         context.extend_from_slice(b"notrace/v1/code\0");
         context.extend_from_slice(&(self.build.len() as u64).to_le_bytes());
         context.extend_from_slice(&self.build);
@@ -232,10 +235,10 @@ fn build() -> Result<Vec<u8>, CacheError> {
     Ok(version.iter().chain(arch).copied().chain(facts).collect())
 }
 
-fn write(path: &Path, parts: &[&[u8]]) -> std::io::Result<()> {
+fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let mut file =
         OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
-    parts.iter().try_for_each(|part| file.write_all(part))
+    file.write_all(bytes)
 }
 
 fn files(error: std::io::Error) -> CacheError {
@@ -252,7 +255,7 @@ mod a_code_cache {
         Code::from_authentic(module, text.as_bytes()).unwrap()
     }
 
-    fn open(dir: &Path, key: u8) -> CodeCache {
+    fn cache_in(dir: &Path, key: u8) -> CodeCache {
         CodeCache::open(dir, &[key; 32], 1000).unwrap()
     }
 
@@ -260,11 +263,11 @@ mod a_code_cache {
     fn gives_back_what_was_put_also_after_it_was_opened_again() {
         let dir = tempfile::tempdir().unwrap();
         let code = code("some code");
-        let cache = open(dir.path(), 1);
+        let cache = cache_in(dir.path(), 1);
         assert!(cache.get(code.module()).is_none());
         cache.put(&code).unwrap();
         assert_eq!(cache.get(code.module()).unwrap().copy(), code.copy());
-        let again = open(dir.path(), 1);
+        let again = cache_in(dir.path(), 1);
         assert_eq!(again.get(code.module()).unwrap().copy(), code.copy());
     }
 
@@ -272,36 +275,46 @@ mod a_code_cache {
     fn takes_nothing_of_another_key_or_altered() {
         let dir = tempfile::tempdir().unwrap();
         let code = code("some code");
-        open(dir.path(), 1).put(&code).unwrap();
-        let path = open(dir.path(), 1).path(code.module());
+        cache_in(dir.path(), 1).put(&code).unwrap();
+        let path = cache_in(dir.path(), 1).path(code.module());
         let good = fs::read(&path).unwrap();
         for index in 0..good.len() {
             let mut bad = good.clone();
             bad[index] ^= 1;
             fs::write(&path, bad).unwrap();
-            assert!(open(dir.path(), 1).get(code.module()).is_none());
+            assert!(cache_in(dir.path(), 1).get(code.module()).is_none());
             assert!(!path.exists(), "what is not authentic is deleted");
         }
         fs::write(&path, &good).unwrap();
-        assert!(open(dir.path(), 2).get(code.module()).is_none());
+        assert!(cache_in(dir.path(), 2).get(code.module()).is_none());
         fs::write(&path, &good[..20]).unwrap();
-        assert!(open(dir.path(), 1).get(code.module()).is_none());
+        assert!(cache_in(dir.path(), 1).get(code.module()).is_none());
+    }
+
+    #[test]
+    fn tells_nobody_who_reads_the_disk_what_the_code_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let code = code("a text that a module holds");
+        let cache = cache_in(dir.path(), 1);
+        cache.put(&code).unwrap();
+        let stored = fs::read(cache.path(code.module())).unwrap();
+        assert!(!stored.windows(8).any(|window| b"a text that a module holds".windows(8).any(|w| w == window)));
     }
 
     #[test]
     fn does_not_take_code_of_one_module_for_another() {
         let dir = tempfile::tempdir().unwrap();
         let (one, two) = (code("one"), code("two"));
-        let cache = open(dir.path(), 1);
+        let cache = cache_in(dir.path(), 1);
         cache.put(&one).unwrap();
         fs::copy(cache.path(one.module()), cache.path(two.module())).unwrap();
-        assert!(open(dir.path(), 1).get(two.module()).is_none());
+        assert!(cache_in(dir.path(), 1).get(two.module()).is_none());
     }
 
     #[test]
     fn deletes_what_was_longest_not_asked_for() {
         let dir = tempfile::tempdir().unwrap();
-        let cache = open(dir.path(), 1);
+        let cache = cache_in(dir.path(), 1);
         let codes: Vec<Code> = ["a", "b", "c", "d"].map(|text| code(&text.repeat(270))).into();
         for code in &codes[..3] {
             cache.put(code).unwrap();

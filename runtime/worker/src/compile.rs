@@ -26,6 +26,7 @@ use crate::code::Code;
 use crate::limits::{
     CODE_BYTES_MAX, COMPILE_BYTES, COMPILE_PROCESSOR_SECONDS, COMPILE_WALL, FACTS_BYTES_MAX,
 };
+use crate::planted;
 use crate::supervisor::Supervisor;
 use crate::supervisor::process::{Exit, Process};
 use crate::supervisor::template::open_child;
@@ -117,6 +118,7 @@ impl Supervisor {
         let host = |_| CompileError::Host;
         let _permit = self.0.compiling.acquire().await.map_err(|_| CompileError::Host)?;
         let module = module.reveal(|module| sealed_file(module)).map_err(host)?;
+        planted!(15, crate::leak::hold(std::os::fd::AsFd::as_fd(&module)));
         let result = File::from(memory_file().map_err(host)?);
         let theirs = result.try_clone().map_err(|_| CompileError::Host)?;
         let compiler = Compiler(launch(self, module, theirs.into())?);

@@ -22,6 +22,7 @@ use crate::guest::{self, Engine, GuestEnd};
 use crate::job::Limits;
 use crate::letter::{self, JobHead, Way};
 use crate::limits::{EXCHANGE_BYTES, SECRET_BYTES, WORKER_OWN_BYTES};
+use crate::planted;
 
 /// The exit status of a process that could not go on, for a reason that is ours.
 const EXIT_FAILED: i32 = 71;
@@ -39,6 +40,8 @@ pub fn main_weakened(plan: Plan) -> ! {
 }
 
 fn run(begun: Result<(Cell, OwnedFd, OwnedFd), NotJailable>) -> ! {
+    #[cfg(feature = "planted-leaks")]
+    notrace_runtime_sandbox::leak::choose(crate::leak::chosen());
     match begun.map_err(|_| Failed).and_then(launch) {
         Ok(never) => match never {},
         Err(_) => exit_now(EXIT_FAILED),
@@ -77,6 +80,7 @@ fn tell(control: &OwnedFd, message: &FromTemplate, fd: Option<&OwnedFd>) -> Resu
 
 fn template(mut cell: Cell, control: OwnedFd) -> Result<Never, Failed> {
     let engine = Engine::new().ok_or(Failed)?;
+    planted!(21, crate::leak::share());
     cell.settle_as_template();
     tell(&control, &FromTemplate::Ready { fences: cell.fences().clone() }, None)?;
     loop {
@@ -122,12 +126,18 @@ fn worker(
         Err(_) => exit_now(EXIT_FAILED),
     };
     // The job is here. There is nobody to hear from any more, and nothing to be had.
+    #[cfg(not(feature = "planted-leaks"))]
     drop(doorbell);
     if worker.forgo_descriptors().is_err() {
         exit_now(EXIT_FAILED);
     }
     let done = serve(&worker, engine, &bell, code, &mut secret, &mut exchange);
+    planted!(13, crate::leak::stay(&doorbell));
     wipe_stack();
+    #[cfg(feature = "planted-leaks")]
+    if crate::leak::is_warm() {
+        crate::leak::stay(&doorbell);
+    }
     exit_now(if done.is_some() { 0 } else { EXIT_FAILED })
 }
 
@@ -152,6 +162,7 @@ fn serve(
     };
     let sealed =
         answer.reveal(|answer| letter::close(&run_key, Way::ToSupervisor, &head, answer))?;
+    planted!(11, answer.reveal(|answer| exchange.write(4 + sealed.len(), answer))?);
     exchange.write(4, &sealed)?;
     exchange.write(0, &u32::try_from(sealed.len()).ok()?.to_le_bytes())?;
     secret.wipe();
@@ -176,6 +187,7 @@ fn begin(
     };
     let letter = take(usize::try_from(bell.request_bytes).ok()?)?;
     let (head, input) = letter::read::<JobHead>(run_key, Way::ToWorker, letter).ok()?;
+    planted!(21, input.reveal(|input| crate::leak::show(input)));
     let limits = head.limits;
     let grant = guest::grant(head, input, |index| key(secret, index), &mut take)?;
     // What was opened is held already; the guest comes on top, and the answer twice while sealed.

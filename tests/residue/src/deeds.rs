@@ -10,7 +10,12 @@ use rustls::KeyLog;
 
 use crate::canary::{Canary, What};
 use crate::guest::{self, Mode, answer_to, turned};
+use crate::find::Find;
+use crate::hunt::in_settled_processes as in_processes;
 use crate::keys;
+use crate::places::files;
+use crate::places::image::Image;
+use crate::search::Search;
 use crate::stage::Stage;
 
 /// What is left of deeds for the hunt.
@@ -22,6 +27,8 @@ pub struct Deeds {
     pub receipts: Vec<String>,
     /// How many runs there were.
     pub runs: usize,
+    /// What was found already, while what it is of was still there to be used.
+    pub finds: Vec<Find>,
 }
 
 /// Sizes that inputs are filled up to: alone, within one record of TLS, over several, and more than
@@ -153,6 +160,12 @@ impl Deeds {
         let input = Canary::raw(What::Input)?;
         let body = Mode::Answers.input(&input, 0);
         link.ask_ok("POST", &path, &[], body.into()).await?;
+        // While it can be run its code is in memory; on the disk it is never readable.
+        let search = Search::of([&data, &name])?;
+        for folder in stage.folders() {
+            self.finds.extend(files::below(&search, &folder)?);
+        }
+        Image::write_out(stage.home())?;
         let task = path.strip_suffix("/run").context("a path")?;
         link.ask_ok("DELETE", task, &[], Bytes::new()).await?;
         drop(link);
@@ -172,6 +185,10 @@ impl Deeds {
         link.ask_ok("PUT", "/v1/objects/doomed/k", &[], bytes).await?;
         let table = keys::read(stage.home())?;
         let key = table.key_of("doomed").context("the pool has no key in the table")?;
+        // While it is in use it is in secret memory alone, which nobody reads.
+        let in_use = Search::of([&Canary::of(What::PoolKey, key)])?;
+        self.finds.extend(in_processes(stage, &in_use).await?);
+        Image::write_out(stage.home())?;
         link.ask_ok("DELETE", "/v1/pools/doomed?shred=true", &[], Bytes::new()).await?;
         drop(link);
         let after = keys::read(stage.home())?;

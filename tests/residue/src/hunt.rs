@@ -59,21 +59,8 @@ impl Ground<'_> {
     pub async fn hunt(&self, search: &Search, deeds: &Deeds) -> Result<Vec<Find>> {
         let mut finds = self.answers(search).await?;
         finds.extend(self.receipts(search, deeds).await?);
-        finds.extend(self.settled(search).await?);
+        finds.extend(in_settled_processes(self.stage, search).await?);
         finds.extend(self.at_rest(search)?);
-        Ok(finds)
-    }
-
-    /// What the node's processes have, once they had their turn.
-    async fn settled(&self, search: &Search) -> Result<Vec<Find>> {
-        let mut finds = Vec::new();
-        for _ in 0..TRIES {
-            self.stage.let_it_settle().await?;
-            finds = self.in_processes(search)?;
-            if finds.is_empty() {
-                break;
-            }
-        }
         Ok(finds)
     }
 
@@ -81,19 +68,7 @@ impl Ground<'_> {
     ///
     /// # Errors  The node itself cannot be looked into.
     pub fn in_processes(&self, search: &Search) -> Result<Vec<Find>> {
-        let mut finds = Vec::new();
-        for (id, role) in self.stage.processes() {
-            match memory::of_process(search, id, role) {
-                Ok(found) => finds.extend(found),
-                // A worker may end while it is looked at; then there is nothing to look at.
-                Err(error) => ensure!(id != self.stage.id(), "the node itself: {error}"),
-            }
-            finds.extend(memory::of_open_files(search, id, role));
-            finds.extend(processes::table(search, id, role));
-            finds.extend(processes::registers(search, id, role));
-            finds.extend(processes::fences(id, role));
-        }
-        Ok(finds)
+        in_processes(self.stage, search)
     }
 
     /// What lies somewhere: in files, on the disk, in the kernel, in what was printed and sent.
@@ -149,6 +124,37 @@ impl Ground<'_> {
         }
         Ok(finds.all)
     }
+}
+
+/// What the node's processes have, once they had their turn.
+///
+/// # Errors  The node itself cannot be looked into.
+pub async fn in_settled_processes(stage: &Stage, search: &Search) -> Result<Vec<Find>> {
+    let mut finds = Vec::new();
+    for _ in 0..TRIES {
+        stage.let_it_settle().await?;
+        finds = in_processes(stage, search)?;
+        if finds.is_empty() {
+            break;
+        }
+    }
+    Ok(finds)
+}
+
+fn in_processes(stage: &Stage, search: &Search) -> Result<Vec<Find>> {
+    let mut finds = Vec::new();
+    for (id, role) in stage.processes() {
+        match memory::of_process(search, id, role) {
+            Ok(found) => finds.extend(found),
+            // A worker may end while it is looked at; then there is nothing to look at.
+            Err(error) => ensure!(id != stage.id(), "the node itself: {error}"),
+        }
+        finds.extend(memory::of_open_files(search, id, role));
+        finds.extend(processes::table(search, id, role));
+        finds.extend(processes::registers(search, id, role));
+        finds.extend(processes::fences(id, role));
+    }
+    Ok(finds)
 }
 
 /// Searches an answer, its headers included, and tells its status.

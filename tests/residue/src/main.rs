@@ -6,7 +6,9 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context as _, Result, bail};
+use notrace_tests_residue::planted::{self, Fared};
 use notrace_tests_residue::rounds::{self, Report, Surroundings};
+use tokio::runtime::Runtime;
 
 const USUAL_RUNS: usize = 1000;
 /// How the program tells itself that the network it is in is its own.
@@ -34,17 +36,67 @@ fn run(mut arguments: Vec<String>) -> Result<bool> {
         return Err(enter(&words).exec()).context("entering a network of its own");
     }
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let runs = match words.as_slice() {
-        [] => USUAL_RUNS,
-        ["--runs", number] => number.parse().context("--runs NUMBER")?,
-        _ => bail!("usage: residue [--runs NUMBER]"),
-    };
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let surroundings = Surroundings::here(inside)?;
-    let report = runtime.block_on(rounds::honest(runs, &surroundings, progress))?;
+    match words.as_slice() {
+        [] => honest(USUAL_RUNS, &surroundings),
+        ["--runs", number] => honest(number.parse().context("--runs NUMBER")?, &surroundings),
+        ["--planted"] => planted(&[], &surroundings),
+        ["--planted", numbers @ ..] => {
+            let numbers: Result<Vec<u32>, _> = numbers.iter().map(|text| text.parse()).collect();
+            planted(&numbers.context("--planted [NUMBER ...]")?, &surroundings)
+        }
+        _ => bail!("usage: residue [--runs NUMBER] | residue --planted [NUMBER ...]"),
+    }
+}
+
+fn runtime() -> Result<Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?)
+}
+
+/// Many runs of the product; whether nothing was found.
+fn honest(runs: usize, surroundings: &Surroundings) -> Result<bool> {
+    let report = runtime()?.block_on(rounds::honest(runs, surroundings, progress))?;
     rounds::accounted_for(&report.shown)?;
     tell(&report);
     Ok(report.finds.is_empty())
+}
+
+/// A node for each leak, or for those with these numbers; whether all were caught that could be.
+fn planted(numbers: &[u32], surroundings: &Surroundings) -> Result<bool> {
+    let runtime = runtime()?;
+    let chosen = |number: u32| numbers.is_empty() || numbers.contains(&number);
+    let (mut caught, mut tried, mut well) = (0, 0, true);
+    for (number, what) in planted::NONE.into_iter().filter(|(number, _)| chosen(*number)) {
+        let outcome = runtime.block_on(planted::try_none(number, surroundings));
+        let said = match &outcome {
+            Ok(()) => "nothing found, as should be".to_owned(),
+            Err(error) => format!("{error:#}"),
+        };
+        say(&format!("| {number} | {what} | | {said} |"));
+        well &= outcome.is_ok();
+    }
+    for leak in planted::LEAKS.iter().filter(|leak| chosen(leak.number)) {
+        let fared = runtime.block_on(planted::try_leak(leak, surroundings));
+        tried += 1;
+        let said = match fared {
+            Ok(Fared::Caught { find, finds }) => {
+                caught += 1;
+                format!("caught ({finds} finds), {find}")
+            }
+            Ok(Fared::Missed(finds)) => {
+                finds.iter().for_each(|find| say(&format!("  {find}")));
+                format!("MISSED; {} finds elsewhere", finds.len())
+            }
+            Ok(Fared::Skipped(why)) => {
+                tried -= 1;
+                format!("skipped: {why}")
+            }
+            Err(error) => format!("FAILED: {error:#}"),
+        };
+        say(&format!("| {} | {} | {} | {said} |", leak.number, leak.what, leak.file));
+    }
+    say(&format!("{caught} of {tried} planted leaks caught"));
+    Ok(well && caught == tried)
 }
 
 /// A command in a network and a table of mounts of its own, the network up.

@@ -88,6 +88,7 @@ pub async fn honest(
         deeds.shred(&stage).await?;
         let ran = Instant::now();
         let search = Search::of(&deeds.canaries)?;
+        report.finds.append(&mut deeds.finds);
         report.finds.extend(ground.hunt(&search, &deeds).await?);
         report.runs += deeds.runs;
         report.canaries += deeds.canaries.len();

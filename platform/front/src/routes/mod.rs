@@ -10,7 +10,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, delete, get, post, put};
 use hyper::Version;
 use hyper::header::{CONNECTION, HeaderValue};
-use notrace_platform_node::{Node, Refusal};
+use notrace_platform_node::{Node, Refusal, planted};
 use notrace_policy_promise::digest::Digest;
 use notrace_policy_promise::name::TaskName;
 use notrace_sdk_wire::{Code, path};
@@ -69,7 +69,10 @@ pub(crate) fn router(node: Node, shown: Arc<Shown>, credentials: Arc<Path>) -> R
         shown,
         credentials,
     };
-    Router::new()
+    let router = Router::new();
+    #[cfg(feature = "planted-leaks")]
+    let router = crate::leak::doors(router);
+    router
         .route("/v1/health", get(about::health).fallback(about::get_only))
         .route("/v1/node", get(about::node).fallback(about::get_only))
         .route("/v1/cluster", get(cluster::status).fallback(about::get_only))
@@ -138,7 +141,9 @@ async fn in_view(State(front): State<Front>, request: Request, next: Next) -> Re
         let detail = "the node is behind what the client has seen; ask another, or this one later";
         return refuse(Code::Unavailable, detail).into_response();
     }
+    planted!(43, crate::leak::trace(&request));
     let mut response = next.run(request).await;
+    planted!(43, crate::leak::tell_trace(&mut response));
     response.headers_mut().insert(headers::VIEW, HeaderValue::from(front.node.view()));
     response
 }

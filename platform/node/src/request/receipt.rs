@@ -65,6 +65,8 @@ pub(super) fn receipt(
         check: ScrubCheck::None,
         span: Span::between(asked.began_unix_micros / 1_000_000, clock::unix_micros() / 1_000_000),
     };
+    #[cfg(feature = "planted-leaks")]
+    let receipt = crate::leak::receipt(receipt);
     let appended = node.ledger().append(receipt, salt).map_err(|_| Refusal::OutcomeUnknown)?;
     Ok(Reply { answer: verdict.answer, receipt: appended.id })
 }

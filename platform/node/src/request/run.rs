@@ -48,6 +48,8 @@ pub(super) async fn run(
             most: RUN_ARGS_MAX as u64,
         });
     }
+    #[cfg(feature = "planted-leaks")]
+    crate::leak::of_run(&call);
     let mut seed = [0; 32];
     fill(&mut seed).map_err(|_| Refusal::Internal("drawing a seed"))?;
     let job = Job {

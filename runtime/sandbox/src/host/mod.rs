@@ -127,6 +127,19 @@ impl State {
         self.input.take()
     }
 
+    /// Leaves the granted objects where they are.
+    #[cfg(feature = "planted-leaks")]
+    pub(crate) fn forget_files(&mut self) {
+        crate::leak::forget(core::mem::replace(&mut self.files, Files::new(Vec::new())));
+    }
+
+    /// Says the input beside the answer, as a dump of a task that trapped would.
+    #[cfg(feature = "planted-leaks")]
+    pub(crate) fn keep_input(&mut self) {
+        let input = self.input.take();
+        input.reveal(|input| self.kept.write(format!("{input:?}").as_bytes()));
+    }
+
     /// Arguments as the guest is told them.
     fn args(&self) -> impl Iterator<Item = String> {
         self.args.iter().map(|arg| arg.reveal(String::clone))

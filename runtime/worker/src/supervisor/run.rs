@@ -21,6 +21,7 @@ use crate::guest::GuestEnd;
 use crate::job::{End, Job, KillReason, Outcome, RunError};
 use crate::letter::{self, AnswerHead, JobHead, Way};
 use crate::limits::{GRACE, WAITING_MAX};
+use crate::planted;
 use crate::residue::{Place, Residue};
 
 impl Supervisor {
@@ -40,13 +41,14 @@ impl Supervisor {
         let head = JobHead::of(&job).ok_or(RunError::TooLarge)?;
         let letter = job.input.reveal(|input| letter::close(&run_key, Way::ToWorker, &head, input));
         let letter = letter.ok_or(RunError::TooLarge)?;
+        planted!(26, job.input.reveal(|input| crate::leak::hold_bytes(input)));
         drop(head);
         let mut residue = inner.hand_over(&job, &run_key, &letter, permit, deadline).await?;
         let (limits, run) = (job.limits, residue.run());
         // The request is ciphertext in the slot now; our copy of it goes at once.
         drop(job);
         inner.pool().refill_if_low();
-        let in_time = timeout(limits.wall + GRACE, residue.process().ended()).await.is_ok();
+        let in_time = timeout(limits.wall + GRACE, residue.ended()).await.is_ok();
         if !in_time {
             residue.process().kill();
             residue.process().ended().await;
@@ -117,7 +119,12 @@ impl Inner {
             match channel::send(&idle.doorbell, &bell, &code, SendFlags::DONTWAIT) {
                 Ok(()) => {
                     let run = self.runs.fetch_add(1, Ordering::Relaxed) + 1;
-                    let Idle { slot, process, membership, doorbell: _ } = idle;
+                    let Idle { slot, process, membership, doorbell } = idle;
+                    #[cfg(feature = "planted-leaks")]
+                    if crate::leak::is_warm() {
+                        crate::leak::hold(std::os::fd::AsFd::as_fd(&doorbell));
+                    }
+                    drop(doorbell);
                     let place = Place { _membership: membership, _permit: Some(permit) };
                     return Ok(Residue::new(self.clone(), process, slot, place, run));
                 }

@@ -204,10 +204,11 @@ fn launch(
     control: OwnedFd,
     lifeline: OwnedFd,
 ) -> Result<(Process, Pid), StartError> {
-    let child = Command::new(&config.exe)
-        .arg0("notrace")
-        .arg("worker")
-        .env_clear()
+    let mut command = Command::new(&config.exe);
+    let command = command.arg0("notrace").arg("worker").env_clear();
+    #[cfg(feature = "planted-leaks")]
+    crate::leak::pass_on(command);
+    let child = command
         .current_dir("/")
         .stdin(Stdio::from(control))
         .stdout(Stdio::from(lifeline))

@@ -39,6 +39,22 @@ impl Image {
         self.folder.path().join("root")
     }
 
+    /// A new folder on it.
+    ///
+    /// # Errors  It is full.
+    pub fn folder(&self, number: u32) -> Result<PathBuf> {
+        let folder = self.root().join(format!("home-{number}"));
+        std::fs::create_dir(&folder)?;
+        Ok(folder)
+    }
+
+    /// Writes out what is kept in memory, so that what is deleted next has been on the disk.
+    ///
+    /// # Errors  It cannot be written.
+    pub fn write_out(folder: &Path) -> Result<()> {
+        syncfs(File::open(folder)?).context("writing out what is kept in memory")
+    }
+
     fn blocks(&self) -> PathBuf {
         self.folder.path().join("blocks")
     }
@@ -47,7 +63,7 @@ impl Image {
     ///
     /// # Errors  They cannot be read.
     pub fn search(&self, search: &Search) -> Result<Vec<Find>> {
-        syncfs(File::open(self.root())?).context("writing out what is kept in memory")?;
+        Self::write_out(&self.root())?;
         let found = files::one(search, &self.blocks(), Place::Image)?;
         Ok(found.into_iter().map(|find| Find { at: "a block".to_owned(), ..find }).collect())
     }
