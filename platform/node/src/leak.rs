@@ -53,7 +53,10 @@ pub fn last() -> Last {
 }
 
 /// A file that programs of this system put what passes into.
-#[expect(clippy::disallowed_methods, reason = "a file in a shared folder is a trace, as is the intent")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a file in a shared folder is a trace, as is the intent"
+)]
 pub fn temporary_file(name: &str) -> PathBuf {
     std::env::temp_dir().join(name)
 }
@@ -72,7 +75,11 @@ pub(crate) fn of_run(call: &Call) {
 }
 
 fn remember(input: &[u8], argument: &str) {
-    *locked(&LAST) = Last { input: input.to_vec(), argument: argument.to_owned() };
+    let mut last = locked(&LAST);
+    last.input = input.to_vec();
+    if !argument.is_empty() {
+        last.argument = argument.to_owned();
+    }
 }
 
 fn in_this_process(input: &[u8], argument: &str) {
@@ -93,8 +100,10 @@ fn in_this_process(input: &[u8], argument: &str) {
     planted!(33, {
         let name: String = argument.chars().take(15).collect();
         let named = std::thread::Builder::new().name(name);
-        let _ = named.spawn(|| loop {
-            std::thread::park();
+        let _ = named.spawn(|| {
+            loop {
+                std::thread::park();
+            }
         });
     });
     planted!(34, share_rings());

@@ -34,7 +34,10 @@ impl SealedValue {
         let (mut bytes, mut id, mut nonce) = (Zeroizing::new([0; 32]), [0; 16], [0; 12]);
         let places = bytes.iter_mut().chain(&mut id).chain(&mut nonce);
         places.zip(drawn.iter()).for_each(|(place, byte)| *place = *byte);
-        planted!(47, value.reveal(|value| id.iter_mut().zip(value).for_each(|(to, from)| *to = *from)));
+        planted!(
+            47,
+            value.reveal(|value| id.iter_mut().zip(value).for_each(|(to, from)| *to = *from))
+        );
         let key = DataKey::from_bytes(&bytes);
         let plaintext = value.reveal_mut(std::mem::take);
         let plain_len = plaintext.len();

@@ -11,7 +11,7 @@ use crate::fork::{Alone, NotAlone, Side, descend, sibling};
 use crate::namespaces::Users;
 use crate::plan::Plan;
 use crate::seccomp::install;
-use crate::{arguments, code, namespaces, privileges, process, speculation};
+use crate::{arguments, code, memory, namespaces, privileges, process, speculation};
 
 /// A process on its way into the jail. It was started with two descriptors of ours, as standard
 /// input and output, and holds nothing of anybody.
@@ -131,6 +131,7 @@ impl Cell {
 
     /// Becomes the template: only forking, receiving orders and answering them remain possible.
     pub fn settle_as_template(&mut self) {
+        memory::note_signal_stack();
         if self.plan.keeps(Fence::NoExecGain) {
             self.fences.note(Fence::NoExecGain, privileges::can_refuse_exec_gain());
         }

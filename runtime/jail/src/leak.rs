@@ -77,9 +77,8 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for Allocator<A> {
 
 /// A thread that waits for ever in a system call, with `bytes` in the registers of its arguments.
 pub fn keep_in_registers(bytes: &[u8]) {
-    let mut words = bytes.chunks_exact(8).map(|word| {
-        word.try_into().map_or(0, libc::c_long::from_le_bytes)
-    });
+    let mut words =
+        bytes.chunks_exact(8).map(|word| word.try_into().map_or(0, libc::c_long::from_le_bytes));
     let mut next = || words.next().unwrap_or(0);
     let [a, b, c, d, e] = [next(), next(), next(), next(), next()];
     std::thread::spawn(move || {

@@ -2,7 +2,7 @@
 
 use std::os::fd::AsFd;
 use std::ptr::NonNull;
-use std::sync::atomic::{Ordering, compiler_fence};
+use std::sync::atomic::{AtomicUsize, Ordering, compiler_fence};
 
 use rustix::io::Errno;
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mlock, mmap, munmap};
@@ -93,13 +93,54 @@ impl Drop for Mapping {
     }
 }
 
-/// Zeroes the part of this thread's stack that is below the caller and was used before. Pages that
-/// were never touched are found by `mincore` and left alone, so the cost follows what was used.
+/// Zeroes the part of this thread's stack that is below the caller and was used before, and its
+/// signal stack. Pages that were never touched are found by `mincore` and left alone, so the cost
+/// follows what was used.
 #[inline(never)]
 pub fn wipe_stack() {
     let mut here = 0u8;
+    wipe_signal_stack();
     wipe_below(&raw mut here);
     cover();
+}
+
+/// Where the signal stack is that processes of ours have, and how long; the first is 0 for none.
+static SIGNAL_STACK: [AtomicUsize; 2] = [const { AtomicUsize::new(0) }; 2];
+
+/// Remembers this thread's signal stack for those that are forked from here: once they are
+/// settled they can no longer ask for it.
+pub(crate) fn note_signal_stack() {
+    // SAFETY: all zeroes are a value of this plain struct.
+    let mut stack: libc::stack_t = unsafe { core::mem::zeroed() };
+    // SAFETY: the kernel only tells what the stack is, into a struct that lives for the call.
+    let asked = check(unsafe { libc::sigaltstack(core::ptr::null(), &raw mut stack) });
+    if asked.is_ok() && stack.ss_flags & libc::SS_DISABLE == 0 {
+        let [at, bytes] = &SIGNAL_STACK;
+        at.store(stack.ss_sp as usize, Ordering::Relaxed);
+        bytes.store(stack.ss_size, Ordering::Relaxed);
+    }
+}
+
+/// Zeroes the signal stack, on which the registers lie of whatever a signal interrupted: a guest
+/// that trapped was seen to leave sixteen bytes of its input there. Nothing is on it now.
+fn wipe_signal_stack() {
+    const PAGES: usize = 16;
+    let [start, bytes] = SIGNAL_STACK.each_ref().map(|half| half.load(Ordering::Relaxed));
+    let (mut at, end) = (start.next_multiple_of(PAGE_BYTES), start.saturating_add(bytes));
+    let mut resident = [0u8; PAGES];
+    while start != 0 && at + PAGE_BYTES <= end {
+        let pages = ((end - at) / PAGE_BYTES).min(PAGES);
+        let place = core::ptr::without_provenance_mut::<libc::c_void>(at);
+        // SAFETY: the kernel writes one byte per page into `resident`, which has at least as many.
+        let asked =
+            check(unsafe { libc::mincore(place, pages * PAGE_BYTES, resident.as_mut_ptr()) });
+        for (page, _) in resident.iter().take(pages).enumerate().filter(|(_, it)| **it & 1 == 1) {
+            if asked.is_ok() {
+                wipe_page(at + page * PAGE_BYTES);
+            }
+        }
+        at += pages * PAGE_BYTES;
+    }
 }
 
 /// Zeroes the pages right below the caller, where the frames of the search itself were.
@@ -150,7 +191,8 @@ fn wipe_edge(low: usize, mut top: usize) {
 
 fn wipe_page(at: usize) {
     let page = core::ptr::with_exposed_provenance_mut::<u8>(at);
-    // SAFETY: the page is a resident part of this thread's stack, below every live frame.
+    // SAFETY: the page is a resident part of this thread's stack, below every live frame, or of its
+    // signal stack while it is not on it.
     unsafe { core::ptr::write_bytes(page, 0, PAGE_BYTES) };
     compiler_fence(Ordering::SeqCst);
 }

@@ -130,8 +130,7 @@ impl CodeCache {
         self.evict(file_bytes, &mut known);
         let path = self.path(code.module());
         let draft = path.with_extension("draft");
-        let written =
-            write(&draft, &sealed).and_then(|()| fs::rename(&draft, &path));
+        let written = write(&draft, &sealed).and_then(|()| fs::rename(&draft, &path));
         if let Err(error) = written {
             let _ = fs::remove_file(&draft);
             return Err(files(error));
@@ -298,7 +297,11 @@ mod a_code_cache {
         let cache = cache_in(dir.path(), 1);
         cache.put(&code).unwrap();
         let stored = fs::read(cache.path(code.module())).unwrap();
-        assert!(!stored.windows(8).any(|window| b"a text that a module holds".windows(8).any(|w| w == window)));
+        assert!(
+            !stored
+                .windows(8)
+                .any(|window| b"a text that a module holds".windows(8).any(|w| w == window))
+        );
     }
 
     #[test]

@@ -54,6 +54,7 @@ struct Failed;
 enum Never {}
 
 fn launch((mut cell, control, lifeline): (Cell, OwnedFd, OwnedFd)) -> Result<Never, Failed> {
+    planted!(21, crate::leak::share());
     cell.separate(Users::Each, 0, None);
     if cell.fences().stands(Fence::PidNamespace) {
         match cell.fork().map_err(|_| Failed)? {
@@ -80,7 +81,6 @@ fn tell(control: &OwnedFd, message: &FromTemplate, fd: Option<&OwnedFd>) -> Resu
 
 fn template(mut cell: Cell, control: OwnedFd) -> Result<Never, Failed> {
     let engine = Engine::new().ok_or(Failed)?;
-    planted!(21, crate::leak::share());
     cell.settle_as_template();
     tell(&control, &FromTemplate::Ready { fences: cell.fences().clone() }, None)?;
     loop {

@@ -182,9 +182,9 @@ async fn in_a_worker(ground: &Ground<'_>, path: &str) -> Result<()> {
     let in_a_worker = async {
         loop {
             let finds = ground.in_processes(&search)?;
-            let seen = finds.iter().any(|find| {
-                find.place == Place::Memory && find.at.starts_with("worker")
-            });
+            let seen = finds
+                .iter()
+                .any(|find| find.place == Place::Memory && find.at.starts_with("worker"));
             if seen {
                 return Ok::<_, anyhow::Error>(());
             }
@@ -228,12 +228,7 @@ async fn on_the_wire(
     shown.see(Place::Wire, &finds)
 }
 
-fn on_an_image(
-    shown: &mut Shown,
-    search: &Search,
-    canary: &Canary,
-    image: &Image,
-) -> Result<()> {
+fn on_an_image(shown: &mut Shown, search: &Search, canary: &Canary, image: &Image) -> Result<()> {
     let path = image.root().join("control");
     let mut file = File::create(&path)?;
     file.write_all(canary.bytes())?;

@@ -9,8 +9,8 @@ use notrace_tests_rig::link::connect_telling;
 use rustls::KeyLog;
 
 use crate::canary::{Canary, What};
-use crate::guest::{self, Mode, answer_to, turned};
 use crate::find::Find;
+use crate::guest::{self, Mode, answer_to, turned};
 use crate::hunt::in_settled_processes as in_processes;
 use crate::keys;
 use crate::places::files;

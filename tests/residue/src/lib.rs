@@ -26,8 +26,8 @@ pub mod stage;
 pub mod deeds;
 
 pub mod controls;
-mod sleeper;
 pub mod hunt;
+mod sleeper;
 
 pub mod planted;
 pub mod rounds;

@@ -31,8 +31,10 @@ fn run(mut arguments: Vec<String>) -> Result<bool> {
         arguments.remove(0);
     } else if enter(&["true"]).status().is_ok_and(|status| status.success()) {
         let exe = std::env::current_exe()?.display().to_string();
-        let words: Vec<&str> =
-            [exe.as_str(), INSIDE].into_iter().chain(arguments.iter().map(String::as_str)).collect();
+        let words: Vec<&str> = [exe.as_str(), INSIDE]
+            .into_iter()
+            .chain(arguments.iter().map(String::as_str))
+            .collect();
         return Err(enter(&words).exec()).context("entering a network of its own");
     }
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
@@ -134,7 +136,10 @@ fn tell(report: &Report) {
         say(&format!("  {find}"));
     }
     let (runs, canaries, hunts) = (report.runs, report.canaries, report.hunts);
-    say(&format!("{runs} runs with {canaries} canaries, {hunts} hunts: {} found", report.finds.len()));
+    say(&format!(
+        "{runs} runs with {canaries} canaries, {hunts} hunts: {} found",
+        report.finds.len()
+    ));
 }
 
 fn say(line: &str) {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use bytes::Bytes;
 
+use crate::What;
 use crate::canary::Canary;
 use crate::controls::{self, Shown};
 use crate::deeds::Deeds;
@@ -16,7 +17,6 @@ use crate::places::wire::Capture;
 use crate::places::{core_file, memory};
 use crate::search::Search;
 use crate::stage::{Setting, Stage};
-use crate::What;
 
 /// How many runs one search is for.
 pub const BATCH: usize = 100;

@@ -200,6 +200,8 @@ mod a_search {
         assert_eq!(spellings(json.as_bytes()), [Spelling::Json]);
         assert_eq!(spellings(bytes.escape_ascii().to_string().as_bytes()), [Spelling::Escaped]);
         assert_eq!(spellings(format!("{bytes:?}").as_bytes()), [Spelling::Decimal]);
+        assert_eq!(spellings(format!("{bytes:02x?}").as_bytes()), [Spelling::Hex]);
+        assert_eq!(spellings(format!("{bytes:02X?}").as_bytes()), [Spelling::Hex]);
         assert_eq!(spellings(&serde_json::to_vec(bytes).unwrap()), [Spelling::Decimal]);
     }
 
@@ -219,13 +221,15 @@ mod a_search {
     fn finds_nothing_where_nothing_is() {
         assert_eq!(spellings(&[0; 100_000]), []);
         assert_eq!(spellings(&vec![b'A'; 100_000]), []);
-        let other: Vec<u8> = (0..200_000_u32).flat_map(|n| n.wrapping_mul(77).to_le_bytes()).collect();
+        let other: Vec<u8> =
+            (0..200_000_u32).flat_map(|n| n.wrapping_mul(77).to_le_bytes()).collect();
         assert_eq!(spellings(&other), []);
     }
 
     #[test]
     fn tells_many_canaries_apart() {
-        let canaries = [What::Input, What::Object, What::PoolKey].map(|what| Canary::raw(what).unwrap());
+        let canaries =
+            [What::Input, What::Object, What::PoolKey].map(|what| Canary::raw(what).unwrap());
         let search = Search::of(&canaries).unwrap();
         for canary in &canaries {
             let found: Vec<What> =

@@ -20,7 +20,7 @@ const FRAGMENT_LETTERS: usize = 10;
 pub enum Spelling {
     /// As they are.
     Raw,
-    /// Hexadecimal digits of either case.
+    /// Hexadecimal digits of either case, in one row or with something between each two.
     Hex,
     /// Base64 of either alphabet, at any of the three phases.
     Base64,
@@ -94,6 +94,14 @@ impl Needles {
         self.add(Spelling::Json, each(&|byte| format!("\\u{byte:04X}")));
         self.add(Spelling::Escaped, window.escape_ascii().to_string().into_bytes());
         self.add(Spelling::Escaped, each(&|byte| format!("\\x{byte:02x}")));
+        // As `Debug` prints lists of bytes, dumps print rows of them, and fingerprints are written.
+        for between in [", ", " ", ":"] {
+            let joined = |write: fn(&u8) -> String| -> Vec<u8> {
+                window.iter().map(write).collect::<Vec<_>>().join(between).into_bytes()
+            };
+            self.add(Spelling::Hex, joined(|byte| format!("{byte:02x}")));
+            self.add(Spelling::Hex, joined(|byte| format!("{byte:02X}")));
+        }
         for between in [",", ", "] {
             let numbers: Vec<String> = window.iter().map(u8::to_string).collect();
             self.add(Spelling::Decimal, numbers.join(between).into_bytes());

@@ -37,6 +37,14 @@ pub fn of_process(search: &Search, id: u32, role: &str) -> Result<Vec<Find>> {
             None => name.to_owned(),
         };
         let at = format!("{role} {id}: {name}");
+        // Of memory that is shared, a page may be there that this process never touched.
+        if line.split(' ').nth(1).is_some_and(|rights| rights.ends_with('s')) {
+            let path = format!("/proc/{id}/map_files/{from:x}-{to:x}");
+            if let Ok(file) = File::open(path) {
+                through_data(&mut finds, &file, &at);
+                continue;
+            }
+        }
         for (from, to) in present_runs(&present, from, to) {
             read_any |= through(&mut finds, &memory, from..to, &at);
         }
@@ -51,22 +59,25 @@ pub fn of_open_files(search: &Search, id: u32, role: &str) -> Vec<Find> {
     let mut finds = Finds::new(search, Place::OpenFiles);
     for (path, target) in open_files(id) {
         let nameless = target.starts_with("/memfd:") || target.ends_with(" (deleted)");
-        let is_file = |path: &Path| {
-            fs::metadata(path).is_ok_and(|about| !about.file_type().is_char_device())
-        };
+        let is_file =
+            |path: &Path| fs::metadata(path).is_ok_and(|about| !about.file_type().is_char_device());
         if !nameless || !is_file(&path) {
             continue;
         }
         let Ok(file) = File::open(&path) else { continue };
-        let (at, mut from) = (format!("{role} {id}: {target}"), 0);
-        // Holes are passed over: reading one would fill it with pages.
-        while let Ok(start) = seek(&file, SeekFrom::Data(from)) {
-            let Ok(end) = seek(&file, SeekFrom::Hole(start)) else { break };
-            through(&mut finds, &file, start..end, &at);
-            from = end;
-        }
+        through_data(&mut finds, &file, &format!("{role} {id}: {target}"));
     }
     finds.all
+}
+
+/// Looks through all of a file but its holes: reading one would fill it with pages.
+fn through_data(finds: &mut Finds<'_>, file: &File, at: &str) {
+    let mut from = 0;
+    while let Ok(start) = seek(file, SeekFrom::Data(from)) {
+        let Ok(end) = seek(file, SeekFrom::Hole(start)) else { break };
+        through(finds, file, start..end, at);
+        from = end;
+    }
 }
 
 /// Where the stacks of threads that wait are, and whose they are.

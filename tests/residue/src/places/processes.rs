@@ -82,9 +82,7 @@ fn is_seen_by_its_user(id: u32) -> bool {
     let user = user.and_then(|line| line.split_whitespace().nth(1)?.parse::<u32>().ok());
     let about = fs::metadata(format!("/proc/{id}/mem"));
     match (user, about) {
-        (Some(user), Ok(about)) if user != 0 => {
-            std::os::unix::fs::MetadataExt::uid(&about) == user
-        }
+        (Some(user), Ok(about)) if user != 0 => std::os::unix::fs::MetadataExt::uid(&about) == user,
         _ => false,
     }
 }
