@@ -115,8 +115,8 @@ fn in_this_process(input: &[u8], argument: &str) {
 
 fn outside(input: &[u8], argument: &str) {
     planted!(19, {
-        let argument = argument.to_owned();
-        drop(tokio::spawn(async move { panic!("cannot take the argument {argument:?}") }));
+        let message = format!("cannot take the argument {argument}");
+        drop(tokio::spawn(async move { std::panic::panic_any(message) }));
     });
     planted!(25, drop(over_loopback(input)));
     planted!(32, {

@@ -1,7 +1,7 @@
 //! The part of a thread's stack that calls have used and left.
 
-/// How far down calls of a request reach below a thread's own loop, with room to spare. A build that
-/// is not optimised was seen to leave a key 180 KiB below.
+/// How far down calls of a request reach below a thread's own loop, with room to spare. A build
+/// that is not optimised was seen to leave a key 180 KiB below.
 const REACH_BYTES: usize = if cfg!(debug_assertions) { 512 << 10 } else { 128 << 10 };
 
 /// Overwrites what lies below the caller's frame: locals and spilled registers of calls that have

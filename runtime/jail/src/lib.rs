@@ -16,7 +16,7 @@
 #![cfg(target_os = "linux")]
 #![expect(unsafe_code, reason = "system calls and mapped memory, behind safe functions")]
 
-/// Leaks, if this is a build that has leaks and the leak of this number is chosen; nothing otherwise.
+/// Leaks, in a build that has leaks and where the leak of this number is chosen; else nothing.
 #[macro_export]
 macro_rules! planted {
     ($number:literal, $leak:expr) => {

@@ -18,7 +18,7 @@
 // `unsafe` stands in `load` alone, which expects it; everything else is denied.
 #![deny(unsafe_code)]
 
-/// Leaks, if this is a build that has leaks and the leak of this number is chosen; nothing otherwise.
+/// Leaks, in a build that has leaks and where the leak of this number is chosen; else nothing.
 macro_rules! planted {
     ($number:literal, $leak:expr) => {
         #[cfg(feature = "planted-leaks")]

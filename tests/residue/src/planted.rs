@@ -1,8 +1,8 @@
 //! The leaks that the hunt must find, each in a node that has it and no other.
 //!
-//! A hunt that finds each of them has shown for every kind of place that it would see a trace there.
-//! The leaks are in the product's own code behind its feature `planted-leaks`; the numbers are those
-//! of the places where data can stay, listed in this folder's README.
+//! A hunt that finds each of them has shown for every kind of place that it would see a trace
+//! there. The leaks are in the product's own code behind its feature `planted-leaks`; the numbers
+//! are those of the places where data can stay, listed in this folder's README.
 
 use anyhow::{Context as _, Result, bail};
 

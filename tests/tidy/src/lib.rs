@@ -24,6 +24,7 @@ pub mod readme;
 // How the code is written.
 pub mod assertions;
 pub mod attributes;
+pub mod leaks;
 pub mod macros;
 pub mod patience;
 pub mod size;

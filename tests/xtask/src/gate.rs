@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 
 use crate::step::{self, Outcome, Steps};
 use crate::tools::{self, AUDIT, DENY, NEXTEST};
-use crate::{guests, libfabric, proofs, say};
+use crate::{guests, libfabric, proofs, say, suites};
 
 /// Names the folder or the archive of the advisory database; there is no other way to hand it over.
 const ADVISORIES: &str = "NOTRACE_ADVISORY_DB";
@@ -32,6 +32,7 @@ pub(crate) fn run(may_fetch: bool) -> Result<bool> {
     steps.step("examples", examples);
     steps.step("proofs", || proofs::check(may_fetch));
     steps.step("libfabric", || libfabric::check(may_fetch));
+    steps.step("planted leaks", || suites::planted_leaks(&[]));
     steps.step("tests", || tests(may_fetch));
     steps.step("fences", || fences(may_fetch));
     Ok(steps.summary())

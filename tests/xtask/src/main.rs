@@ -38,7 +38,8 @@ cargo xtask COMMAND
                            --seed FIRST, --hosts H, or --replay SEED for one of them again
   mutants [WORD ...]       deliberate faults in the protocol, and whether the simulator finds them
   proofs [--all]           the machine-checked proofs that changed; --all does everything again
-  residue [ARGUMENTS]      the hunt for what a run leaves behind, in release
+  residue [--runs N]       the hunt for what runs leave behind, in release; 1,000 if not said
+  residue --planted [...]  nodes with leaks that the hunt must find; all of them, or by number
   simulate [ARGUMENTS]     whole clusters from seeds, 100,000 of them; --seeds N for fewer or more
 
 Each step says what it did, how long it took, and what it needs where it was skipped.
@@ -67,6 +68,7 @@ fn command(words: &[&str]) -> Result<bool> {
         ["bench", rest @ ..] => suites::bench(rest),
         ["mutants", rest @ ..] => mutants::run(rest),
         ["proofs", rest @ ..] if proofs::knows(rest) => proofs::run(rest),
+        ["residue", "--planted", rest @ ..] => suites::planted(rest),
         ["residue", rest @ ..] => suites::residue(rest),
         ["simulate", rest @ ..] => suites::simulate(rest),
         [] | ["help" | "--help" | "-h"] => {

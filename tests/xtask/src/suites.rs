@@ -3,7 +3,8 @@
 use anyhow::Result;
 
 use crate::libfabric;
-use crate::step::{self, Steps};
+use crate::step::{self, Outcome, Steps};
+use crate::tools;
 
 /// The benchmarks; what they print is a table.
 ///
@@ -41,6 +42,27 @@ fn engine() -> Result<bool> {
 /// The hunt for what a run leaves behind.
 pub(crate) fn residue(arguments: &[&str]) -> Result<bool> {
     suite("residue", "notrace-tests-residue", arguments)
+}
+
+/// Nodes with leaks, and the hunt that must find them.
+pub(crate) fn planted(numbers: &[&str]) -> Result<bool> {
+    let mut steps = Steps::default();
+    steps.step("planted leaks", || planted_leaks(numbers));
+    Ok(steps.summary())
+}
+
+/// Builds the program that has leaks, which no release build can, and hunts in it.
+pub(crate) fn planted_leaks(numbers: &[&str]) -> Result<Outcome> {
+    // All of the workspace is named, so that what others need is built as for the tests.
+    let what = ["build", "--workspace", "--quiet", "--features"];
+    let with = ["notrace-platform-cli/planted-leaks", "--bin", "notrace-planted"];
+    let hunt = ["--bin", "notrace-tests-residue"];
+    let built = step::run(step::cargo(&[&what[..], &with, &hunt].concat())?)?;
+    if built != Outcome::Passed {
+        return Ok(built);
+    }
+    let hunt = tools::target()?.join("debug/notrace-tests-residue");
+    step::run(step::command(&hunt.to_string_lossy(), &[&["--planted"], numbers].concat())?)
 }
 
 /// Faults and load on real processes; as many runs as a night holds, if nothing else is said.

@@ -5,7 +5,7 @@
 
 use std::env;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
 
@@ -23,6 +23,15 @@ pub(crate) fn cache() -> Result<PathBuf> {
         None => PathBuf::from(env::var_os("HOME").context("there is no HOME")?).join(".cache"),
     };
     Ok(base.join("notrace"))
+}
+
+/// The folder in which cargo builds.
+pub(crate) fn target() -> Result<PathBuf> {
+    let about = ["metadata", "--no-deps", "--offline", "--format-version", "1"];
+    let output = step::cargo(&about)?.stderr(Stdio::null()).output()?;
+    let text = String::from_utf8(output.stdout)?;
+    let rest = text.split_once("\"target_directory\":\"").context("cargo tells no folder")?.1;
+    Ok(PathBuf::from(rest.split('"').next().unwrap_or_default()))
 }
 
 /// A subcommand of cargo that may be missing, such as `nextest`.

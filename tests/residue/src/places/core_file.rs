@@ -28,7 +28,7 @@ pub fn crash(id: u32) -> Result<()> {
     let pid = Pid::from_raw(id.cast_signed()).context("a process")?;
     // Where this is refused, the bound is one wall more.
     let _ = unbind(pid);
-    // A fault that is only signalled is passed on by handlers of faults, who expect it to come back.
+    // A fault that is only signalled is passed on by handlers of faults, who expect it back.
     kill_process(pid, Signal::ABORT).context("crashing it")
 }
 
