@@ -22,11 +22,10 @@ use crate::identity::Identity;
 use crate::keys::{Epoch, KeyError, KeyTable, NotItsStore};
 use crate::ledger::{Found, Ledger, Pace, ReceiptId, Receipts};
 use crate::limits::{
-    CODE_CACHE_BYTES_MAX, DRAIN_MAX, POSTURE_EVERY, RETENTION_LAG_MAX, SETTLE_AGAIN_MAX,
-    SETTLE_AGAIN_MIN,
+    CODE_CACHE_BYTES_MAX, DRAIN_MAX, RETENTION_LAG_MAX, SETTLE_AGAIN_MAX, SETTLE_AGAIN_MIN,
 };
 use crate::pool_keys::Strays;
-use crate::posture::{Host, Mitigation, Posture};
+use crate::posture::{Host, Posture};
 use crate::promise::SignedPromise;
 use crate::refusal::Refusal;
 use crate::request::{self, Call, Reply as RunReply};
@@ -205,7 +204,7 @@ impl Node {
             running: Arc::default(),
         }));
         node.keep_group();
-        tokio::spawn(keep_looking(node.downgrade()));
+        node.keep_looking();
         Ok(node)
     }
 
@@ -429,12 +428,7 @@ impl Node {
         &self.0.rules
     }
 
-    /// What holds on this host, looked at now.
-    pub fn posture(&self) -> Arc<[Mitigation]> {
-        self.0.posture.look_again()
-    }
-
-    /// What holds, as it was last looked at.
+    /// What holds on this host, as it was last looked at.
     pub(crate) fn known_posture(&self) -> &Posture {
         &self.0.posture
     }
@@ -592,13 +586,4 @@ fn open_ledger(config: &Config, identity: &Identity) -> Result<Ledger, StartErro
     let dir = config.dir.join("ledger");
     let pace = Pace { epoch: config.epoch, receipt_window: config.receipt_window };
     Ledger::open_at(&dir, &origin, identity.ledger_seed(), pace).map_err(StartError::Ledger)
-}
-
-/// Looks at the host each minute until the node ends.
-async fn keep_looking(node: std::sync::Weak<Inner>) {
-    loop {
-        tokio::time::sleep(POSTURE_EVERY).await;
-        let Some(node) = Node::upgrade(&node) else { return };
-        node.posture();
-    }
 }

@@ -12,6 +12,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use notrace_runtime_worker::{Fence, State};
 
+use crate::limits::POSTURE_EVERY;
+use crate::node::Node;
 pub(crate) use host::Host;
 use words::words;
 
@@ -103,6 +105,25 @@ impl Posture {
     pub(crate) fn holds(&self, names: &[&str]) -> bool {
         let now = self.now();
         names.iter().all(|name| now.iter().any(|it| it.name == *name && it.is_on()))
+    }
+}
+
+impl Node {
+    /// What holds on this host, looked at now.
+    pub fn posture(&self) -> Arc<[Mitigation]> {
+        self.known_posture().look_again()
+    }
+
+    /// Looks at the host each minute until the node ends.
+    pub(crate) fn keep_looking(&self) {
+        let node = self.downgrade();
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(POSTURE_EVERY).await;
+                let Some(node) = Node::upgrade(&node) else { return };
+                node.posture();
+            }
+        });
     }
 }
 

@@ -30,9 +30,12 @@ pub(super) fn release(
     if end != End::Answered {
         planted!(31, crate::leak::report(node));
     }
-    if let Some(message) = &outcome.message {
-        planted!(18, message.reveal(|message| crate::leak::keep(message.as_bytes())));
-    }
+    planted!(
+        18,
+        if let Some(message) = &outcome.message {
+            message.reveal(|message| crate::leak::keep(message.as_bytes()));
+        }
+    );
     let answer = match notrace_policy_rules::release(node.rules(), grant, principal) {
         Err(denied) => Err(denied.into()),
         Ok(_) => match end {
