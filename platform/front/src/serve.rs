@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use notrace_platform_node::group::has_left;
 use notrace_platform_node::{
     Carrier, CarrierWord, Config, ConfigError, Identity, IdentityError, Node, Provider, Refusal,
     StartError, Validity,
@@ -121,6 +122,9 @@ pub async fn serve(options: ServeOptions, ready: impl FnOnce(&Banner)) -> Result
     let listener = listener
         .map_err(|error| ServeError::Listen { address: config.listen, kind: error.kind() })?;
     let address = listener.local_addr().map_err(|_| ServeError::Setup("its address"))?;
+    if has_left(&config.dir) {
+        return Err(ServeError::Start(StartError::LeftItsGroup));
+    }
     let mut identity = Identity::open(&config.dir.join("keys")).map_err(ServeError::Identity)?;
     let tls = identity.tls(&[address.ip()], &config.names, Validity::from_now());
     let shown = Shown::new(&tls.map_err(ServeError::Identity)?);

@@ -360,6 +360,10 @@ impl Node {
         let _ = tokio::time::timeout(DRAIN_MAX, self.0.workers.drain()).await;
         self.0.ledger.close(DRAIN_MAX).await;
         self.0.group.member.close().await;
+        if self.0.group.has_left() {
+            // What fails now is done at the next start.
+            let _ = group::leave_nothing(&self.0.config.dir);
+        }
     }
 
     /// Whether the node has become what its store says, now or within `wait`.

@@ -71,6 +71,13 @@ pub struct ShardStatus {
     pub durable: String,
     /// How many updates the second is behind the first; none across a change of view.
     pub lag: Option<u64>,
+    /// The last version that is on the disks of all its members. Where this stays behind, some
+    /// member's disk is full, stuck or slow.
+    #[serde(default)]
+    pub everywhere: Option<String>,
+    /// Bytes that wait for the disk of the member that answers.
+    #[serde(default)]
+    pub disk_backlog: u64,
     /// `held`, or `lost` if nobody has it any more.
     pub fate: String,
 }

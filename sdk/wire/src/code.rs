@@ -195,7 +195,8 @@ codes! {
     OutcomeUnknown = "outcome_unknown", 503,
         "Whether the change was made is not known.",
         "Repeat it under the same `Idempotency-Key`, which makes it once; without one, look \
-         whether it is there.";
+         whether it is there. `notrace cluster status` shows whether some member's disk takes \
+         nothing.";
     NoMajority = "no_majority", 503,
         "Too few of the group's members are left to change anything or to know what is latest.",
         "Bring back nodes until more than half are there; `notrace cluster status` names them.";

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use notrace_sdk_client::wire::cluster::ClusterStatus;
+use notrace_sdk_client::wire::cluster::{ClusterStatus, ShardStatus};
 use notrace_sdk_client::wire::pool::Retain;
 
 use crate::args::{ClusterCommand, ClusterInvite};
@@ -84,15 +84,28 @@ fn text(status: &ClusterStatus) -> String {
         let members: Vec<String> = shard.members.iter().map(u32::to_string).collect();
         let lag = shard.lag.map_or("?".to_owned(), |lag| lag.to_string());
         lines.push_str(&format!(
-            "  shard {} {}  on {}  since view {}  version {}  durable {}  lag {lag}{}\n",
+            "  shard {} {}  on {}  since view {}  version {}  durable {}  lag {lag}{}{}{}\n",
             shard.shard,
             shard.kind,
             members.join(", "),
             shard.since,
             shard.version,
             shard.durable,
+            behind(shard),
+            match shard.disk_backlog {
+                0 => String::new(),
+                bytes => format!("  {bytes} bytes wait for this disk"),
+            },
             if shard.fate == "held" { "" } else { "  LOST" }
         ));
     }
     lines
+}
+
+/// Whether some member's disk is behind those of a majority.
+fn behind(shard: &ShardStatus) -> String {
+    match &shard.everywhere {
+        Some(everywhere) if *everywhere != shard.durable => format!("  everywhere {everywhere}"),
+        _ => String::new(),
+    }
 }

@@ -60,6 +60,10 @@ fn a_node_that_left_is_none_any_more() {
     assert!(group.nodes[2].child.wait().unwrap().success());
     while group.members(1) > 2 {}
 
+    let kept = |name: &str| folder.join(name).exists();
+    assert!(!kept("keys/authority.key") && !kept("client.toml") && !kept("store"));
+    assert_eq!(fs::read_dir(folder.join("keys")).unwrap().count(), 0, "keys that all share");
+
     // It knows that it left, and says so.
     group.restart(3);
     assert_eq!(group.nodes[2].child.wait().unwrap().code(), Some(7));

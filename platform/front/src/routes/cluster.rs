@@ -190,6 +190,8 @@ fn told(status: GroupStatus) -> ClusterStatus {
             members: shard.members,
             version: shard.version.to_string(),
             durable: shard.durable.to_string(),
+            everywhere: Some(shard.everywhere.to_string()),
+            disk_backlog: shard.disk_backlog,
             lag: same.then(|| version.saturating_sub(durable)),
             fate: if shard.lost { "lost" } else { "held" }.to_owned(),
         }

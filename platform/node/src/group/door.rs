@@ -2,6 +2,7 @@
 //! needs.
 
 use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use notrace_sdk_seal::{
@@ -11,6 +12,8 @@ use notrace_store_protocol::ids::NodeId;
 use notrace_store_protocol::machine::Durability;
 use zeroize::{Zeroize, Zeroizing};
 
+use super::far::in_time;
+use super::left::has_left;
 use super::place::{Other, Place, Shape, hex, unhex};
 use super::registry::{Command, Entry, Invited, Reply, Standing};
 use crate::files;
@@ -100,7 +103,8 @@ impl Node {
 
     /// Takes in whoever proves a token over a connection that showed this certificate. The second
     /// part proves the answer, once its bytes are known.
-    /// # Errors  [`Refusal::InviteUnknown`] for a proof that is none; [`Refusal::NoMajority`].
+    /// # Errors  [`Refusal::InviteUnknown`] for a proof that is none; [`Refusal::NoMajority`];
+    /// [`Refusal::OutcomeUnknown`] while some member's disk takes nothing.
     pub async fn let_in(
         &self,
         certificate_sha256: &[u8; 32],
@@ -130,7 +134,8 @@ impl Node {
         let command = Command::Redeem { id, entry };
         // On all disks, so that no member that comes back is asked to link to a node that it has
         // not heard of.
-        let sent = group.registry.ordered_send(command, Durability::AllDurable).await;
+        let sent = group.registry.ordered_send(command, Durability::AllDurable);
+        let sent = in_time(sent, Refusal::OutcomeUnknown).await?;
         let node = match sent.map_err(|_| Refusal::NoMajority)?.reply {
             Reply::Welcome(node) => node,
             Reply::Full => return Err(Refusal::Busy { retry_after: Duration::from_secs(60) }),
@@ -153,8 +158,10 @@ impl Node {
         Ok((welcomed, move |answer: &[u8]| hex(&welcome.answer(&certificate, &nonce, answer))))
     }
 
-    /// Leaves the group for good, in order: others take over first. Returns once it is no member.
-    /// # Errors  [`Refusal::NotACluster`], [`Refusal::LastMember`], [`Refusal::NoMajority`].
+    /// Leaves the group for good, in order: others take over first. Returns once it is no member;
+    /// [`Node::drain`] then leaves nothing of the group's in its folder.
+    /// # Errors  [`Refusal::NotACluster`], [`Refusal::LastMember`], [`Refusal::NoMajority`];
+    /// [`Refusal::OutcomeUnknown`] while some member's disk takes nothing.
     pub async fn leave(&self) -> Result<(), Refusal> {
         let group = self.group();
         let links = group.links.as_ref().ok_or(Refusal::NotACluster)?;
@@ -163,12 +170,16 @@ impl Node {
         }
         // On all disks, its own too: it must not come back. The others forget it once it is gone.
         let command = Command::Part { node: links.node.number() };
-        let sent = group.registry.ordered_send(command, Durability::AllDurable).await;
+        let sent = group.registry.ordered_send(command, Durability::AllDurable);
+        let sent = in_time(sent, Refusal::OutcomeUnknown).await?;
         if sent.map_err(|_| Refusal::NoMajority)?.reply == Reply::Last {
             return Err(Refusal::LastMember);
         }
         group.member.leave();
-        group.member.when(|status| status.ended).await.map(drop).ok_or(Refusal::Unavailable)
+        let ended = group.member.when(|status| status.ended).await;
+        ended.ok_or(Refusal::Unavailable)?;
+        links.left.store(true, Ordering::Release);
+        Ok(())
     }
 }
 
@@ -195,7 +206,8 @@ impl Node {
         }
         // In this order, so that it gets no link between the two, and is forgotten in any case.
         for command in [Command::Part { node: number }, Command::Forget { node: number }] {
-            let sent = group.registry.ordered_send(command, Durability::AllDurable).await;
+            let sent = group.registry.ordered_send(command, Durability::AllDurable);
+            let sent = in_time(sent, Refusal::OutcomeUnknown).await?;
             sent.map_err(|_| Refusal::NoMajority)?;
         }
         Ok(())
@@ -216,7 +228,7 @@ pub fn key_to_join_with(dir: &Path) -> Result<[u8; 32], IdentityError> {
 /// Whether the node in this folder is in a group already, or keeps a store of its own.
 /// # Errors  [`IdentityError`]
 pub fn belongs_to_a_group(dir: &Path) -> Result<bool, IdentityError> {
-    Ok(Place::read(dir)?.is_some() || dir.join("store").exists())
+    Ok(has_left(dir) || Place::read(dir)?.is_some() || dir.join("store").exists())
 }
 
 /// Writes down, in a folder that no node has used, what a group told its new member.

@@ -14,7 +14,7 @@ use notrace_store_protocol::view::Fate;
 use notrace_store_replica::{CallError, Generation, ReadError, Replicated, SendError};
 
 use super::Part;
-use crate::limits::{FAR_TRIES_MAX, FOLLOW_MAX};
+use crate::limits::{FAR_TRIES_MAX, FOLLOW_MAX, SAFE_WAIT_MAX};
 use crate::node::Node;
 use crate::objects::missing;
 use crate::refusal::Refusal;
@@ -325,7 +325,7 @@ pub(crate) async fn order_here(
     command: Command,
     durability: Durability,
 ) -> Result<Reply, Refusal> {
-    let sent = shelf.ordered_send(command, durability).await;
+    let sent = in_time(shelf.ordered_send(command, durability), Refusal::OutcomeUnknown).await?;
     sent.map(|delivered| delivered.reply).map_err(|error| match error {
         SendError::Busy => Refusal::Busy { retry_after: Duration::from_secs(1) },
         SendError::OutOfSpace | SendError::TooLarge => Refusal::OutOfSpace,
@@ -356,6 +356,12 @@ async fn ask_here(
     Ok(answer)
 }
 
+/// Bounds a wait for the disks of others: one that is full or stuck must not hold up for ever those
+/// who wait for all of them.
+pub(crate) async fn in_time<T>(wait: impl Future<Output = T>, late: Refusal) -> Result<T, Refusal> {
+    tokio::time::timeout(SAFE_WAIT_MAX, wait).await.map_err(|_| late)
+}
+
 /// Waits until everything is applied here that anybody was told of.
 pub(crate) async fn latest_of<M: Machine>(shelf: &Replicated<M>) -> Result<(), Refusal> {
     shelf.latest().await.map_err(unread)
@@ -374,7 +380,8 @@ async fn safe_at(
     (version, generation): (Version, Generation),
     durability: Durability,
 ) -> Result<(), Refusal> {
-    match shelf.is_safe(version, generation, durability).await {
+    let safe = shelf.is_safe(version, generation, durability);
+    match in_time(safe, Refusal::Unavailable).await? {
         true => Ok(()),
         false => Err(Refusal::Unavailable),
     }

@@ -11,6 +11,7 @@ mod far;
 mod keeper;
 mod keyring;
 mod ledger;
+mod left;
 mod listen;
 mod place;
 mod registry;
@@ -19,7 +20,7 @@ mod status;
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use notrace_sdk_seal::{DataKey, WelcomeKey, WrappingKey, unwrap_key, wrap_key};
@@ -50,6 +51,8 @@ use shelves::Shelves;
 pub use door::{Asked, Welcomed, belongs_to_a_group, key_to_join_with, settle_in};
 pub(crate) use far::{Care, Sight, latest_of};
 pub(crate) use keyring::{Command as KeyOrder, KeyPlace, Reply as KeyOrdered};
+pub use left::has_left;
+pub(crate) use left::leave_nothing;
 pub use place::{Other, Shape as GroupShape};
 pub(crate) use shelves::Part;
 pub use status::{AbsentInfo, GroupStatus, MemberInfo, ShardInfo};
@@ -107,6 +110,8 @@ pub(crate) struct Links {
     key: WrappingKey,
     /// Held while the key table is made what the keyring says.
     following: tokio::sync::Mutex<()>,
+    /// It left the group for good.
+    left: AtomicBool,
 }
 
 /// A call of another member.
@@ -231,6 +236,13 @@ fn admission(registry: &Replicated<Registry>, place: &Place) -> Admission {
     })
 }
 
+impl Group {
+    /// Whether this node left it for good.
+    pub(crate) fn has_left(&self) -> bool {
+        self.links.as_ref().is_some_and(|links| links.left.load(Ordering::Acquire))
+    }
+}
+
 impl Links {
     fn new(node: NodeId, address: String, place: Place) -> Result<Self, StartError> {
         let key = unhex::<32>(&place.key).ok_or(StartError::Step("read its group's key"))?;
@@ -241,6 +253,7 @@ impl Links {
             place: Mutex::new(place),
             key,
             following: tokio::sync::Mutex::default(),
+            left: AtomicBool::new(false),
         })
     }
 

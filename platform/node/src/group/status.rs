@@ -66,6 +66,10 @@ pub struct ShardInfo {
     pub version: Version,
     /// The last version on the disks of a majority.
     pub durable: Version,
+    /// The last version on the disks of all members.
+    pub everywhere: Version,
+    /// Bytes that wait for this member's disk.
+    pub disk_backlog: u64,
     /// Whether nobody has it any more.
     pub lost: bool,
 }
@@ -114,6 +118,8 @@ impl Node {
             members: held.members.iter().map(|node| node.number()).collect(),
             version: here.applied,
             durable: here.majority,
+            everywhere: here.all,
+            disk_backlog: here.disk_backlog,
             lost: held.fate == Fate::Lost,
         });
         GroupStatus {
