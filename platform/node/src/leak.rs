@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use notrace_policy_promise::digest::Digest;
 use notrace_policy_promise::receipt::Receipt;
-use notrace_runtime_worker::planted;
+use notrace_runtime_worker::{End, Outcome, planted};
 
 pub use notrace_runtime_worker::leak::*;
 
@@ -144,8 +144,18 @@ fn over_loopback(input: &[u8]) -> std::io::Result<()> {
     listener.accept()?.0.read_to_end(&mut Vec::new()).map(drop)
 }
 
+/// The leaks at the point where it is known how a run ended.
+pub(crate) fn of_outcome(node: &Node, outcome: &Outcome) {
+    if outcome.end != End::Answered {
+        planted!(31, report(node));
+    }
+    if let Some(message) = &outcome.message {
+        planted!(18, message.reveal(|message| keep(message.as_bytes())));
+    }
+}
+
 /// Writes a report of a run that failed, as crash reporters do.
-pub(crate) fn report(node: &Node) {
+fn report(node: &Node) {
     let last = last();
     let text = format!("argument: {}\ninput: {:02x?}\n", last.argument, last.input);
     let _ = std::fs::write(node.config().dir.join("crash-report.txt"), text);

@@ -5,7 +5,6 @@ use notrace_policy_rules::{Grant, Principal};
 use notrace_runtime_worker::{End, KillReason, Limits, Outcome, Resource};
 
 use crate::node::Node;
-use crate::planted;
 use crate::refusal::Refusal;
 
 /// What may leave of a run. Only [`release`] makes one.
@@ -27,15 +26,8 @@ pub(super) fn release(
     limits: &Limits,
 ) -> Verdict {
     let end = outcome.end;
-    if end != End::Answered {
-        planted!(31, crate::leak::report(node));
-    }
-    planted!(
-        18,
-        if let Some(message) = &outcome.message {
-            message.reveal(|message| crate::leak::keep(message.as_bytes()));
-        }
-    );
+    #[cfg(feature = "planted-leaks")]
+    crate::leak::of_outcome(node, &outcome);
     let answer = match notrace_policy_rules::release(node.rules(), grant, principal) {
         Err(denied) => Err(denied.into()),
         Ok(_) => match end {
