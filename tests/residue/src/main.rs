@@ -135,6 +135,9 @@ fn tell(report: &Report) {
     for find in &report.finds {
         say(&format!("  {find}"));
     }
+    for find in &report.while_open {
+        say(&format!("  while its own connection was open, no failure: {find}"));
+    }
     let (runs, canaries, hunts) = (report.runs, report.canaries, report.hunts);
     say(&format!(
         "{runs} runs with {canaries} canaries, {hunts} hunts: {} found",

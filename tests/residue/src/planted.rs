@@ -192,7 +192,7 @@ async fn hunt(number: u32, surroundings: &Surroundings) -> Result<Vec<Find>> {
     let mut stage = Stage::start(Setting { binary: BINARY, leak: Some(number), home }).await?;
     let path = Deeds::prepare(&stage).await?;
     let mut deeds = Deeds::default();
-    deeds.run(&stage, &path, RUNS).await?;
+    drop(deeds.run(&stage, &path, RUNS).await?);
     deeds.be_refused(&stage).await?;
     deeds.upload_and_remove(&stage).await?;
     deeds.shred(&stage).await?;

@@ -11,10 +11,10 @@ use crate::controls::{self, Shown};
 use crate::deeds::Deeds;
 use crate::find::{Find, Place};
 use crate::guest::Mode;
-use crate::hunt::Ground;
+use crate::hunt::{Ground, in_settled_processes};
 use crate::places::image::Image;
 use crate::places::wire::Capture;
-use crate::places::{core_file, memory};
+use crate::places::{core_file, files, kernel, memory};
 use crate::search::Search;
 use crate::stage::{Setting, Stage};
 
@@ -31,6 +31,8 @@ pub struct Report {
     pub hunts: usize,
     /// What was found.
     pub finds: Vec<Find>,
+    /// What was there while the connection of the first requests was still open.
+    pub while_open: Vec<Find>,
     /// Which places are shown to be searched.
     pub shown: Shown,
     /// How long the runs took, and how long the hunts.
@@ -73,8 +75,8 @@ pub async fn honest(
         image: surroundings.image.as_ref(),
     };
     let shown = controls::take(&ground, &path).await?;
-    let mut report =
-        Report { runs: 0, canaries: 0, hunts: 0, finds: vec![], shown, took: [Duration::ZERO; 2] };
+    let (finds, while_open, took) = (Vec::new(), Vec::new(), [Duration::ZERO; 2]);
+    let mut report = Report { runs: 0, canaries: 0, hunts: 0, finds, while_open, shown, took };
     // Somebody else is connected all the while, and says nothing.
     let mut idle = stage.link().await?;
     idle.ask_ok("GET", "/v1/health", &[], Bytes::new()).await?;
@@ -82,7 +84,11 @@ pub async fn honest(
     while report.runs < runs {
         let began = Instant::now();
         let mut deeds = Deeds::default();
-        deeds.run(&stage, &path, BATCH.min(runs - report.runs)).await?;
+        let link = deeds.run(&stage, &path, BATCH.min(runs - report.runs)).await?;
+        if report.hunts == 0 {
+            report.while_open = self::while_open(&stage, &deeds).await?;
+        }
+        drop(link);
         deeds.be_refused(&stage).await?;
         deeds.upload_and_remove(&stage).await?;
         deeds.shred(&stage).await?;
@@ -106,6 +112,13 @@ pub async fn honest(
     drop(idle);
     report.finds.extend(crash(&mut stage, &path).await?);
     Ok(report)
+}
+
+/// What is found of plain requests while their own connection is open, and idle: what TLS and HTTP
+/// have in their buffers. It is no failure, and is counted so that nobody forgets it.
+async fn while_open(stage: &Stage, deeds: &Deeds) -> Result<Vec<Find>> {
+    let canaries = deeds.canaries.iter().filter(|canary| canary.what() != What::Session);
+    in_settled_processes(stage, &Search::of(canaries)?).await
 }
 
 /// Crashes a worker and then the node in the middle of a run, as a fault in either would, and looks
@@ -142,6 +155,14 @@ pub async fn crash(stage: &mut Stage, path: &str) -> Result<Vec<Find>> {
     stage.ended().await?;
     running.abort();
     finds.extend(core_file::collect(&search, &stage.current())?);
+    // It died with a request in its memory, and had no moment to clear anything away.
+    for folder in stage.folders() {
+        finds.extend(files::below(&search, &folder)?);
+    }
+    for file in stage.output() {
+        finds.extend(files::one(&search, &file, Place::Output)?);
+    }
+    finds.extend(kernel::everything(&search)?);
     Ok(finds)
 }
 
