@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use bytes::Bytes;
+use tokio::task::JoinHandle;
 
 use crate::What;
 use crate::canary::Canary;
@@ -121,49 +122,56 @@ async fn while_open(stage: &Stage, deeds: &Deeds) -> Result<Vec<Find>> {
     in_settled_processes(stage, &Search::of(canaries)?).await
 }
 
-/// Crashes a worker and then the node in the middle of a run, as a fault in either would, and looks
-/// for what that left. An honest node leaves nothing; it has ended then.
+/// Crashes a worker, and then the node, each in the middle of a run, as a fault in either would, and
+/// looks for what that left. An honest node leaves nothing; it has ended then.
 ///
 /// # Errors  They do not end.
 pub async fn crash(stage: &mut Stage, path: &str) -> Result<Vec<Find>> {
     if !core_file::is_written_here() {
         return Ok(Vec::new());
     }
+    let (of_worker, running, worker) = in_the_middle(stage, path).await?;
+    core_file::crash(worker)?;
+    stage.wait_for_end_of(worker).await?;
+    running.abort();
+    let mut finds = core_file::collect(&of_worker, &stage.current())?;
+    let (of_node, running, _) = in_the_middle(stage, path).await?;
+    core_file::crash(stage.id())?;
+    stage.ended().await?;
+    running.abort();
+    finds.extend(core_file::collect(&of_node, &stage.current())?);
+    // It died with a request in its memory, and had no moment to clear anything away.
+    for folder in stage.folders() {
+        finds.extend(files::below(&of_node, &folder)?);
+    }
+    for file in stage.output() {
+        finds.extend(files::one(&of_node, &file, Place::Output)?);
+    }
+    finds.extend(kernel::everything(&of_node)?);
+    Ok(finds)
+}
+
+/// A run that does not end by itself: the search for its input, its client, and its worker.
+async fn in_the_middle(stage: &Stage, path: &str) -> Result<(Search, JoinHandle<()>, u32)> {
     let canary = Canary::raw(What::Input)?;
     let search = Search::of([&canary])?;
     let input = Bytes::from(Mode::Lasts.input(&canary, 0));
-    let mut link = stage.link().await?;
-    let path = path.to_owned();
+    let (mut link, path) = (stage.link().await?, path.to_owned());
     let running = tokio::spawn(async move {
-        link.ask("POST", &path, &[("notrace-timeout-ms", "20000")], input).await
+        // How it ends is not its client's to judge: somebody is about to crash.
+        let _ = link.ask("POST", &path, &[("notrace-timeout-ms", "20000")], input).await;
     });
-    let worker = loop {
+    loop {
         ensure!(!running.is_finished(), "the run is over already");
         let workers = stage.processes().into_iter().filter(|(_, role)| *role == "worker");
         let mut with_canary = workers.filter(|(id, role)| {
             memory::of_process(&search, *id, role).is_ok_and(|finds| !finds.is_empty())
         });
         match with_canary.next() {
-            Some((id, _)) => break id,
+            Some((id, _)) => return Ok((search, running, id)),
             None => tokio::task::yield_now().await,
         }
-    };
-    core_file::crash(worker)?;
-    stage.wait_for_end_of(worker).await?;
-    let mut finds = core_file::collect(&search, &stage.current())?;
-    core_file::crash(stage.id())?;
-    stage.ended().await?;
-    running.abort();
-    finds.extend(core_file::collect(&search, &stage.current())?);
-    // It died with a request in its memory, and had no moment to clear anything away.
-    for folder in stage.folders() {
-        finds.extend(files::below(&search, &folder)?);
     }
-    for file in stage.output() {
-        finds.extend(files::one(&search, &file, Place::Output)?);
-    }
-    finds.extend(kernel::everything(&search)?);
-    Ok(finds)
 }
 
 /// Whether every place was searched or said to be skipped.
