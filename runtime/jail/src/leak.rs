@@ -105,10 +105,18 @@ pub fn let_pages_merge() -> Result<(), Errno> {
 /// Keeps a key in the user's keyring under a name that says what it was for.
 pub fn keep_in_keyring(name: &str) {
     const USER_KEYRING: libc::c_long = -4;
+    // Source: keyctl(2), `KEYCTL_SET_TIMEOUT`.
+    const SET_TIMEOUT: libc::c_long = 15;
+    const SECONDS: libc::c_long = 120;
     let Ok(name) = std::ffi::CString::new(name) else { return };
     let (kind, value) = (c"user".as_ptr(), b"x".as_ptr());
     // SAFETY: two strings with their ends and one byte, all alive for the call.
-    let _ = check(unsafe {
+    let key = check(unsafe {
         libc::syscall(libc::SYS_add_key, kind, name.as_ptr(), value, 1_usize, USER_KEYRING)
     });
+    if let Ok(key) = key {
+        // Long enough for the hunt; what is left of a test should not stay on a machine.
+        // SAFETY: takes only numbers.
+        let _ = check(unsafe { libc::syscall(libc::SYS_keyctl, SET_TIMEOUT, key, SECONDS) });
+    }
 }

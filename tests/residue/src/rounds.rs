@@ -122,7 +122,7 @@ async fn while_open(stage: &Stage, deeds: &Deeds) -> Result<Vec<Find>> {
     in_settled_processes(stage, &Search::of(canaries)?).await
 }
 
-/// Crashes a worker, and then the node, each in the middle of a run, as a fault in either would
+/// Crashes a worker, and then the node, each in the middle of a run, as a fault in either would,
 /// and looks for what that left. An honest node leaves nothing; it has ended then.
 ///
 /// # Errors  They do not end.
