@@ -123,12 +123,23 @@ impl Node {
             let command = Command::CreatePool { pool, spec, key_epoch: epoch };
             match node.order_at(part.shard, command, durability).await? {
                 Reply::PoolCreated { .. } => Ok(()),
-                // Another was first; the key that was drawn for nothing goes.
-                Reply::PoolExists => node.destroy_pool_key(&part.pool, epoch).await,
+                Reply::PoolExists => node.yield_key(&part, epoch).await,
                 other => Err(refused(other)),
             }
         })
         .await
+    }
+
+    /// The part was there already: made by another, and the key that was drawn for nothing goes; or
+    /// by an attempt of ours that was cut off, and the key is its.
+    async fn yield_key(&self, part: &Part, epoch: Epoch) -> Result<(), Refusal> {
+        let question = Question::Pool(part.pool.clone());
+        match self.ask(part.shard, &question, Care::LATEST).await? {
+            Ok(Answer::Pools(pools)) if pools.first().is_some_and(|it| it.key_epoch == epoch) => {
+                Ok(())
+            }
+            _ => self.destroy_pool_key(&part.pool, epoch).await,
+        }
     }
 
     /// Asks the part in which an object is. A part that is not there has no objects, unless the

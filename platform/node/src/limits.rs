@@ -42,6 +42,8 @@ pub(crate) const WATCH_BATCH_MAX: u32 = 256;
 pub(crate) const CALLS_ANSWERED_MAX: usize = 512;
 /// How long a change or a read waits for the disks that it needs.
 pub(crate) const SAFE_WAIT_MAX: Duration = Duration::from_secs(10);
+/// How long a key is nobody's before it counts as left over.
+pub(crate) const STRAY_AGE_MIN: Duration = Duration::from_secs(50);
 /// How often the host is looked at for what may have changed.
 pub(crate) const POSTURE_EVERY: Duration = Duration::from_secs(60);
 /// How long a start waits before it asks for its group's keys again, at first

@@ -8,19 +8,33 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use notrace_policy_promise::name::PoolName;
 use notrace_store_objects::{Answer, Question};
+use tokio::time::Instant;
 
 use crate::group::{Care, KEYS, KeyOrder as Order, KeyOrdered as Ordered, KeyPlace, Links};
 use crate::identity::fill;
 use crate::keys::Epoch;
-use crate::limits::KEY_TRIES_MAX;
+use crate::limits::{KEY_TRIES_MAX, STRAY_AGE_MIN};
 use crate::node::Node;
 use crate::objects::another_answer;
 use crate::refusal::Refusal;
 
-/// Keys in the keyring that were nobody's when it was looked last. One that still is no pool's a
-/// minute later is what a crash left over, since no change of keys takes as long.
+/// Keys in the keyring that are nobody's, and since when they are seen to be. One that still is no
+/// pool's a minute later is what a crash left over, since no change of keys takes as long.
 #[derive(Default)]
-pub(crate) struct Strays(BTreeSet<KeyPlace>);
+pub(crate) struct Strays(BTreeMap<KeyPlace, Instant>);
+
+impl Strays {
+    /// Takes note of what is nobody's now; those of it that have been for so long that they are
+    /// left over. However often this is asked, a key that is being given to a pool is not.
+    fn left_over(&mut self, nobodys: BTreeSet<KeyPlace>, now: Instant) -> Vec<KeyPlace> {
+        self.0.retain(|place, _| nobodys.contains(place));
+        for place in nobodys {
+            self.0.entry(place).or_insert(now);
+        }
+        let old = |since: &Instant| now.saturating_duration_since(*since) >= STRAY_AGE_MIN;
+        self.0.iter().filter(|(_, since)| old(since)).map(|(place, _)| place.clone()).collect()
+    }
+}
 
 impl Node {
     /// The current key of each part of each pool, as the store names it now.
@@ -76,19 +90,18 @@ impl Node {
     ) -> Result<(), Refusal> {
         let ordered: Vec<KeyPlace> =
             self.group().keyring.read(|ring| ring.keys().keys().cloned().collect());
-        let before = std::mem::take(&mut strays.0);
+        let (mut former, mut nobodys) = (Vec::new(), BTreeSet::new());
         for place in ordered {
             let pool = PoolName::from_stored(&place.0).ok();
-            let current = pool.and_then(|pool| live.get(&pool).copied());
-            let former = current.is_some_and(|current| place.1 < current);
-            if current == Some(place.1) {
-                continue;
+            match pool.and_then(|pool| live.get(&pool).copied()) {
+                Some(current) if current == place.1 => {}
+                Some(current) if current > place.1 => former.push(place),
+                _ => drop(nobodys.insert(place)),
             }
-            if former || before.contains(&place) {
-                self.order_key(Order::Remove { place }).await?;
-            } else {
-                strays.0.insert(place);
-            }
+        }
+        former.extend(strays.left_over(nobodys, Instant::now()));
+        for place in former {
+            self.order_key(Order::Remove { place }).await?;
         }
         Ok(())
     }
@@ -158,4 +171,23 @@ fn drawn(links: &Links, pool: &PoolName, epoch: Epoch) -> Result<Vec<u8>, Refusa
     let mut key = zeroize::Zeroizing::new([0; 32]);
     fill(&mut *key).map_err(|_| Refusal::Internal("drawing a key"))?;
     links.wrap(pool.as_str(), epoch, &key)
+}
+
+#[cfg(test)]
+mod a_stray_key {
+    use super::*;
+
+    #[test]
+    fn is_left_over_only_after_as_long_as_no_change_of_keys_takes() {
+        let (mut strays, start) = (Strays::default(), Instant::now());
+        let place = |epoch| ("a".to_owned(), epoch);
+        let nobodys = || BTreeSet::from([place(1), place(2)]);
+        // A start looks twice within a moment, while another member gives its pool a key.
+        assert!(strays.left_over(nobodys(), start).is_empty());
+        assert!(strays.left_over(nobodys(), start).is_empty());
+        let later = start + STRAY_AGE_MIN;
+        let other = BTreeSet::from([place(2), place(3)]);
+        assert_eq!(strays.left_over(other, later), [place(2)], "the first was a pool's meanwhile");
+        assert_eq!(strays.left_over(nobodys(), later), [place(2)], "and counts anew");
+    }
 }

@@ -63,10 +63,13 @@ impl Node {
                 self.keys_follow(place);
                 Ok(true)
             }
-            // Another member was first.
+            // Another member was first, or an attempt of ours that was cut off.
             Ok(Reply::PoolExists) => {
-                self.destroy_pool_key(name, epoch).await?;
+                self.latest().await?;
                 let existing = self.store().read(|objects| objects.pool(name));
+                if existing.as_ref().is_none_or(|existing| existing.key_epoch != epoch) {
+                    self.destroy_pool_key(name, epoch).await?;
+                }
                 match existing.is_some_and(|existing| existing.spec == spec) {
                     true => Ok(false),
                     false => Err(Refusal::PoolExists),

@@ -1,7 +1,8 @@
 //! Every bound of the jail. Sizes are bytes unless the name says otherwise.
 
-/// The most descriptors a jailed process can hold at once: its own few, and those of one message.
-pub const DESCRIPTORS_MAX: u64 = 16;
+/// The most descriptors a jailed process can hold at once, or have on their way to the supervisor:
+/// one for each worker that was forked and not yet taken note of.
+pub const DESCRIPTORS_MAX: u64 = 1024;
 /// How much a jailed process may reserve. A wasm memory reserves several GiB without using them, so
 /// this stops runaway reservations only; what may be *used* is `RLIMIT_DATA`.
 pub const ADDRESS_SPACE_BYTES_MAX: u64 = 512 << 30;
@@ -15,10 +16,16 @@ pub const STACK_BYTES_MAX: usize = 8 << 20;
 pub const FIRST_USER: u32 = 1_900_000_000;
 /// How many users there are for workers of one template, itself included.
 pub const USERS_MAX: u32 = 4096;
+/// How many templates of one host have users of their own. Which they are depends on the number of
+/// the template's process, so two that are as many processes apart share theirs.
+pub const TEMPLATES_MAX: u32 = 50_000;
+/// The first of the users that compilers run as, one each.
+pub const FIRST_COMPILER: u32 = FIRST_USER + TEMPLATES_MAX * USERS_MAX;
 /// What the first user is called inside its user namespace: neither root nor the overflow user.
 pub const INNER_ID: u32 = 1_000;
 /// The highest capability number tried when the bounding set is emptied.
 pub const CAPABILITY_MAX: u32 = 63;
 
+const _: () = assert!(FIRST_COMPILER < 2_147_483_647 - (4 << 20), "every process has a number");
 const _: () = assert!(INNER_ID + USERS_MAX < 65_534, "no inner user is the overflow user");
 const _: () = assert!(STACK_BYTES_MAX.is_multiple_of(4096), "stacks are wiped by pages");

@@ -18,7 +18,7 @@ use rustix::process::{
 
 use crate::fence::{Fence, Fences, State, Why};
 use crate::fork::{Alone, child};
-use crate::limits::{FIRST_USER, INNER_ID, USERS_MAX};
+use crate::limits::{FIRST_COMPILER, FIRST_USER, INNER_ID, TEMPLATES_MAX, USERS_MAX};
 use crate::plan::Plan;
 use crate::process::{check, exit_now};
 
@@ -32,11 +32,14 @@ pub enum Users {
 }
 
 impl Users {
+    /// The first of this process's. The kernel keeps account by user, of descriptors on their way
+    /// for one, so what one node does must not count against another.
     fn first(self) -> u32 {
+        let process = getpid().as_raw_nonzero().get().unsigned_abs();
         match self {
-            Users::Each => FIRST_USER,
+            Users::Each => FIRST_USER + process % TEMPLATES_MAX * USERS_MAX,
             // Two of these are never the same, because their processes are not.
-            Users::One => FIRST_USER + USERS_MAX + getpid().as_raw_nonzero().get().unsigned_abs(),
+            Users::One => FIRST_COMPILER + process,
         }
     }
 }
@@ -74,7 +77,7 @@ pub(crate) fn enter(plan: Plan, users: Users, alone: &Alone, fences: &mut Fences
     // PID namespace is entered, which would end with the first process in it.
     let many = plan.keeps(Fence::OwnUser) && plan.keeps(Fence::UnprivilegedUser);
     let mapper = match users {
-        Users::Each if many => Some(Mapper::fork(alone, proc_self)),
+        Users::Each if many => Some(Mapper::fork(alone, proc_self, users.first())),
         Users::Each | Users::One => None,
     };
     enter_inner(plan, fences);
@@ -107,14 +110,14 @@ struct Mapper {
 }
 
 impl Mapper {
-    fn fork(alone: &Alone, proc_self: Result<&OwnedFd, Errno>) -> Result<Self, Errno> {
+    fn fork(alone: &Alone, proc_self: Result<&OwnedFd, Errno>, first: u32) -> Result<Self, Errno> {
         let proc_self = proc_self?;
         let (heard, word) = pipe_with(PipeFlags::CLOEXEC)?;
         match child(alone)? {
             None => {
                 drop(word);
                 let told = rustix::io::read(&heard, &mut [0]) == Ok(1);
-                exit_now(i32::from(!(told && map_users(proc_self.as_fd()).is_ok())))
+                exit_now(i32::from(!(told && map_users(proc_self.as_fd(), first).is_ok())))
             }
             Some(process) => Ok(Self { word, process }),
         }
@@ -131,8 +134,8 @@ impl Mapper {
     }
 }
 
-fn map_users(proc_of_jailed: BorrowedFd<'_>) -> Result<(), Errno> {
-    let map = format!("{INNER_ID} {FIRST_USER} {USERS_MAX}\n");
+fn map_users(proc_of_jailed: BorrowedFd<'_>, first: u32) -> Result<(), Errno> {
+    let map = format!("{INNER_ID} {first} {USERS_MAX}\n");
     write(proc_of_jailed, c"setgroups", "deny")?;
     write(proc_of_jailed, c"uid_map", &map)?;
     write(proc_of_jailed, c"gid_map", &map)
