@@ -159,6 +159,17 @@ words! {
     LedgerFalse = "ledger_false", NotTrusted,
         "The ledger's checkpoint is not signed by the node's key.",
         "Keep what was shown: it is evidence. Check that the credentials are of this node.";
+    RequestKeyFalse = "request_key_false", NotTrusted,
+        "The key that the node wants requests sealed to is not signed by the node's key.",
+        "Keep what was shown: it is evidence. Check that the credentials are of this node, and \
+         this machine's clock.";
+    AnswerFalse = "answer_false", NotTrusted,
+        "The answer is not what a worker sealed for this request.",
+        "Do not rely on it; something between the worker and here altered it.";
+    NoRequestKey = "no_request_key", Unavailable,
+        "The node announces no key to seal requests to.",
+        "It may be of an older version; `--plain` sends the request in TLS alone, and the node \
+         sees it.";
     Unreachable = "unreachable", Unavailable,
         "Nobody answers at the node's address.",
         "Start it with `notrace serve`, or check `url` in the credentials.";
@@ -225,6 +236,7 @@ pub(crate) fn exit_for(code: Code) -> Exit {
         | Code::HeaderMalformed
         | Code::BodyMalformed
         | Code::MediaTypeUnknown
+        | Code::SealMalformed
         | Code::RangeUnsatisfiable
         | Code::MethodNotAllowed => Exit::Usage,
         Code::TaskUnknown
@@ -236,6 +248,7 @@ pub(crate) fn exit_for(code: Code) -> Exit {
         | Code::ReceiptUnknown
         | Code::NodeUnknown
         | Code::NotFound => Exit::NotFound,
+        Code::SealBroken => Exit::NotTrusted,
         Code::Unauthenticated
         | Code::NotPermitted
         | Code::InviteUnknown
@@ -249,6 +262,7 @@ pub(crate) fn exit_for(code: Code) -> Exit {
         | Code::NotACluster
         | Code::LastMember
         | Code::MemberPresent
+        | Code::SealReplayed
         | Code::NotTogether => Exit::Conflict,
         Code::Busy
         | Code::TaskCompiling
@@ -258,6 +272,8 @@ pub(crate) fn exit_for(code: Code) -> Exit {
         | Code::PostureLost
         | Code::OutcomeUnknown
         | Code::NoMajority
+        | Code::SealKeyUnknown
+        | Code::SealKeySpent
         | Code::Internal => Exit::Unavailable,
         Code::ModuleTooLarge
         | Code::ModuleUncompilable
@@ -289,6 +305,9 @@ impl From<Error> for Failure {
             Error::ReceiptFalse(_) => Local::ReceiptFalse,
             Error::PromiseFalse(_) => Local::PromiseFalse,
             Error::LedgerFalse(_) => Local::LedgerFalse,
+            Error::KeyFalse(_) => Local::RequestKeyFalse,
+            Error::AnswerFalse(_) => Local::AnswerFalse,
+            Error::NoRequestKey => Local::NoRequestKey,
             Error::Unreachable => Local::Unreachable,
             Error::TimedOut => Local::Silent,
             Error::CutOff => Local::CutOff,

@@ -70,7 +70,7 @@ mod help {
     fn of_run_says_how_the_request_travels() {
         let dir = tempfile::tempdir().unwrap();
         let ran = notrace(dir.path(), "run --help").ended(0);
-        assert!(ran.out.contains("sealed: false"), "{}", ran.out);
+        assert!(ran.out.contains("travel sealed to the task"), "{}", ran.out);
     }
 }
 

@@ -2,9 +2,12 @@
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use hyper::header::{ALLOW, CONTENT_TYPE, ETAG, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use hyper::{HeaderMap, StatusCode};
 use notrace_platform_node::rules::Denied;
+use notrace_platform_node::sealed::SealError;
 use notrace_platform_node::{Refusal, task};
 use notrace_policy_promise::name::BadName;
 use notrace_sdk_wire::code::Code;
@@ -153,7 +156,7 @@ impl From<Refusal> for Box<Refused> {
                 problem.index = index;
             }
             Refusal::WrittenTwice { index } => problem.index = Some(index),
-            Refusal::Busy { retry_after } => {
+            Refusal::Busy { retry_after } | Refusal::SealKeySpent { retry_after } => {
                 problem.retry_after_ms = Some(retry_after.as_millis() as u64);
             }
             Refusal::TaskCompiling
@@ -163,14 +166,16 @@ impl From<Refusal> for Box<Refused> {
             | Refusal::NoMajority => problem.retry_after_ms = Some(1000),
             Refusal::TooMuch { most, .. } => problem.limit = Some(most),
             Refusal::Module(why) => translate::module_refusal(why, problem),
-            Refusal::TaskFailed { message, exit } => {
+            Refusal::TaskFailed { message, exit, sealed } => {
                 problem.exit_status = exit;
+                problem.sealed = sealed.map(|sealed| STANDARD.encode(sealed));
                 if let Some(message) = message {
                     // The requester's own task speaks to the requester.
                     message.reveal(|text| problem.detail.clone_from(text));
                 }
             }
-            Refusal::TaskTrapped { kind, frames } => {
+            Refusal::TaskTrapped { kind, frames, sealed } => {
+                problem.sealed = sealed.map(|sealed| STANDARD.encode(sealed));
                 problem.trap = Some(task::trap(kind).to_owned());
                 if let Some(frames) = frames {
                     // The requester's own code, to the requester.
@@ -212,6 +217,12 @@ fn code_of(refusal: &Refusal) -> Code {
         Refusal::TaskTrapped { .. } => Code::TaskTrapped,
         Refusal::TaskExhausted { .. } => Code::TaskExhausted,
         Refusal::TaskKilled => Code::TaskKilled,
+        Refusal::SealMalformed(SealError::TooLarge) => Code::InputTooLarge,
+        Refusal::SealMalformed(_) => Code::SealMalformed,
+        Refusal::SealBroken => Code::SealBroken,
+        Refusal::SealKeyUnknown => Code::SealKeyUnknown,
+        Refusal::SealReplayed => Code::SealReplayed,
+        Refusal::SealKeySpent { .. } => Code::SealKeySpent,
         Refusal::ReceiptUnknown => Code::ReceiptUnknown,
         Refusal::Unavailable => Code::Unavailable,
         Refusal::Stopping => Code::Stopping,

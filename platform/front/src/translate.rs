@@ -9,8 +9,8 @@ use notrace_platform_node::store::{
 };
 use notrace_platform_node::task::{Refused as ModuleRefused, Resource};
 use notrace_platform_node::{
-    HistoryEntry as StoredVersion, Mitigation, PoolInfo, Shredded, TaskAbout, TaskInfo, TaskRef,
-    TaskState,
+    AnnouncedKey, HistoryEntry as StoredVersion, Mitigation, PoolInfo, Shredded, TaskAbout,
+    TaskInfo, TaskRef, TaskState,
 };
 use notrace_policy_promise::name::{ObjectKey, PoolName, TaskName};
 use notrace_policy_promise::private::Private;
@@ -253,6 +253,14 @@ pub(crate) fn mitigation(mitigation: &Mitigation) -> node::Mitigation {
         required: mitigation.required,
         meaning: mitigation.meaning.to_owned(),
         remedy: mitigation.remedy.to_owned(),
+    }
+}
+
+pub(crate) fn announced_key(key: AnnouncedKey) -> node::AnnouncedKey {
+    node::AnnouncedKey {
+        epoch: key.epoch.to_string(),
+        until: Time::from_unix_micros(key.until_unix_s.saturating_mul(1_000_000)),
+        note: key.note,
     }
 }
 

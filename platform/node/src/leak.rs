@@ -11,12 +11,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use notrace_policy_promise::digest::Digest;
 use notrace_policy_promise::receipt::Receipt;
-use notrace_runtime_worker::{End, Outcome, planted};
+use notrace_runtime_worker::{End, Given, Outcome, planted};
 
 pub use notrace_runtime_worker::leak::*;
 
 use crate::node::Node;
-use crate::request::Call;
 
 #[cfg(not(debug_assertions))]
 compile_error!("planted leaks are for tests of the hunt; a release build may not have them");
@@ -62,9 +61,11 @@ pub fn temporary_file(name: &str) -> PathBuf {
 }
 
 /// The leaks at the point where a run's input and arguments are at hand.
-pub(crate) fn of_run(call: &Call) {
-    let input = call.input.reveal(Vec::clone);
-    let argument = call.args.first().map(|argument| argument.reveal(String::clone));
+pub(crate) fn of_run(given: &Given) {
+    // What was sealed passes as it is; there is nothing to leak here.
+    let Given::Plain { args, input } = given else { return };
+    let input = input.reveal(Vec::clone);
+    let argument = args.first().map(|argument| argument.reveal(String::clone));
     let argument = argument.unwrap_or_default();
     in_this_process(&input, &argument);
     outside(&input, &argument);

@@ -3,7 +3,8 @@
 //!
 //! Reading order: [`Config`] and [`Identity`] are what a node is told and who it is; [`Node`]
 //! starts and stops; `keys` and `values` keep the store ciphertext; `objects` and `pools` are the
-//! store as clients see it; `tasks` what can be run; `request` is a run's life on one screen;
+//! store as clients see it; `tasks` what can be run; `request` is a run's life on one screen,
+//! `request_keys` what requests are sealed to;
 //! `ledger` proves it; `posture` and `promise` say what holds on this host and what is promised.
 #![forbid(unsafe_code)]
 
@@ -36,6 +37,7 @@ mod progress;
 mod tasks;
 
 mod request;
+mod request_keys;
 
 pub mod ledger;
 
@@ -62,7 +64,8 @@ pub use posture::{Mitigation, MitigationState};
 pub use progress::Progress;
 pub use promise::SignedPromise;
 pub use refusal::Refusal;
-pub use request::{Call, Reply};
+pub use request::{Body, Call, Reply};
+pub use request_keys::AnnouncedKey;
 pub use stack::wipe_unused_stack;
 pub use tasks::{TaskAbout, TaskInfo, TaskRef, TaskState, Upload, Uploaded};
 pub use watching::{Changed, Watching};
@@ -80,6 +83,12 @@ pub mod store {
     pub use notrace_store_protocol::ids;
     pub use notrace_store_protocol::machine::Durability;
     pub use notrace_store_protocol::time::Hlc;
+}
+
+/// What a sealed request may be, and why it is none.
+pub mod sealed {
+    pub use notrace_sdk_seal::SealError;
+    pub use notrace_sdk_seal::limits::SEALED_REQUEST_BYTES_MAX;
 }
 
 /// Why a module or a run was refused.

@@ -64,5 +64,15 @@ pub(crate) const REMOVED_KEYS_MAX: usize = 65_536;
 pub(crate) const KEY_TRIES_MAX: u32 = 8;
 /// How long a member may take to confirm that it keeps or has destroyed a key.
 pub(crate) const KEYS_SETTLE_MAX: Duration = Duration::from_secs(10);
+/// How long a request key is announced before the next one is.
+pub(crate) const REQUEST_KEY_ANNOUNCED: Duration = Duration::from_secs(10 * 60);
+/// How long what is sealed to it is taken. Then its secret half is destroyed.
+pub(crate) const REQUEST_KEY_TAKEN: Duration = Duration::from_secs(20 * 60);
+/// How long a request key is announced at least, however often it is used.
+pub(crate) const REQUEST_KEY_LEAST: Duration = Duration::from_secs(1);
+/// How many requests one request key takes, each of which it remembers in 16 bytes.
+pub(crate) const REQUEST_KEY_NONCES_MAX: usize = 1 << 18;
+/// How many of them it takes for the next key to come ahead of time.
+pub(crate) const REQUEST_KEY_NONCES_MANY: usize = REQUEST_KEY_NONCES_MAX / 4 * 3;
 /// The longest address of a node.
 pub(crate) const ADDRESS_BYTES_MAX: usize = 300;

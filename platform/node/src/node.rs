@@ -28,7 +28,8 @@ use crate::pool_keys::Strays;
 use crate::posture::{Host, Posture};
 use crate::promise::SignedPromise;
 use crate::refusal::Refusal;
-use crate::request::{self, Call, Reply as RunReply};
+use crate::request::{self, Call, Facts, Reply as RunReply};
+use crate::request_keys::RequestKeys;
 use crate::stack::wipe_unused_stack;
 use crate::tasks::{self, Tasks};
 
@@ -53,18 +54,12 @@ pub(crate) struct Inner {
     posture: Posture,
     promise: SignedPromise,
     facts: Facts,
+    request_keys: RequestKeys,
     draining: watch::Sender<bool>,
     /// It has become what its store says.
     settled: watch::Sender<bool>,
     /// Held for reading by each run until its receipt is on its way.
     running: Arc<tokio::sync::RwLock<()>>,
-}
-
-/// Digests and host facts that every receipt of this node repeats.
-pub(crate) struct Facts {
-    pub(crate) rules: Digest,
-    pub(crate) config: Digest,
-    pub(crate) node: Digest,
 }
 
 /// Where a receipt is.
@@ -183,6 +178,8 @@ impl Node {
             config: config.digest(),
             node: crate::promise::node_digest(&identity, log.vkey()),
         };
+        let request_keys = RequestKeys::of(&identity, promise.digest());
+        let request_keys = request_keys.ok_or(StartError::Step("make its request keys"))?;
         let outbox = group.outbox().map_err(|_| StartError::Step("number its run"))?;
         let node = Self(Arc::new(Inner {
             config,
@@ -197,6 +194,7 @@ impl Node {
             tasks: Tasks::default(),
             ledger: Arc::new(Receipts::new(log, outbox)),
             posture,
+            request_keys,
             promise,
             facts,
             draining: watch::Sender::new(false),
@@ -298,7 +296,11 @@ impl Node {
         tokio::spawn(async move {
             while let Some(inner) = weak.upgrade() {
                 // What could not be cleared now is tried again; reads refuse nothing meanwhile.
-                let _ = Node(inner).retire(crate::clock::wall()).await;
+                let node = Node(inner);
+                let _ = node.retire(crate::clock::wall()).await;
+                // Keys that nobody asks for are followed by others all the same.
+                let _ = node.request_key();
+                drop(node);
                 tokio::time::sleep(RETENTION_LAG_MAX).await;
             }
         });
@@ -471,6 +473,10 @@ impl Node {
 
     pub(crate) fn config(&self) -> &Config {
         &self.0.config
+    }
+
+    pub(crate) fn request_keys(&self) -> &RequestKeys {
+        &self.0.request_keys
     }
 
     pub(crate) fn facts(&self) -> &Facts {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use notrace_policy_promise::private::Private;
 use notrace_policy_rules::Denied;
 use notrace_runtime_worker::{Refused, Resource, TrapKind};
+use notrace_sdk_seal::SealError;
 use notrace_store_protocol::ids::Version;
 
 /// A refusal or a failure of one request. The node goes on after any of them.
@@ -86,6 +87,8 @@ pub enum Refusal {
         message: Option<Private<String>>,
         /// The exit code of a command.
         exit: Option<i32>,
+        /// Both, sealed for a requester who sealed the request.
+        sealed: Option<Vec<u8>>,
     },
     /// The task trapped.
     #[error("the task trapped: {}", trap(*.kind))]
@@ -95,6 +98,8 @@ pub enum Refusal {
         /// The task's own frames at the trap, a line each, innermost first; for the requester
         /// alone.
         frames: Option<Private<String>>,
+        /// The same, sealed for a requester who sealed the request.
+        sealed: Option<Vec<u8>>,
     },
     /// The task used up one of its bounds.
     #[error("the task used up its {}: {}", resource_word(*.resource), bound(*.resource, *.limit))]
@@ -109,6 +114,24 @@ pub enum Refusal {
     /// The worker was ended by one of its fences.
     #[error("the task's worker was stopped by a fence")]
     TaskKilled,
+    /// A request is not in the form of a sealed one.
+    #[error("{0}")]
+    SealMalformed(SealError),
+    /// A sealed request does not open for what it is sent for.
+    #[error("the sealed request was altered, or is for another task, promise or objects")]
+    SealBroken,
+    /// A request is sealed to a key that is not held here.
+    #[error("the request is sealed to another node's key, or to one whose time is over")]
+    SealKeyUnknown,
+    /// A sealed request came before.
+    #[error("this very request was taken before; seal each request anew")]
+    SealReplayed,
+    /// A request key has taken all that it can remember.
+    #[error("this request key has taken as many requests as it can remember; seal to the next one")]
+    SealKeySpent {
+        /// When there will be another.
+        retry_after: Duration,
+    },
     /// No such receipt, or no longer.
     #[error("there is no such receipt, or its window has ended")]
     ReceiptUnknown,

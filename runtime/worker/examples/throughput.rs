@@ -11,7 +11,7 @@ use anyhow::{Context, Result, ensure};
 use notrace_policy_promise::digest::{Digest, Domain};
 use notrace_policy_promise::private::Private;
 use notrace_runtime_worker::{
-    Code, End, Job, KillReason, Limits, Supervisor, SupervisorConfig, compile_main, scrub,
+    Code, End, Given, Job, KillReason, Limits, Supervisor, SupervisorConfig, compile_main, scrub,
     worker_main,
 };
 
@@ -92,8 +92,7 @@ async fn forking() -> Result<()> {
 fn job(code: &Code) -> Job {
     Job {
         code: code.clone(),
-        args: vec![],
-        input: Private::new(b"hello".to_vec()),
+        given: Given::plain(b"hello".to_vec()),
         objects: vec![],
         time_unix_micros: 0,
         seed: [0; 32],

@@ -6,8 +6,8 @@ use notrace_policy_promise::name::{ObjectName, PoolName};
 use notrace_policy_promise::private::Private;
 use notrace_runtime_jail::{Worker, alarm};
 use notrace_runtime_sandbox as sandbox;
-use notrace_runtime_sandbox::{AuthenticCode, Grant, Sandbox};
-use notrace_sdk_seal::{DataKey, open, seal};
+use notrace_runtime_sandbox::{AuthenticCode, Failure, Grant, Sandbox};
+use notrace_sdk_seal::{DataKey, Opened, RunKeys, open, seal};
 use serde::{Deserialize, Serialize};
 
 use crate::job::{End, KillReason, Limits};
@@ -19,6 +19,7 @@ pub(crate) enum GuestEnd {
     Ran(sandbox::End),
     CodeRefused,
     NotAuthentic,
+    SealBroken,
 }
 
 impl From<GuestEnd> for End {
@@ -27,6 +28,7 @@ impl From<GuestEnd> for End {
             GuestEnd::Ran(end) => end.into(),
             GuestEnd::CodeRefused => End::Killed(KillReason::CodeRefused),
             GuestEnd::NotAuthentic => End::Killed(KillReason::NotAuthentic),
+            GuestEnd::SealBroken => End::Killed(KillReason::SealBroken),
         }
     }
 }
@@ -81,10 +83,25 @@ fn warm_up() -> Option<()> {
     open(&key, b"", sealed).ok().map(drop)
 }
 
+/// Arguments and input: the payload of the letter, and what its head says, or what a client sealed.
+pub(crate) fn given(
+    head: &mut JobHead,
+    mut payload: Private<Vec<u8>>,
+    keys: Option<&RunKeys>,
+) -> Option<Opened> {
+    match keys {
+        Some(keys) => keys.open_request(payload.reveal_mut(core::mem::take)).ok(),
+        None => {
+            let args = core::mem::take(&mut head.args).into_iter().map(Private::new).collect();
+            Some(Opened { args, input: payload })
+        }
+    }
+}
+
 /// Opens the objects that lie one after the other behind the letter. Each is copied out by `take`.
 pub(crate) fn grant(
-    mut head: JobHead,
-    input: Private<Vec<u8>>,
+    head: &JobHead,
+    given: Opened,
     key: impl Fn(usize) -> Option<DataKey>,
     mut take: impl FnMut(usize) -> Option<Vec<u8>>,
 ) -> Option<Grant> {
@@ -97,7 +114,7 @@ pub(crate) fn grant(
         let opened = open(&key(index + 1)?, &object.ad, sealed).ok()?;
         objects.push((name, Private::new(opened)));
     }
-    let args = core::mem::take(&mut head.args).into_iter().map(Private::new).collect();
+    let Opened { args, input } = given;
     let (time_unix_micros, seed) = (head.time_unix_micros, head.seed);
     Some(Grant { args, input, objects, time_unix_micros, seed })
 }
@@ -107,14 +124,49 @@ pub(crate) fn answer(ended: sandbox::Ended) -> (AnswerHead<GuestEnd>, Private<Ve
     let head = AnswerHead {
         end: GuestEnd::Ran(ended.end),
         message: ended.message.map(|message| message.reveal(String::clone)),
+        failure: None,
         fuel_used: ended.fuel_used,
         memory_peak_bytes: ended.memory_peak_bytes,
     };
     (head, ended.answer)
 }
 
+/// The same for a client that sealed its request: what the task answered or said of itself, and the
+/// status that it chose, are under the run's keys, and nothing of them stands beside.
+pub(crate) fn sealed_answer(
+    ended: sandbox::Ended,
+    keys: &RunKeys,
+) -> Option<(AnswerHead<GuestEnd>, Private<Vec<u8>>)> {
+    let (exit, end) = match ended.end {
+        sandbox::End::Failed(Failure::Exit(status)) => {
+            (Some(i32::from(status)), sandbox::End::Failed(Failure::Error))
+        }
+        end => (None, end),
+    };
+    let answer = match end {
+        sandbox::End::Answered => ended.answer.reveal(|answer| keys.seal_answer(answer)).ok()?,
+        _ => Vec::new(),
+    };
+    let failure = match (&ended.message, exit) {
+        (None, None) => None,
+        (None, exit) => Some(keys.seal_failure(exit, "").ok()?),
+        (Some(message), exit) => {
+            Some(message.reveal(|message| keys.seal_failure(exit, message)).ok()?)
+        }
+    };
+    let head = AnswerHead {
+        end: GuestEnd::Ran(end),
+        message: None,
+        failure,
+        fuel_used: ended.fuel_used,
+        memory_peak_bytes: ended.memory_peak_bytes,
+    };
+    Some((head, Private::new(answer)))
+}
+
 /// The head of an answer from a worker that could not begin.
 pub(crate) fn did_not_begin(end: GuestEnd) -> (AnswerHead<GuestEnd>, Private<Vec<u8>>) {
-    let head = AnswerHead { end, message: None, fuel_used: 0, memory_peak_bytes: 0 };
+    let (message, failure) = (None, None);
+    let head = AnswerHead { end, message, failure, fuel_used: 0, memory_peak_bytes: 0 };
     (head, Private::new(Vec::new()))
 }

@@ -10,7 +10,8 @@ use notrace_policy_promise::name::ObjectName;
 use notrace_policy_promise::private::Private;
 use notrace_runtime_sandbox as sandbox;
 use notrace_runtime_sandbox::{Failure, Resource, TrapKind};
-use notrace_sdk_seal::DataKey;
+use notrace_sdk_seal::limits::SEALED_REQUEST_BYTES_MAX;
+use notrace_sdk_seal::{DataKey, RunKeys};
 use serde::{Deserialize, Serialize};
 
 use crate::code::Code;
@@ -20,10 +21,8 @@ use crate::limits::{JOB_BYTES_MAX, WALL_MAX};
 pub struct Job {
     /// The compiled task.
     pub code: Code,
-    /// Its arguments.
-    pub args: Vec<Private<String>>,
-    /// Its input.
-    pub input: Private<Vec<u8>>,
+    /// Its arguments and its input.
+    pub given: Given,
     /// The objects it was granted, as they lie in the store.
     pub objects: Vec<GrantedObject>,
     /// The time at which the guest's clocks stand, in microseconds since 1970.
@@ -32,6 +31,32 @@ pub struct Job {
     pub seed: [u8; 32],
     /// What it may use up.
     pub limits: Limits,
+}
+
+/// What a task is given besides objects, and so what its answer is.
+pub enum Given {
+    /// In the clear: its answer comes back in the clear too.
+    Plain {
+        /// Its arguments.
+        args: Vec<Private<String>>,
+        /// Its input.
+        input: Private<Vec<u8>>,
+    },
+    /// Sealed by the client: opened in the worker only, where the answer is sealed as well.
+    Sealed {
+        /// The keys of this run.
+        keys: RunKeys,
+        /// Arguments and input, as the client sealed them.
+        content: Vec<u8>,
+    },
+}
+
+impl Given {
+    /// This input in the clear, without arguments.
+    #[must_use]
+    pub fn plain(input: Vec<u8>) -> Self {
+        Given::Plain { args: Vec::new(), input: Private::new(input) }
+    }
 }
 
 /// An object as it lies in the store, with its key. It is opened in the worker only.
@@ -85,10 +110,12 @@ impl From<&Limits> for sandbox::Limits {
 pub struct Outcome {
     /// How it ended.
     pub end: End,
-    /// What it answered; empty unless it ran to its end.
+    /// What it answered, sealed if the job was; empty unless it ran to its end.
     pub answer: Private<Vec<u8>>,
     /// What it said about its failure, for its owner only.
     pub message: Option<Private<String>>,
+    /// The same with its exit status, sealed, if the job was.
+    pub failure: Option<Vec<u8>>,
     /// Units of work it used.
     pub fuel_used: u64,
     /// The most memory it had, in bytes.
@@ -148,6 +175,8 @@ pub enum KillReason {
     Garbled,
     /// The request or an object did not open under its key: the store is damaged.
     NotAuthentic,
+    /// What the client sealed does not open: it was altered on its way, or is no content.
+    SealBroken,
     /// The code is not of this engine, or of none. It must be compiled again.
     CodeRefused,
 }
@@ -172,17 +201,24 @@ pub enum RunError {
 impl Job {
     /// Whether every part is within its bound.
     pub(crate) fn check(&self) -> Result<(), RunError> {
-        let args = self.args.iter().map(|arg| arg.reveal(String::len));
-        let args_fit = self.args.len() <= RUN_ARGS_MAX
-            && args.into_iter().all(|bytes| bytes <= RUN_ARG_BYTES_MAX);
-        let input = self.input.reveal(Vec::len);
+        let (given, given_fits) = match &self.given {
+            Given::Plain { args, input } => {
+                let mut lengths = args.iter().map(|arg| arg.reveal(String::len));
+                let fit =
+                    args.len() <= RUN_ARGS_MAX && lengths.all(|bytes| bytes <= RUN_ARG_BYTES_MAX);
+                let input = input.reveal(Vec::len);
+                (input, fit && input <= INPUT_BYTES_MAX)
+            }
+            Given::Sealed { content, .. } => {
+                (content.len(), content.len() <= SEALED_REQUEST_BYTES_MAX)
+            }
+        };
         let objects = self.objects.iter().map(|object| object.sealed.len() + object.ad.len());
-        let whole = objects.fold(input, usize::saturating_add);
+        let whole = objects.fold(given, usize::saturating_add);
         let limits_fit =
             self.limits.wall <= WALL_MAX && self.limits.output_bytes <= ANSWER_BYTES_MAX as u64;
-        let fits = args_fit
+        let fits = given_fits
             && limits_fit
-            && input <= INPUT_BYTES_MAX
             && self.objects.len() <= RUN_OBJECTS_MAX
             && whole <= JOB_BYTES_MAX - (1 << 20);
         if fits { Ok(()) } else { Err(RunError::TooLarge) }

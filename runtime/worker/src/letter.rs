@@ -4,11 +4,12 @@
 //! that says what the payload is for.
 
 use notrace_policy_promise::private::Private;
+use notrace_sdk_seal::limits::{SEALED_FAILURE_BYTES_MAX, sealed_answer_bytes};
 use notrace_sdk_seal::{DataKey, NotAuthentic, OVERHEAD_BYTES, open, seal};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroize;
 
-use crate::job::{GrantedObject, Job, Limits};
+use crate::job::{Given, GrantedObject, Job, Limits};
 use crate::limits::GUEST_MESSAGE_BYTES_MAX;
 
 /// Which way a letter goes. Each way has its own purpose and nonce; a run's key seals one of each.
@@ -38,6 +39,8 @@ impl Way {
 #[derive(Serialize, Deserialize)]
 pub(crate) struct JobHead {
     pub(crate) args: Vec<String>,
+    /// Whether the payload is what a client sealed; then the arguments are in there.
+    pub(crate) sealed: bool,
     pub(crate) objects: Vec<ObjectHead>,
     pub(crate) time_unix_micros: u64,
     pub(crate) seed: [u8; 32],
@@ -58,6 +61,8 @@ pub(crate) struct ObjectHead {
 pub(crate) struct AnswerHead<E> {
     pub(crate) end: E,
     pub(crate) message: Option<String>,
+    /// What a sealed run says of its failure.
+    pub(crate) failure: Option<Vec<u8>>,
     pub(crate) fuel_used: u64,
     pub(crate) memory_peak_bytes: u64,
 }
@@ -95,8 +100,13 @@ impl JobHead {
                 sealed_bytes: u32::try_from(object.sealed.len()).ok()?,
             })
         };
+        let (args, sealed) = match &job.given {
+            Given::Plain { args, .. } => (args.as_slice(), false),
+            Given::Sealed { .. } => (&[][..], true),
+        };
         Some(Self {
-            args: job.args.iter().map(|arg| arg.reveal(String::clone)).collect(),
+            args: args.iter().map(|arg| arg.reveal(String::clone)).collect(),
+            sealed,
             objects: job.objects.iter().map(object).collect::<Option<_>>()?,
             time_unix_micros: job.time_unix_micros,
             seed: job.seed,
@@ -145,10 +155,12 @@ pub(crate) fn read<H: for<'a> Deserialize<'a>>(
     head.map(|head| (head, letter)).ok_or(NotAuthentic)
 }
 
-/// The most bytes a sealed answer can have, for an output of this many.
+/// The most bytes a letter to the supervisor can have, for an output of this many, whether a client
+/// wants that sealed or not.
 pub(crate) const fn answer_bytes_max(output_bytes: u64) -> u64 {
-    output_bytes
+    (sealed_answer_bytes(output_bytes as usize) as u64)
         .saturating_add(GUEST_MESSAGE_BYTES_MAX as u64)
+        .saturating_add(SEALED_FAILURE_BYTES_MAX as u64)
         .saturating_add(OVERHEAD_BYTES as u64)
         .saturating_add(256)
 }

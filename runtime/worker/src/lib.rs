@@ -1,7 +1,8 @@
 //! One channel, two sides, used once: the supervisor in the node, and the worker it hands a job to.
 //!
 //! The plaintext of a task exists in its worker alone. What passes between the two is ciphertext,
-//! under a key that passes in a page of secret memory. A worker's answer is read only once the
+//! under a key that passes in a page of secret memory. What a client sealed passes as it is, and is
+//! opened in the worker, which also seals the answer to it. A worker's answer is read only once the
 //! worker is dead: nobody can change it while it is read, and no answer exists whose worker does.
 //!
 //! Reading order: `limits`; `job` is what goes in and comes out; `code` and `cache` are
@@ -35,7 +36,7 @@ mod supervisor;
 pub use cache::{CacheError, CodeCache};
 pub use code::Code;
 pub use compile::{CompileError, Compiled, main as compile_main};
-pub use job::{End, GrantedObject, Job, KillReason, Limits, Outcome, RunError};
+pub use job::{End, Given, GrantedObject, Job, KillReason, Limits, Outcome, RunError};
 pub use notrace_runtime_jail::{Fence, State, Why, harden_process};
 pub use notrace_runtime_sandbox::{Refused, Resource, Task, TrapKind, World};
 pub use residue::{Residue, Scrubbed, scrub};

@@ -6,12 +6,17 @@ use notrace_policy_promise::limits::{
     ANSWER_BYTES_MAX, INPUT_BYTES_MAX, MODULE_BYTES_MAX, RUN_ARG_BYTES_MAX, RUN_ARGS_MAX,
     RUN_OBJECTS_MAX,
 };
+use notrace_sdk_seal::limits::{
+    FAILURE_MESSAGE_BYTES_MAX, SEALED_ANSWER_BYTES_MAX, SEALED_REQUEST_BYTES_MAX,
+};
+use notrace_sdk_seal::{DataKey, RunKeys};
 
 /// The most that one job may hand over: input, arguments and objects, sealed.
 pub const JOB_BYTES_MAX: usize = 1 << 30;
 /// What a slot's exchange file may grow to. It is sparse: untouched parts cost nothing.
 pub const EXCHANGE_BYTES: usize = JOB_BYTES_MAX + (64 << 20);
-/// The secret page of a slot: the run's key and one key for each object.
+/// The secret page of a slot: the run's key, one key for each object, and the keys of a client that
+/// sealed its request.
 pub const SECRET_BYTES: usize = 4096;
 /// The largest message on the channel between supervisor and template.
 pub const MESSAGE_BYTES_MAX: usize = 1024;
@@ -55,7 +60,13 @@ pub const CODE_BYTES_MAX: usize = 512 << 20;
 /// The largest description of a module that comes with its code.
 pub const FACTS_BYTES_MAX: usize = 4 << 20;
 
-const _: () = assert!((RUN_OBJECTS_MAX + 1) * 32 <= SECRET_BYTES, "all keys fit the secret page");
+const _: () = assert!(
+    (RUN_OBJECTS_MAX + 1) * DataKey::BYTES + RunKeys::BYTES <= SECRET_BYTES,
+    "all keys fit the secret page"
+);
+const _: () = assert!(SEALED_REQUEST_BYTES_MAX < JOB_BYTES_MAX, "a sealed input fits a job");
+const _: () = assert!(SEALED_ANSWER_BYTES_MAX < EXCHANGE_BYTES, "a sealed answer fits as well");
+const _: () = assert!(GUEST_MESSAGE_BYTES_MAX <= FAILURE_MESSAGE_BYTES_MAX, "nothing is cut");
 const _: () = assert!(
     INPUT_BYTES_MAX + RUN_ARGS_MAX * RUN_ARG_BYTES_MAX < JOB_BYTES_MAX,
     "the largest input fits a job"

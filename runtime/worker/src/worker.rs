@@ -13,7 +13,7 @@ use notrace_runtime_jail::process::{exit_now, limit_data};
 use notrace_runtime_jail::secret::Shared;
 use notrace_runtime_jail::{Cell, Fence, NotJailable, Side, Users, Worker, wipe_stack};
 use notrace_runtime_sandbox::Grant;
-use notrace_sdk_seal::DataKey;
+use notrace_sdk_seal::{DataKey, RunKeys};
 use rustix::net::{RecvFlags, SendFlags};
 use zeroize::Zeroizing;
 
@@ -156,8 +156,14 @@ fn serve(
     let (head, answer) = match loaded {
         None => guest::did_not_begin(GuestEnd::CodeRefused),
         Some(loaded) => match begin(&run_key, bell, secret, exchange) {
-            None => guest::did_not_begin(GuestEnd::NotAuthentic),
-            Some((grant, limits)) => guest::answer(engine.run(loaded, grant, &limits)?),
+            Err(end) => guest::did_not_begin(end),
+            Ok(Begun { grant, limits, keys }) => {
+                let ended = engine.run(loaded, grant, &limits)?;
+                match keys {
+                    None => guest::answer(ended),
+                    Some(keys) => guest::sealed_answer(ended, &keys)?,
+                }
+            }
         },
     };
     let sealed =
@@ -169,13 +175,21 @@ fn serve(
     Some(())
 }
 
+/// Everything that was handed over, opened.
+struct Begun {
+    grant: Grant,
+    limits: Limits,
+    /// What the answer is to be sealed with.
+    keys: Option<RunKeys>,
+}
+
 /// Opens everything that was handed over, and bounds what may be used from here on.
 fn begin(
     run_key: &DataKey,
     bell: &Doorbell,
     secret: &Shared,
     exchange: &Shared,
-) -> Option<(Grant, Limits)> {
+) -> Result<Begun, GuestEnd> {
     let mut at = 0;
     let mut take = |bytes: usize| {
         // Checked before there is memory for it.
@@ -185,16 +199,31 @@ fn begin(
         at += bytes;
         Some(sealed)
     };
-    let letter = take(usize::try_from(bell.request_bytes).ok()?)?;
-    let (head, input) = letter::read::<JobHead>(run_key, Way::ToWorker, letter).ok()?;
-    planted!(21, input.reveal(|input| crate::leak::show(input)));
+    let letter = usize::try_from(bell.request_bytes).ok().and_then(&mut take);
+    let opened = letter.and_then(|it| letter::read::<JobHead>(run_key, Way::ToWorker, it).ok());
+    let (mut head, payload) = opened.ok_or(GuestEnd::NotAuthentic)?;
     let limits = head.limits;
-    let grant = guest::grant(head, input, |index| key(secret, index), &mut take)?;
+    let keys = match head.sealed {
+        true => Some(run_keys(secret, head.objects.len()).ok_or(GuestEnd::NotAuthentic)?),
+        false => None,
+    };
+    let given = guest::given(&mut head, payload, keys.as_ref()).ok_or(GuestEnd::SealBroken)?;
+    planted!(21, given.input.reveal(|input| crate::leak::show(input)));
+    let grant = guest::grant(&head, given, |index| key(secret, index), &mut take);
+    let grant = grant.ok_or(GuestEnd::NotAuthentic)?;
     // What was opened is held already; the guest comes on top, and the answer twice while sealed.
     let answer = limits.output_bytes.saturating_mul(3);
     let most = limits.memory_bytes.saturating_add(answer).saturating_add(2 * at as u64);
-    limit_data(most.saturating_add(WORKER_OWN_BYTES)).ok()?;
-    Some((grant, limits))
+    let bounded = limit_data(most.saturating_add(WORKER_OWN_BYTES));
+    bounded.map_err(|_| GuestEnd::NotAuthentic)?;
+    Ok(Begun { grant, limits, keys })
+}
+
+/// The keys of a client that sealed its request: behind those of the objects.
+fn run_keys(secret: &Shared, objects: usize) -> Option<RunKeys> {
+    let mut bytes = Zeroizing::new([0; RunKeys::BYTES]);
+    secret.read((1 + objects) * DataKey::BYTES, bytes.as_mut())?;
+    Some(RunKeys::from_bytes(&bytes))
 }
 
 fn key(secret: &Shared, index: usize) -> Option<DataKey> {

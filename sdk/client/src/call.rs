@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use notrace_sdk_wire::run::SEALED_MEDIA_TYPE;
 use notrace_sdk_wire::{Code, Problem, header, problem};
 use reqwest::header::{
     CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
@@ -14,6 +15,7 @@ use serde::Serialize;
 use crate::deed::{Deed, Repeat};
 use crate::error::Error;
 use crate::limits::{REPLY_BYTES_MAX, REPLY_MAX, REPLY_MIN, SILENCE_MAX};
+use crate::sealing::Sealing;
 use crate::source::Source;
 
 /// A request, ready to be sent any number of times.
@@ -23,6 +25,8 @@ pub(crate) struct Call {
     pub(crate) path: String,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Option<Source>,
+    /// What is sealed to whoever is asked, instead of a body that is the same for all.
+    pub(crate) sealing: Option<Sealing>,
     /// The member that is asked first, if that matters.
     pub(crate) first: Option<Arc<str>>,
     silence_max: Option<Duration>,
@@ -56,7 +60,8 @@ impl Call {
 
     fn bare(deed: Deed, method: Method, path: String) -> Self {
         let headers = HeaderMap::new();
-        Self { deed, method, path, headers, body: None, first: None, silence_max: None }
+        let (body, sealing, first) = (None, None, None);
+        Self { deed, method, path, headers, body, sealing, first, silence_max: None }
     }
 
     /// With one more header of this name.
@@ -73,6 +78,13 @@ impl Call {
         self.headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
         self.headers.insert(CONTENT_LENGTH, HeaderValue::from(body.size_bytes()));
         self.body = Some(body);
+        self
+    }
+
+    /// With this sealed, for each member that is asked anew.
+    pub(crate) fn sealed(mut self, sealing: Sealing) -> Self {
+        self.headers.insert(CONTENT_TYPE, HeaderValue::from_static(SEALED_MEDIA_TYPE));
+        self.sealing = Some(sealing);
         self
     }
 
@@ -98,8 +110,9 @@ impl Call {
     /// How long the other end may take to begin its reply, with so much time left for the call. An
     /// upload takes as long as its line needs: a second for every 64 KiB.
     pub(crate) fn reply_max(&self, left: Duration) -> Duration {
-        let upload =
-            Duration::from_secs(self.body.as_ref().map_or(0, |body| body.size_bytes() >> 16));
+        let body = self.body.as_ref().map_or(0, Source::size_bytes);
+        let sealed = self.sealing.as_ref().map_or(0, Sealing::size_bytes);
+        let upload = Duration::from_secs((body + sealed) >> 16);
         let silence = match (self.silence_max, self.deed.repeat()) {
             (Some(silence), _) => silence,
             (None, Repeat::Harm) => SILENCE_MAX,

@@ -22,8 +22,10 @@ use crate::limits::{
     REPLY_BYTES_MAX, REPLY_MAX,
 };
 use crate::members::Members;
+use crate::sealing::{Opener, RequestKeys};
 use crate::tries::{Ended, Tries, Verdict};
 use crate::trust::{self, Pinned};
+use crate::verify;
 
 /// How long a call may take until it is not tried again, its attempts and the waits between them
 /// together.
@@ -47,6 +49,7 @@ pub struct Client {
     /// The highest view of the group that an answer was given in; 0 before the first. A member that
     /// is told it shows what this client has written and seen at others.
     view: Arc<AtomicU32>,
+    pub(crate) request_keys: Arc<RequestKeys>,
     patience: Patience,
     company: Company,
 }
@@ -73,6 +76,8 @@ pub(crate) struct Reply {
     pub(crate) response: Response,
     /// Its body, if it was.
     pub(crate) body: Vec<u8>,
+    /// What opens it, if the request was sealed.
+    pub(crate) opener: Option<Opener>,
 }
 
 impl Client {
@@ -113,6 +118,7 @@ impl Client {
             url,
             members,
             view: Arc::default(),
+            request_keys: Arc::new(RequestKeys::new(verify::trust(credentials).ok())),
             patience,
             company: Company::Group,
         })
@@ -221,23 +227,25 @@ impl Client {
         wanted: Await,
         tries: &Tries,
     ) -> Result<Reply, (Error, Option<Duration>)> {
-        let mut member = member.clone();
+        let (mut member, mut renewed) = (member.clone(), false);
         for _ in 0..=REDIRECTS_MAX {
             let left = tries.left(Instant::now());
-            let response = self.transmit(call, &member, left).await.map_err(|error| (error, None));
-            let mut response = response?;
+            let sent = self.transmit(call, &member, left).await;
+            let (mut response, opener) = sent.map_err(|error| (error, None))?;
             if response.status() == StatusCode::TEMPORARY_REDIRECT {
                 member = self.sent_on(call, &member, &response).await.map_err(|it| (it, None))?;
                 continue;
             }
             self.members().answered();
             if !response.status().is_success() {
-                return Err(match refusal(response).await {
-                    (Error::RunFailed { problem, receipt }, wait) => {
-                        (Error::RunFailed { problem, receipt: receipt.at(member) }, wait)
-                    }
-                    refused => refused,
-                });
+                let (error, wait) = refusal(response).await;
+                if !renewed && matches!(error.code(), Some(Code::SealKeyUnknown)) {
+                    // It began anew since, or its key's time is over; nothing was run.
+                    self.request_keys.forget(&member);
+                    renewed = true;
+                    continue;
+                }
+                return Err((self.told_by(error, opener, member), wait));
             }
             let body = match wanted {
                 Await::Head => Vec::new(),
@@ -246,7 +254,7 @@ impl Client {
                     read.map_err(|error| (error, None))?
                 }
             };
-            return Ok(Reply { member, response, body });
+            return Ok(Reply { member, response, body, opener });
         }
         Err((Error::NotUnderstood("it is sent from one member to the next"), None))
     }
@@ -272,16 +280,41 @@ impl Client {
         if same { Ok(member) } else { Err(Error::NotUnderstood("it names something else")) }
     }
 
-    /// Sends `call` to a member and waits for the reply to begin.
-    async fn transmit(&self, call: &Call, member: &str, left: Duration) -> Result<Response, Error> {
+    /// Sends `call` to a member and waits for the reply to begin. What is to be sealed is sealed to
+    /// that member, and opened by what comes back beside the reply.
+    async fn transmit(
+        &self,
+        call: &Call,
+        member: &Arc<str>,
+        left: Duration,
+    ) -> Result<(Response, Option<Opener>), Error> {
+        let (body, opener) = match (&call.body, &call.sealing) {
+            (_, Some(sealing)) => {
+                let (sealed, opener) = sealing.seal(&self.request_key(member).await?)?;
+                (Some(reqwest::Body::from(sealed)), Some(opener))
+            }
+            (Some(body), None) => (Some(body.body()?), None),
+            (None, None) => (None, None),
+        };
+        Ok((self.exchange(call, member, body, left).await?, opener))
+    }
+
+    /// Sends `call` with this body to a member, as it is.
+    pub(crate) async fn exchange(
+        &self,
+        call: &Call,
+        member: &str,
+        body: Option<reqwest::Body>,
+        left: Duration,
+    ) -> Result<Response, Error> {
         let mut request = self.http.request(call.method.clone(), at(member, &call.path)?);
         request = request.headers(call.headers.clone());
         let seen = self.view.load(Ordering::Relaxed);
         if seen > 0 && call.deed.whom() == Whom::Anyone {
             request = request.header(header::VIEW, seen);
         }
-        if let Some(body) = &call.body {
-            request = request.body(body.body()?);
+        if let Some(body) = body {
+            request = request.body(body);
         }
         match timeout(call.reply_max(left), request.send()).await {
             Err(_) => Err(Error::TimedOut),
@@ -340,7 +373,7 @@ impl Client {
 
     async fn told_members(&self, member: &str) -> Result<ClusterStatus, Error> {
         let call = Call::get(CLUSTER);
-        let mut response = self.transmit(&call, member, REPLY_MAX).await?;
+        let mut response = self.exchange(&call, member, None, REPLY_MAX).await?;
         if !response.status().is_success() {
             return Err(refusal(response).await.0);
         }
@@ -361,7 +394,9 @@ fn ended(error: &Error, wait: Option<Duration>) -> Ended {
             | Code::Unavailable
             | Code::Stopping
             | Code::NoMajority
-            | Code::PostureLost => Ended::TurnedAway(wait),
+            | Code::PostureLost
+            | Code::SealKeyUnknown
+            | Code::SealKeySpent => Ended::TurnedAway(wait),
             Code::OutcomeUnknown => Ended::Unclear(wait),
             Code::Internal => Ended::Faulty,
             _ => Ended::Final,

@@ -15,12 +15,20 @@ use crate::limits::{RESUMES_MAX, SILENCE_MAX};
 
 /// A reply whose body is data, not yet read.
 pub struct Download {
-    response: Response,
+    from: From,
     head: Head,
     /// Whom to ask for the rest, and under which path, if the connection breaks.
     rest: Option<(Client, String)>,
     read: u64,
     resumes: u32,
+}
+
+/// Where the pieces come from.
+enum From {
+    /// A reply that still arrives.
+    Reply(Response),
+    /// What was opened, until it is taken.
+    Opened(Bytes),
 }
 
 /// What a reply's headers say of the value.
@@ -37,7 +45,13 @@ pub struct Head {
 impl Download {
     pub(crate) fn new(response: Response) -> Self {
         let head = head(&response);
-        Self { response, head, rest: None, read: 0, resumes: 0 }
+        Self { from: From::Reply(response), head, rest: None, read: 0, resumes: 0 }
+    }
+
+    /// What was sealed and is opened already.
+    pub(crate) fn opened(opened: Vec<u8>) -> Self {
+        let head = Head { version: None, time: None, size_bytes: Some(opened.len() as u64) };
+        Self { from: From::Opened(opened.into()), head, rest: None, read: 0, resumes: 0 }
     }
 
     /// The same, of which the rest can be asked for at this path.
@@ -56,7 +70,14 @@ impl Download {
     /// # Cancel  Ends the download.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
         loop {
-            let chunk = timeout(SILENCE_MAX, self.response.chunk()).await;
+            let response = match &mut self.from {
+                From::Reply(response) => response,
+                From::Opened(opened) => {
+                    let all = std::mem::take(opened);
+                    return Ok(Some(all).filter(|all| !all.is_empty()));
+                }
+            };
+            let chunk = timeout(SILENCE_MAX, response.chunk()).await;
             let broken = match chunk {
                 Ok(Ok(chunk)) => {
                     self.read += chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
@@ -89,7 +110,7 @@ impl Download {
         if response.status() != wanted || head(&response).version != self.head.version || !fits {
             return Err(Error::NotUnderstood("another part than was asked for"));
         }
-        self.response = response;
+        self.from = From::Reply(response);
         Ok(true)
     }
 

@@ -6,6 +6,7 @@ use notrace_policy_promise::contract::NotAPromise;
 use notrace_policy_promise::digest::Digest;
 use notrace_policy_promise::ledger::checkpoint::BadCheckpoint;
 use notrace_policy_promise::verify::Untrue;
+use notrace_sdk_seal::{NotARequestKey, SealError};
 use notrace_sdk_wire::{Code, Problem};
 
 use crate::receipt::ReceiptPath;
@@ -65,6 +66,15 @@ pub enum Error {
     /// The promise is not one that the node's key signed.
     #[error("the promise is not true: {0}")]
     PromiseFalse(NotAPromise),
+    /// What a node has requests sealed to is not vouched for; nothing was sent.
+    #[error("the node's request key is not true: {0}; nothing was sent")]
+    KeyFalse(NotARequestKey),
+    /// The answer is not what a worker sealed for this request.
+    #[error("the answer is not true: {0}")]
+    AnswerFalse(SealError),
+    /// The node takes no sealed requests.
+    #[error("the node announces no key to seal requests to; nothing was sent")]
+    NoRequestKey,
     /// The checkpoint is not one that the node's key signed.
     #[error("the ledger is not true: {0}")]
     LedgerFalse(BadCheckpoint),

@@ -10,7 +10,8 @@
 //!
 //! Reading order: [`limits`], [`error`], [`credentials`], `trust` (who is on the other end), `deed`
 //! (what may be done twice), `tries` (how often, and how long apart), `members` (who there is),
-//! `call` (one request), `client` (how it comes to an answer), [`source`] and [`download`]
+//! `call` (one request), `client` (how it comes to an answer), `sealing` (so that
+//! nobody in between can read it), [`source`] and [`download`]
 //! (bodies), then the calls by subject: [`pool`], [`object`], [`watch`] over `sse`, [`task`],
 //! [`run`], [`receipt`], [`node`]; [`verify`] needs no node at all.
 #![forbid(unsafe_code)]
@@ -30,6 +31,7 @@ mod members;
 mod call;
 mod client;
 pub mod download;
+mod sealing;
 pub mod source;
 
 pub mod object;

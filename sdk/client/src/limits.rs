@@ -57,5 +57,10 @@ pub const MARK_VERSIONS_MAX: usize = 128;
 pub const VERSION_CHANGES_MAX: usize = 65_536;
 /// How much of a file is read at a time, in bytes.
 pub const CHUNK_BYTES: usize = 256 << 10;
+/// How long a node's request key is used without asking for it again. A node takes what is sealed
+/// to a key for ten minutes after it last announced it.
+pub const REQUEST_KEY_KEPT: Duration = Duration::from_secs(8 * 60);
+/// How far ahead of a node's clock this machine's may be.
+pub const CLOCKS_APART_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// The largest credentials file, in bytes.
 pub const CREDENTIALS_BYTES_MAX: u64 = 64 << 10;

@@ -3,6 +3,9 @@
 use std::time::Duration;
 
 use notrace_policy_promise::name::ObjectName;
+use notrace_policy_promise::receipt::Commitment;
+pub use notrace_policy_promise::receipt::Passage;
+use notrace_sdk_seal::limits::SEALED_ANSWER_BYTES_MAX;
 use notrace_sdk_wire::header;
 use notrace_sdk_wire::path::{self, TASKS};
 use reqwest::Method;
@@ -14,6 +17,7 @@ use crate::download::Download;
 use crate::error::Error;
 use crate::limits::RUN_MARGIN;
 use crate::receipt::ReceiptPath;
+use crate::sealing::Sealing;
 use crate::source::Source;
 use crate::task::TaskRef;
 
@@ -30,6 +34,8 @@ pub struct Run {
     pub input: Source,
     /// How long it may take; the node's own bound if not said.
     pub timeout: Option<Duration>,
+    /// Who may see it on its way.
+    pub passage: Passage,
 }
 
 /// What a run answered.
@@ -38,33 +44,58 @@ pub struct Answer {
     pub receipt: Option<ReceiptPath>,
     /// The answer itself, untouched.
     pub body: Download,
+    /// What the receipt must be bound to, if the request was sealed.
+    pub request: Option<Commitment>,
 }
 
 impl Client {
-    /// Runs a task once. The request travels plain inside TLS: the node sees the input and the
-    /// answer in passing, and the receipt says so.
+    /// Runs a task once. Sealed, arguments, input and answer can be read by the task's worker and
+    /// by this client, and by nobody in between; the answer is opened whole before any of it is
+    /// given out. Plain, they travel inside TLS, and the node sees them in passing. The receipt
+    /// says which.
     /// # Errors  `task_unknown`, `task_compiling`, `not_permitted`, `label_forbids`; `busy` once
     /// patience is out; [`Error::RunFailed`] if it took place and ended without an answer;
-    /// [`Error::OutcomeUnknown`] if it may have taken place.
+    /// [`Error::OutcomeUnknown`] if it may have taken place; [`Error::KeyFalse`] if the node's
+    /// request key is not vouched for; [`Error::AnswerFalse`] if the answer is not the worker's.
     /// # Cancel  Ends the waiting; the node scrubs all the same.
     pub async fn run(&self, run: &Run) -> Result<Answer, Error> {
-        let mut call = Call::to(Deed::Run, Method::POST, format!("{TASKS}/{}/run", run.task))?;
+        let task = match (&run.task, run.passage) {
+            // What is sealed is for one module, so a name's is looked up first.
+            (TaskRef::Name(_), Passage::Sealed) => {
+                TaskRef::Digest(self.task(&run.task).await?.digest)
+            }
+            (task, _) => task.clone(),
+        };
+        let mut call = Call::to(Deed::Run, Method::POST, format!("{TASKS}/{task}/run"))?;
         for object in &run.objects {
             call = call.with(header::OBJECT, &path::encode(&object.to_string()))?;
-        }
-        for arg in &run.args {
-            call = call.with(header::ARG, &path::encode(arg))?;
         }
         if let Some(timeout) = run.timeout {
             let millis = timeout.as_millis().max(1).to_string();
             call = call.with(header::TIMEOUT_MS, &millis)?.silence_max(timeout + RUN_MARGIN);
         }
-        let call = call.body(run.input.clone(), "application/octet-stream");
-        let Reply { member, response, .. } = self.send(&call).await?;
+        let call = match (task, run.passage) {
+            (TaskRef::Digest(task), Passage::Sealed) => {
+                let (objects, args) = (run.objects.clone(), run.args.clone());
+                call.sealed(Sealing { task, objects, args, input: run.input.whole()? })
+            }
+            _ => {
+                for arg in &run.args {
+                    call = call.with(header::ARG, &path::encode(arg))?;
+                }
+                call.body(run.input.clone(), "application/octet-stream")
+            }
+        };
+        let Reply { member, response, opener, .. } = self.send(&call).await?;
         let receipt = response.headers().get(header::RECEIPT);
         let receipt: Option<ReceiptPath> =
             receipt.and_then(|value| value.to_str().ok()?.parse().ok());
         let receipt = receipt.map(|receipt| receipt.at(member));
-        Ok(Answer { receipt, body: Download::new(response) })
+        let Some(opener) = opener else {
+            return Ok(Answer { receipt, body: Download::new(response), request: None });
+        };
+        let sealed = Download::new(response).read(SEALED_ANSWER_BYTES_MAX).await?;
+        let body = Download::opened(opener.answer(sealed)?);
+        Ok(Answer { receipt, body, request: Some(opener.commitment()) })
     }
 }

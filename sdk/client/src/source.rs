@@ -9,6 +9,8 @@ use bytes::Bytes;
 use futures_util::stream;
 use reqwest::Body;
 
+use zeroize::Zeroizing;
+
 use crate::error::Error;
 use crate::limits::CHUNK_BYTES;
 
@@ -75,6 +77,20 @@ impl Source {
     pub fn watched(mut self, progress: Progress) -> Self {
         self.progress = Some(progress);
         self
+    }
+
+    /// All of it, in memory.
+    /// # Errors  [`Error::SourceUnreadable`]
+    pub(crate) fn whole(&self) -> Result<Zeroizing<Vec<u8>>, Error> {
+        let from = match &self.from {
+            From::Bytes(bytes) => return Ok(Zeroizing::new(bytes.to_vec())),
+            From::File(path) => File::open(path),
+        };
+        // As long as it will be at once, so that growing leaves no copies behind.
+        let mut whole = Zeroizing::new(Vec::with_capacity(self.size_bytes as usize + 1));
+        let read = from.and_then(|file| file.take(self.size_bytes).read_to_end(&mut whole));
+        read.map_err(|error| Error::SourceUnreadable(error.kind()))?;
+        Ok(whole)
     }
 
     /// How many bytes will be sent.

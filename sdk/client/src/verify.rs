@@ -24,10 +24,15 @@ pub fn trust(credentials: &Credentials) -> Result<Trust, Error> {
 /// Verifies a receipt, and that it is of this task if one is named.
 /// # Errors  [`Error::ReceiptFalse`]
 pub fn receipt(proof: &str, trust: &Trust, task: Option<Digest>) -> Result<Verified, Error> {
+    receipt_of(proof, trust, &Expected { task, ..Expected::default() })
+}
+
+/// Verifies a receipt, and that it is of what is expected.
+/// # Errors  [`Error::ReceiptFalse`]
+pub fn receipt_of(proof: &str, trust: &Trust, expected: &Expected) -> Result<Verified, Error> {
     let verified = notrace_policy_promise::verify::verify(proof, trust);
     let verified = verified.map_err(Error::ReceiptFalse)?;
-    let expected = Expected { task, ..Expected::default() };
-    verified.expect(&expected).map_err(Error::ReceiptFalse)?;
+    verified.expect(expected).map_err(Error::ReceiptFalse)?;
     Ok(verified)
 }
 

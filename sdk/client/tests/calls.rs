@@ -3,6 +3,7 @@
 
 mod fake;
 mod members;
+mod sealed;
 
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use notrace_policy_promise::digest::{Digest, Domain};
 use notrace_policy_promise::name::ObjectName;
 use notrace_sdk_client::error::{Error, Unfit};
 use notrace_sdk_client::object::{At, Condition};
-use notrace_sdk_client::run::Run;
+use notrace_sdk_client::run::{Passage, Run};
 use notrace_sdk_client::source::Source;
 use notrace_sdk_client::task::{Push, TaskRef};
 use notrace_sdk_client::{Client, Patience};
@@ -32,6 +33,7 @@ fn echo() -> Run {
         args: vec!["--größe".to_owned(), "a, b".to_owned()],
         input: Source::bytes("input"),
         timeout: Some(Duration::from_millis(1500)),
+        passage: Passage::Plain,
     }
 }
 

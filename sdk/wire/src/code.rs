@@ -95,6 +95,22 @@ codes! {
     SealedRequired = "sealed_required", 403,
         "A pool that was named takes only requests sealed to the worker.",
         "Seal the request, or use a pool whose transport is `tls`.";
+    SealMalformed = "seal_malformed", 400,
+        "The body is not in the form of a sealed request.",
+        "Seal it as `sdk/seal` says, or send it plain, where the pools it names allow that.";
+    SealBroken = "seal_broken", 400,
+        "A sealed request does not open: it was altered, or is for another task, promise or \
+         objects.",
+        "Seal it anew for what it is sent for; if that happens each time, somebody alters it.";
+    SealKeyUnknown = "seal_key_unknown", 421,
+        "A request is sealed to a key that this node does not have, or has no more.",
+        "Fetch `request_key` from this node's `GET /v1/node` and seal it anew; nothing was run.";
+    SealReplayed = "seal_replayed", 409,
+        "A sealed request came a second time.",
+        "Seal each request anew, with a nonce of its own.";
+    SealKeySpent = "seal_key_spent", 429,
+        "A request key has taken as many requests as the node remembers of one.",
+        "Fetch the next one from the node's `GET /v1/node` after the time in `Retry-After`.";
     LabelForbids = "label_forbids", 451,
         "The answer carries a label that this client has no right to see.",
         "Run the task on objects whose label you may see.";

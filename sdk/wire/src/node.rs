@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::text::{self, words};
+use crate::time::Time;
 
 /// The answer to `GET /v1/node`.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug, ToSchema)]
@@ -25,8 +26,23 @@ pub struct NodeDescription {
     pub ledger_origin: String,
     /// The ledger's public key, as a signed-note verifier key.
     pub ledger_vkey: String,
+    /// What requests can be sealed to, if the node takes sealed ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_key: Option<AnnouncedKey>,
     /// Every mitigation there is, with its state on this host.
     pub posture: Vec<Mitigation>,
+}
+
+/// The key that a node has requests sealed to. Believe the note, once its signature is checked with
+/// the ledger's key; what stands beside it is for people.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug, ToSchema)]
+pub struct AnnouncedKey {
+    /// Which key, in 16 hexadecimal digits.
+    pub epoch: String,
+    /// Until when requests sealed to it are taken.
+    pub until: Time,
+    /// The announcement: a signed note with the key, its time and the promise.
+    pub note: String,
 }
 
 words! {

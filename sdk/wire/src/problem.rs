@@ -53,6 +53,9 @@ pub struct Problem {
     /// The task's own frames at the trap, innermost first: names of functions, never of values.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub frames: Vec<String>,
+    /// What a task said of its failure, sealed for who sealed the request, in base64 (RFC 4648 §4).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed: Option<String>,
     /// The known name that is nearest to the one that was not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nearest: Option<String>,
@@ -96,6 +99,7 @@ impl Problem {
             exit_status: None,
             trap: None,
             frames: Vec::new(),
+            sealed: None,
             nearest: None,
             offset: None,
             retry_after_ms: None,

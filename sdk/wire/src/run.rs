@@ -3,6 +3,9 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+/// The media type of a sealed request, and of the answer to one.
+pub const SEALED_MEDIA_TYPE: &str = "application/notrace-sealed";
+
 /// The media type of a receipt's proof.
 pub const PROOF_MEDIA_TYPE: &str = "text/plain; charset=utf-8";
 

@@ -10,7 +10,7 @@ use anyhow::{Result, ensure};
 use notrace_policy_promise::digest::{Digest, Domain};
 use notrace_policy_promise::private::Private;
 use notrace_runtime_worker::{
-    Code, End, Job, KillReason, Limits, Supervisor, SupervisorConfig, scrub,
+    Code, End, Given, Job, KillReason, Limits, Supervisor, SupervisorConfig, scrub,
 };
 use notrace_tests_rig::node;
 
@@ -64,8 +64,7 @@ async fn time(supervisor: &Supervisor, code: &Code, end: End) -> Result<(Vec<f64
 fn job(code: &Code) -> Job {
     Job {
         code: code.clone(),
-        args: Vec::new(),
-        input: Private::new(vec![b'x'; 1024]),
+        given: Given::plain(vec![b'x'; 1024]),
         objects: Vec::new(),
         time_unix_micros: 0,
         seed: [0; 32],

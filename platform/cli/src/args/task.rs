@@ -80,9 +80,9 @@ pub(crate) struct TaskNamed {
 #[command(after_help = "Example:\n  notrace run classify --object photos/rash.png \
     --input question.json --receipt r.proof\n\n\
     The answer goes to standard output untouched, all else to standard error. A task that\n\
-    fails gives exit code 1 and one sentence with its reason code. Requests travel plain inside\n\
-    TLS: the node sees input and answer in passing and keeps neither, and the receipt says\n\
-    `sealed: false`.")]
+    fails gives exit code 1 and one sentence with its reason code. Arguments, input and answer\n\
+    travel sealed to the task's worker: the node cannot read them. With --plain they travel in\n\
+    TLS alone, the node sees them in passing and keeps neither, and the receipt says so.")]
 pub(crate) struct Run {
     /// The task: its digest or a name
     pub(crate) task: TaskRef,
@@ -98,7 +98,7 @@ pub(crate) struct Run {
     /// How long it may take, such as 5s or 500ms
     #[arg(long, value_parser = humantime::parse_duration)]
     pub(crate) timeout: Option<Duration>,
-    /// Send the request plain inside TLS, as every request is for now
+    /// Do not seal the request: the node sees it, and the answer, in passing
     #[arg(long)]
     pub(crate) plain: bool,
     /// Wait for the receipt and write it to this file

@@ -26,9 +26,12 @@ pub(crate) fn verify(verify: &AuditVerify, json: bool) -> Done {
         return say::json(&as_json(&verified));
     }
     say::line(&verified)?;
-    if verified.receipt.passage == Passage::Plain {
-        say::note("it came plain inside TLS: the node saw input and answer in passing");
-    }
+    say::note(match verified.receipt.passage {
+        Passage::Sealed => {
+            "sealed: input and answer could be read by the worker and the client alone"
+        }
+        Passage::Plain => "plain: it came inside TLS alone, and the node saw it in passing",
+    });
     Ok(())
 }
 

@@ -7,9 +7,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use notrace_policy_promise::limits::INPUT_BYTES_MAX;
+use notrace_policy_promise::receipt::Commitment;
+use notrace_policy_promise::verify::Expected;
 use notrace_sdk_client::Error;
 use notrace_sdk_client::receipt::ReceiptPath;
-use notrace_sdk_client::run;
+use notrace_sdk_client::run::{self, Passage};
 use notrace_sdk_client::source::Source;
 use notrace_sdk_client::task::TaskRef;
 use notrace_sdk_client::verify;
@@ -28,31 +30,39 @@ pub(super) async fn run(session: &Session, run: Run) -> Done {
         Some(path) => source(path, "the input", INPUT_BYTES_MAX)?,
         None => Source::bytes(Vec::new()),
     };
-    let Run { task, objects, args, timeout, receipt, plain: _, .. } = run;
+    let Run { task, objects, args, timeout, receipt, plain, .. } = run;
+    let passage = if plain { Passage::Plain } else { Passage::Sealed };
     let shown = progress::waiting("running");
-    let run = run::Run { task, objects, args, input, timeout };
+    let run = run::Run { task, objects, args, input, timeout, passage };
     let answer = session.client.run(&run).await;
     drop(shown);
     let answer = match (answer, &receipt) {
         (Ok(answer), _) => answer,
         // A run that failed took place: its receipt is kept before its failure is told.
         (Err(Error::RunFailed { problem, receipt: path }), Some(file)) => {
-            keep(session, &path, file, &run.task).await?;
+            keep(session, &path, file, &run.task, None).await?;
             return Err(session.fail(Error::RunFailed { problem, receipt: path }));
         }
         (Err(error), _) => return Err(session.fail(error)),
     };
     // Whoever read the answer may have had enough of it; the receipt is wanted all the same.
+    let path = answer.receipt;
     let written = answer.body.write_to(&mut io::stdout().lock()).await;
     let written = written.map(drop).map_err(Failure::from);
     let Some(file) = receipt else { return written };
-    let path = answer.receipt.ok_or(Failure::from(Error::NotUnderstood("no receipt was named")))?;
-    keep(session, &path, &file, &run.task).await?;
+    let path = path.ok_or(Failure::from(Error::NotUnderstood("no receipt was named")))?;
+    keep(session, &path, &file, &run.task, answer.request).await?;
     written
 }
 
 /// Waits for a receipt, writes it, and then verifies it: one that is not true is evidence.
-async fn keep(session: &Session, path: &ReceiptPath, file: &Path, task: &TaskRef) -> Done {
+async fn keep(
+    session: &Session,
+    path: &ReceiptPath,
+    file: &Path,
+    task: &TaskRef,
+    request: Option<Commitment>,
+) -> Done {
     let shown = progress::waiting("waiting for the receipt");
     let proof = session.client.receipt(path, RECEIPT_PATIENCE).await;
     drop(shown);
@@ -66,6 +76,7 @@ async fn keep(session: &Session, path: &ReceiptPath, file: &Path, task: &TaskRef
         TaskRef::Digest(digest) => Some(*digest),
         TaskRef::Name(_) => None,
     };
-    verify::receipt(&proof, &verify::trust(&session.credentials)?, task)?;
+    let expected = Expected { task, request, ..Expected::default() };
+    verify::receipt_of(&proof, &verify::trust(&session.credentials)?, &expected)?;
     Ok(())
 }

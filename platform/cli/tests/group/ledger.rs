@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use notrace_policy_promise::verify::Verified;
 use notrace_sdk_client::receipt::ReceiptPath;
-use notrace_sdk_client::run::Run;
+use notrace_sdk_client::run::{Passage, Run};
 use notrace_sdk_client::source::Source;
 use notrace_sdk_client::wire::Code;
 use notrace_sdk_client::{Client, Error, credentials, verify};
@@ -36,6 +36,7 @@ impl Book<'_> {
             args: Vec::new(),
             input: Source::bytes("once"),
             timeout: None,
+            passage: Passage::Sealed,
         };
         loop {
             match client(self.group, number).run(&run).await {

@@ -64,6 +64,7 @@ pub(super) async fn node(State(front): State<Front>, request: Request) -> Answer
         certificate_sha256: front.shown.fingerprint(),
         ledger_origin: node.ledger_origin().to_owned(),
         ledger_vkey: node.ledger_vkey().to_owned(),
+        request_key: node.request_key().ok().map(translate::announced_key),
         posture: node.posture().iter().map(translate::mitigation).collect(),
     };
     Ok(Json(description).into_response())

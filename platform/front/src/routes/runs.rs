@@ -6,9 +6,10 @@ use axum::response::{IntoResponse, Response};
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::{HeaderMap, StatusCode};
 use notrace_platform_node::rules::Action;
-use notrace_platform_node::{Call, ReceiptState};
+use notrace_platform_node::sealed::SEALED_REQUEST_BYTES_MAX;
+use notrace_platform_node::{Body, Call, ReceiptState};
 use notrace_policy_promise::limits::INPUT_BYTES_MAX;
-use notrace_sdk_wire::run::{PROOF_MEDIA_TYPE, ReceiptPending};
+use notrace_sdk_wire::run::{PROOF_MEDIA_TYPE, ReceiptPending, SEALED_MEDIA_TYPE};
 use notrace_sdk_wire::{Code, Problem, header, path};
 
 use crate::limits::RECEIPT_WAIT_MAX;
@@ -16,9 +17,6 @@ use crate::problem::{Answer, Refused, bad_body, method_not_allowed, refuse};
 use crate::query::Query;
 use crate::routes::Front;
 use crate::{auth, headers, translate};
-
-/// The media type of a sealed request, which a later node will open.
-const SEALED: &str = "application/notrace-sealed";
 
 pub(super) async fn post_only() -> Response {
     method_not_allowed("POST").into_response()
@@ -35,18 +33,33 @@ pub(super) async fn post_only() -> Response {
         ("Notrace-Object" = Option<String>, Header,
          description = "POOL/KEY, percent-encoded; repeatable"),
         ("Notrace-Arg" = Option<String>, Header,
-         description = "An argument, percent-encoded; repeatable"),
+         description = "An argument, percent-encoded; repeatable. Not with a sealed body, which \
+                        has them inside"),
         ("Notrace-Timeout-Ms" = Option<u64>, Header, description = "Wall time the run may take")
     ),
-    request_body(content = Vec<u8>, content_type = "application/octet-stream"),
+    request_body(
+        description = "The input; or input and arguments, sealed to the node's request key",
+        content(
+            (Vec<u8> = "application/octet-stream"),
+            (Vec<u8> = "application/notrace-sealed")
+        )
+    ),
     responses(
         (status = 200,
-         description = "The answer; `Notrace-Receipt` says where the receipt will be",
-         body = Vec<u8>, content_type = "application/octet-stream"),
+         description = "The answer, sealed if the request was; `Notrace-Receipt` says where the \
+                        receipt will be",
+         content(
+             (Vec<u8> = "application/octet-stream"),
+             (Vec<u8> = "application/notrace-sealed")
+         )),
+        (status = 400, description = "Sealed for something else, or altered", body = Problem),
         (status = 403, description = "Not permitted", body = Problem),
         (status = 404, description = "No such task, pool or object", body = Problem),
-        (status = 409, description = "Still compiling", body = Problem),
+        (status = 409, description = "Still compiling, or a sealed request came twice",
+         body = Problem),
         (status = 413, description = "Too large", body = Problem),
+        (status = 421, description = "Sealed to a key that this node does not have",
+         body = Problem),
         (status = 422, description = "The task failed, trapped or used up a bound", body = Problem),
         (status = 429, description = "No worker free in time", body = Problem),
         (status = 451, description = "A label forbids", body = Problem)
@@ -62,17 +75,23 @@ pub(super) async fn run(
     // Before the body: strangers get no room.
     front.node.rules().permit(&principal, Action::ReadObjects)?;
     Query::parse(parts.uri.query(), &[])?;
-    if parts.headers.get(CONTENT_TYPE).is_some_and(|kind| kind == SEALED) {
-        let detail = "this node does not open sealed requests; send the input as it is";
-        return Err(refuse(Code::MediaTypeUnknown, detail));
-    }
     let task = super::resolve(&front.node, &task).await?;
     let objects = headers::objects(&parts.headers)?;
     let args = headers::arguments(&parts.headers)?;
     let timeout = headers::timeout(&parts.headers)?;
-    let arrived = front.room.collect(&parts.headers, body, INPUT_BYTES_MAX).await;
-    let arrived = arrived.map_err(|bad| bad_body(bad, Code::InputTooLarge, INPUT_BYTES_MAX))?;
-    let call = Call { principal, task, objects, args, input: arrived.bytes, timeout };
+    let sealed = parts.headers.get(CONTENT_TYPE).is_some_and(|kind| kind == SEALED_MEDIA_TYPE);
+    if sealed && !args.is_empty() {
+        let detail = "the arguments of a sealed request are inside it; leave Notrace-Arg out";
+        return Err(refuse(Code::HeaderMalformed, detail));
+    }
+    let bytes_max = if sealed { SEALED_REQUEST_BYTES_MAX } else { INPUT_BYTES_MAX };
+    let arrived = front.room.collect(&parts.headers, body, bytes_max).await;
+    let mut arrived = arrived.map_err(|bad| bad_body(bad, Code::InputTooLarge, bytes_max))?;
+    let body = match sealed {
+        true => Body::Sealed(arrived.bytes.reveal_mut(std::mem::take)),
+        false => Body::Plain { args, input: arrived.bytes },
+    };
+    let call = Call { principal, task, objects, body, timeout };
     let reply = front.node.run(call).await?;
     let mut headers = HeaderMap::new();
     let receipt = HeaderValue::try_from(format!("{}/{}", path::RECEIPTS, reply.receipt));
@@ -80,8 +99,8 @@ pub(super) async fn run(
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     match reply.answer {
         Ok(answer) => {
-            let octets = HeaderValue::from_static("application/octet-stream");
-            headers.insert(CONTENT_TYPE, octets);
+            let kind = if sealed { SEALED_MEDIA_TYPE } else { "application/octet-stream" };
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
             Ok((headers, translate::private_body(answer)).into_response())
         }
         // The run took place and has its receipt, though it has no answer.

@@ -2,7 +2,7 @@
 
 use notrace_policy_promise::limits::RUN_OBJECTS_MAX;
 use notrace_policy_promise::name::ObjectName;
-use notrace_policy_rules::{Access, Asked, Denied, Grant, Handle, Seen};
+use notrace_policy_rules::{Access, Asked, Denied, Grant, Handle};
 use notrace_store_objects::Transport;
 
 use crate::node::Node;
@@ -28,6 +28,7 @@ pub(super) fn admit(node: &Node, call: &Call) -> Result<Grant, Refusal> {
         };
         call.objects.iter().map(handle).collect::<Result<Vec<_>, Refusal>>()
     })?;
-    let asked = Asked { principal: &call.principal, task: call.task, handles, seen: Seen::Plain };
+    let (principal, task, seen) = (&call.principal, call.task, call.body.seen());
+    let asked = Asked { principal, task, handles, seen };
     Ok(notrace_policy_rules::admit(node.rules(), asked)?)
 }

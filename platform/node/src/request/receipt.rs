@@ -1,5 +1,6 @@
 //! The receipt: made from proof of the scrub, and on its way into the log before the answer leaves.
 
+use notrace_policy_promise::digest::Digest;
 use notrace_policy_promise::receipt::{
     Commitment, Ended, Passage, Receipt, Scrub, ScrubCheck, ScrubFact, Span, TrustLevel,
 };
@@ -15,15 +16,24 @@ use crate::request::commit::Commit;
 use crate::request::read::Cut;
 use crate::request::release::Verdict;
 
+/// Digests that every receipt of this node repeats.
+pub(crate) struct Facts {
+    pub(crate) rules: Digest,
+    pub(crate) config: Digest,
+    pub(crate) node: Digest,
+}
+
 /// What the receipt needs of a request after the request itself is gone.
 pub(super) struct Asked {
     cut: u64,
     began_unix_micros: u64,
+    /// What a client that sealed its request knows its receipt by.
+    request: Option<Commitment>,
 }
 
 impl Asked {
-    pub(super) fn of(cut: &Cut) -> Self {
-        Self { cut: cut.version.to_wire(), began_unix_micros: clock::unix_micros() }
+    pub(super) fn of(cut: &Cut, request: Option<Commitment>) -> Self {
+        Self { cut: cut.version.to_wire(), began_unix_micros: clock::unix_micros(), request }
     }
 }
 
@@ -60,7 +70,7 @@ pub(super) fn receipt(
         commit: commit.version.map(|version| version.to_wire()),
         ended: ended(verdict.end),
         // A plain request brings no nonce of the client's, so the receipt is bound to one of ours.
-        request: Commitment::to(&nonce, &[]),
+        request: asked.request.unwrap_or(Commitment::to(&nonce, &[])),
         scrub: scrub_facts(node, scrubbed),
         check: ScrubCheck::None,
         span: Span::between(asked.began_unix_micros / 1_000_000, clock::unix_micros() / 1_000_000),

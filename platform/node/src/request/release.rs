@@ -1,7 +1,7 @@
 //! May this answer leave, and to whom?
 
 use notrace_policy_promise::private::Private;
-use notrace_policy_rules::{Grant, Principal};
+use notrace_policy_rules::{Grant, Principal, Seen};
 use notrace_runtime_worker::{End, KillReason, Limits, Outcome, Resource};
 
 use crate::node::Node;
@@ -32,22 +32,30 @@ pub(super) fn release(
         Err(denied) => Err(denied.into()),
         Ok(_) => match end {
             End::Answered => Ok(outcome.answer),
-            End::Failed { exit } => Err(Refusal::TaskFailed { message: outcome.message, exit }),
-            End::Trapped(kind) => Err(Refusal::TaskTrapped { kind, frames: outcome.message }),
-            End::Exhausted(resource) => Err(exhausted(resource, &outcome, limits)),
+            End::Failed { exit } => {
+                let (message, sealed) = (outcome.message, outcome.failure);
+                Err(Refusal::TaskFailed { message, exit, sealed })
+            }
+            End::Trapped(kind) => {
+                let (frames, sealed) = (outcome.message, outcome.failure);
+                Err(Refusal::TaskTrapped { kind, frames, sealed })
+            }
+            End::Exhausted(resource) => Err(exhausted(resource, grant, &outcome, limits)),
             End::Killed(reason) => Err(killed(node, grant, reason, &outcome, limits)),
         },
     };
     Verdict { answer, end, slot: outcome.slot }
 }
 
-fn exhausted(resource: Resource, outcome: &Outcome, limits: &Limits) -> Refusal {
+fn exhausted(resource: Resource, grant: &Grant, outcome: &Outcome, limits: &Limits) -> Refusal {
     let (limit, used) = match resource {
         Resource::Fuel => (limits.fuel, Some(outcome.fuel_used)),
         Resource::Time => (limits.wall.as_millis() as u64, None),
         Resource::Memory => (limits.memory_bytes, Some(outcome.memory_peak_bytes)),
         Resource::Output => (limits.output_bytes, None),
     };
+    // How much a task used tells of what it was given.
+    let used = used.filter(|_| grant.seen() == Seen::Plain);
     Refusal::TaskExhausted { resource, limit, used }
 }
 
@@ -60,10 +68,13 @@ fn killed(
     limits: &Limits,
 ) -> Refusal {
     match reason {
-        KillReason::Time | KillReason::Processor => exhausted(Resource::Time, outcome, limits),
+        KillReason::Time | KillReason::Processor => {
+            exhausted(Resource::Time, grant, outcome, limits)
+        }
         KillReason::Fault | KillReason::Seccomp | KillReason::Outside => Refusal::TaskKilled,
         KillReason::Panic | KillReason::Garbled => Refusal::Internal("its worker"),
         KillReason::NotAuthentic => Refusal::Internal("opening an object; the store is damaged"),
+        KillReason::SealBroken => Refusal::SealBroken,
         KillReason::CodeRefused => {
             // Made by another build of ours; the next run finds none and has it compiled anew.
             node.codes().remove(grant.task());

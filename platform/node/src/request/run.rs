@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use notrace_policy_promise::limits::RUN_ARGS_MAX;
 use notrace_policy_rules::Grant;
-use notrace_runtime_worker::{Job, Limits, Outcome, Residue, RunError};
+use notrace_runtime_worker::{Given, Job, Limits, Outcome, Residue, RunError};
 
 use crate::identity::fill;
 use crate::node::Node;
 use crate::refusal::Refusal;
-use crate::request::Call;
 use crate::request::read::Cut;
 
 /// What a run may use up: the node's bounds, and the time that the client asks for within them.
@@ -38,24 +37,23 @@ pub(super) async fn run(
     node: &Node,
     grant: &Grant,
     cut: Cut,
-    call: Call,
+    given: Given,
     limits: Limits,
 ) -> Result<(Outcome, Residue), Refusal> {
     let code = node.code(grant.task()).await?;
-    if call.args.len() > RUN_ARGS_MAX {
+    if matches!(&given, Given::Plain { args, .. } if args.len() > RUN_ARGS_MAX) {
         return Err(Refusal::TooMuch {
             what: "the number of arguments",
             most: RUN_ARGS_MAX as u64,
         });
     }
     #[cfg(feature = "planted-leaks")]
-    crate::leak::of_run(&call);
+    crate::leak::of_run(&given);
     let mut seed = [0; 32];
     fill(&mut seed).map_err(|_| Refusal::Internal("drawing a seed"))?;
     let job = Job {
         code,
-        args: call.args,
-        input: call.input,
+        given,
         objects: cut.objects,
         time_unix_micros: cut.time_unix_micros,
         seed,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use notrace_policy_promise::private::Private;
 use notrace_sdk_seal::DataKey;
+use notrace_sdk_seal::limits::sealed_answer_bytes;
 use ring::rand::{SecureRandom, SystemRandom};
 use rustix::io::Errno;
 use rustix::net::SendFlags;
@@ -18,7 +19,7 @@ use super::process::Exit;
 use super::{Inner, Supervisor, dismiss};
 use crate::channel::{self, Doorbell};
 use crate::guest::GuestEnd;
-use crate::job::{End, Job, KillReason, Outcome, RunError};
+use crate::job::{End, Given, Job, KillReason, Outcome, RunError};
 use crate::letter::{self, AnswerHead, JobHead, Way};
 use crate::limits::{GRACE, WAITING_MAX};
 use crate::planted;
@@ -39,12 +40,25 @@ impl Supervisor {
         let permit = inner.admit(deadline).await?;
         let run_key = run_key()?;
         let head = JobHead::of(&job).ok_or(RunError::TooLarge)?;
-        let letter = job.input.reveal(|input| letter::close(&run_key, Way::ToWorker, &head, input));
+        let close = |payload: &[u8]| letter::close(&run_key, Way::ToWorker, &head, payload);
+        let letter = match &job.given {
+            Given::Plain { input, .. } => input.reveal(|input| close(input)),
+            Given::Sealed { content, .. } => close(content),
+        };
         let letter = letter.ok_or(RunError::TooLarge)?;
-        planted!(26, job.input.reveal(|input| crate::leak::hold_bytes(input)));
+        planted!(
+            26,
+            if let Given::Plain { input, .. } = &job.given {
+                input.reveal(|input| crate::leak::hold_bytes(input));
+            }
+        );
         drop(head);
         let mut residue = inner.hand_over(&job, &run_key, &letter, permit, deadline).await?;
         let (limits, run) = (job.limits, residue.run());
+        let answer_bytes_max = match &job.given {
+            Given::Plain { .. } => limits.output_bytes,
+            Given::Sealed { .. } => sealed_answer_bytes(limits.output_bytes as usize) as u64,
+        };
         // The request is ciphertext in the slot now; our copy of it goes at once.
         drop(job);
         inner.pool().refill_if_low();
@@ -54,7 +68,7 @@ impl Supervisor {
             residue.process().ended().await;
         }
         let outcome = match residue.exit() {
-            Exit::Status(0) => answered(&mut residue, &run_key, limits.output_bytes, run),
+            Exit::Status(0) => answered(&mut residue, &run_key, answer_bytes_max, run),
             exit => killed(reason(exit, in_time), run),
         };
         Ok((outcome, residue))
@@ -162,19 +176,20 @@ fn run_key() -> Result<DataKey, RunError> {
     Ok(DataKey::from_bytes(&bytes))
 }
 
-fn answered(residue: &mut Residue, key: &DataKey, output_bytes: u64, run: u64) -> Outcome {
-    let sealed = residue.answer(output_bytes);
+fn answered(residue: &mut Residue, key: &DataKey, answer_bytes_max: u64, run: u64) -> Outcome {
+    let sealed = residue.answer(answer_bytes_max);
     let opened = sealed.and_then(|sealed| {
         letter::read::<AnswerHead<GuestEnd>>(key, Way::ToSupervisor, sealed).ok()
     });
     let Some((mut head, answer)) = opened else { return killed(KillReason::Garbled, run) };
-    if answer.reveal(Vec::len) as u64 > output_bytes {
+    if answer.reveal(Vec::len) as u64 > answer_bytes_max {
         return killed(KillReason::Garbled, run);
     }
     Outcome {
         end: head.end.into(),
         answer,
         message: head.message.take().map(Private::new),
+        failure: head.failure.take(),
         fuel_used: head.fuel_used,
         memory_peak_bytes: head.memory_peak_bytes,
         slot: run,
@@ -184,7 +199,8 @@ fn answered(residue: &mut Residue, key: &DataKey, output_bytes: u64, run: u64) -
 fn killed(reason: KillReason, slot: u64) -> Outcome {
     let answer = Private::new(Vec::new());
     let end = End::Killed(reason);
-    Outcome { end, answer, message: None, fuel_used: 0, memory_peak_bytes: 0, slot }
+    let (message, failure) = (None, None);
+    Outcome { end, answer, message, failure, fuel_used: 0, memory_peak_bytes: 0, slot }
 }
 
 fn reason(exit: Exit, in_time: bool) -> KillReason {

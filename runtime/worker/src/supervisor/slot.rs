@@ -10,7 +10,7 @@ use notrace_sdk_seal::DataKey;
 use rustix::fs::ftruncate;
 use rustix::io::Errno;
 
-use crate::job::Job;
+use crate::job::{Given, Job};
 use crate::letter::answer_bytes_max;
 use crate::limits::{EXCHANGE_BYTES, EXCHANGE_KEPT_BYTES, SECRET_BYTES};
 use crate::planted;
@@ -53,6 +53,10 @@ impl Slot {
         let keys = core::iter::once(run_key).chain(job.objects.iter().map(|object| &object.key));
         for (index, key) in keys.enumerate() {
             key.reveal(|key| self.secret.put(index * DataKey::BYTES, key))?;
+        }
+        if let Given::Sealed { keys, .. } = &job.given {
+            let place = (1 + job.objects.len()) * DataKey::BYTES;
+            keys.reveal(|keys| self.secret.put(place, keys))?;
         }
         let parts =
             core::iter::once(letter).chain(job.objects.iter().map(|object| &*object.sealed));

@@ -6,6 +6,7 @@
 mod guests;
 #[cfg(feature = "weaken")]
 mod rules;
+mod sealed;
 mod stage;
 mod stories;
 
@@ -20,11 +21,14 @@ static ALLOCATOR: zeroizing_alloc::ZeroAlloc<std::alloc::System> =
 /// A story's name, which is a sentence, and the story.
 type Story = (&'static str, fn() -> Pin<Box<dyn Future<Output = anyhow::Result<()>>>>);
 
+use sealed::a_sealed_run;
+use stories::{a_module, a_run, a_supervisor, a_worker, the_fences};
+
 macro_rules! stories {
     ($($group:ident { $($name:ident),+ $(,)? })+) => {
         &[$($((
             concat!(stringify!($group), "::", stringify!($name)),
-            || Box::pin(stories::$group::$name()),
+            || Box::pin($group::$name()),
         )),+),+]
     };
 }
@@ -40,6 +44,12 @@ const STORIES: &[Story] = stories! {
         on_an_object_that_was_altered_never_begins,
         is_numbered_higher_than_the_one_before,
         leaves_proof_of_its_removal,
+    }
+    a_sealed_run {
+        answers_to_its_client_alone,
+        sees_its_arguments_and_objects,
+        tells_its_client_alone_how_it_failed,
+        whose_content_was_altered_never_begins,
     }
     a_worker {
         killed_from_outside_costs_its_run_alone,

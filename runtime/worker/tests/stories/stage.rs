@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use notrace_policy_promise::digest::{Digest, Domain};
 use notrace_policy_promise::private::Private;
 use notrace_runtime_worker::{
-    Code, Compiled, Fence, GrantedObject, Job, Limits, Outcome, Residue, State, Supervisor,
+    Code, Compiled, Fence, Given, GrantedObject, Job, Limits, Outcome, Residue, State, Supervisor,
     SupervisorConfig, scrub,
 };
 use notrace_sdk_seal::{DataKey, seal};
@@ -35,8 +35,7 @@ pub(crate) async fn compile_bytes(supervisor: &Supervisor, module: Vec<u8>) -> R
 pub(crate) fn job(code: &Code, input: &[u8]) -> Job {
     Job {
         code: code.clone(),
-        args: vec![],
-        input: Private::new(input.to_vec()),
+        given: Given::plain(input.to_vec()),
         objects: vec![],
         time_unix_micros: 1_700_000_000_000_000,
         seed: [7; 32],

@@ -5,7 +5,7 @@ pub(crate) mod a_run {
     use crate::stage::{WAIT, answer, compile, job, object, run, supervisor};
     use anyhow::{Result, ensure};
     use notrace_policy_promise::private::Private;
-    use notrace_runtime_worker::{End, Exit, KillReason, Resource, scrub};
+    use notrace_runtime_worker::{End, Exit, Given, KillReason, Resource, scrub};
     use std::time::Duration;
     use tokio::time::Instant;
 
@@ -25,7 +25,8 @@ pub(crate) mod a_run {
     pub(crate) async fn sees_its_arguments_and_objects() -> Result<()> {
         let supervisor = supervisor(2, 2).await?;
         let mut job = job(&compile(&supervisor, SHOW).await?, b"");
-        job.args = vec![Private::new("left".to_owned()), Private::new("right".to_owned())];
+        let args = ["left", "right"].map(|arg| Private::new(arg.to_owned())).into();
+        job.given = Given::Plain { args, input: Private::new(Vec::new()) };
         job.objects = vec![object("photos/zero", &[1; 100])?, object("photos/one", b"pixels ")?];
         let outcome = run(&supervisor, job).await?;
         ensure!(outcome.end == End::Answered, "{:?}", outcome.end);

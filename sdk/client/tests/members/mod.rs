@@ -6,7 +6,7 @@ use crate::fake::{Authority, Fake, Seen, Told, authority, refuse};
 use notrace_policy_promise::name::ObjectName;
 use notrace_sdk_client::error::Error;
 use notrace_sdk_client::object::{At, Condition};
-use notrace_sdk_client::run::Run;
+use notrace_sdk_client::run::{Passage, Run};
 use notrace_sdk_client::source::Source;
 use notrace_sdk_client::task::TaskRef;
 use notrace_sdk_client::{Client, Patience};
@@ -30,6 +30,7 @@ fn echo() -> Run {
         args: Vec::new(),
         input: Source::bytes("input"),
         timeout: None,
+        passage: Passage::Plain,
     }
 }
 

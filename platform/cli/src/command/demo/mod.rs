@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use notrace_policy_promise::name::{ObjectName, PoolName};
 use notrace_sdk_client::object::{At, Condition};
-use notrace_sdk_client::run::Run;
+use notrace_sdk_client::run::{Passage, Run};
 use notrace_sdk_client::source::Source;
 use notrace_sdk_client::task::{Push, TaskRef};
 use notrace_sdk_client::wire::Code;
@@ -133,7 +133,8 @@ async fn run(
     let (what, size) = (picture(&small.0), say::counted(small.0.len() as u64, "byte"));
     step(&format!(
         "`thumbnail` ran once on the photo, in a process of its own that is dead now, \
-        and answered with {what} of {size}."
+        and answered with {what} of {size}. Request and answer were sealed: they could be \
+        read there and here, and not in the node between."
     ))?;
     let masked = answer(session, redact, note).await?;
     step("`redact` ran once on the note. What went in, and what came out:")?;
@@ -160,6 +161,7 @@ async fn answer(
         args: Vec::new(),
         input: Source::bytes(Vec::new()),
         timeout: Some(PATIENCE),
+        passage: Passage::Sealed,
     };
     let answer = session.client.run(&run).await.map_err(|error| session.fail(error))?;
     let receipt = answer.receipt;
