@@ -5,7 +5,9 @@
 pub mod link;
 pub mod node;
 pub mod process;
+pub mod sealed;
 
 pub use link::Link;
 pub use node::Node;
 pub use process::Process;
+pub use sealed::Sealer;
