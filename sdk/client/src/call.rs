@@ -156,7 +156,7 @@ pub(crate) async fn refusal(mut response: Response) -> (Error, Option<Duration>)
     let problem = parsed.or_else(|| problem_of_status(status));
     let error = match (problem.map(Box::new), receipt) {
         (None, _) => Error::NotUnderstood("its status"),
-        (Some(problem), Some(receipt)) => Error::RunFailed { problem, receipt },
+        (Some(problem), Some(receipt)) => Error::RunFailed { problem, receipt, request: None },
         (Some(problem), None) if problem.code == Code::HistoryTrimmed => {
             Error::HistoryTrimmed(problem)
         }

@@ -5,6 +5,7 @@ use std::io;
 use notrace_policy_promise::contract::NotAPromise;
 use notrace_policy_promise::digest::Digest;
 use notrace_policy_promise::ledger::checkpoint::BadCheckpoint;
+use notrace_policy_promise::receipt::Commitment;
 use notrace_policy_promise::verify::Untrue;
 use notrace_sdk_seal::{NotARequestKey, SealError};
 use notrace_sdk_wire::{Code, Problem};
@@ -25,6 +26,8 @@ pub enum Error {
         problem: Box<Problem>,
         /// Where its receipt will be.
         receipt: ReceiptPath,
+        /// What the receipt must be bound to, if the request was sealed.
+        request: Option<Commitment>,
     },
     /// What happened after the version to begin after is no longer kept: list, and watch from now
     /// on.

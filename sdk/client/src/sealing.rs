@@ -134,13 +134,12 @@ impl Client {
     /// What a member's refusal says, with what only who sealed the request can read of it.
     pub(crate) fn told_by(&self, error: Error, opener: Option<Opener>, member: Arc<str>) -> Error {
         match (error, opener) {
-            (Error::RunFailed { problem, receipt }, opener) => {
-                let opened = match opener {
-                    Some(opener) => opener.problem(problem),
-                    None => Ok(problem),
-                };
+            (Error::RunFailed { problem, receipt, .. }, opener) => {
+                let request = opener.as_ref().map(Opener::commitment);
+                let opened = opener.map_or(Ok(problem.clone()), |opener| opener.problem(problem));
+                let receipt = receipt.at(member);
                 match opened {
-                    Ok(problem) => Error::RunFailed { problem, receipt: receipt.at(member) },
+                    Ok(problem) => Error::RunFailed { problem, receipt, request },
                     Err(error) => error,
                 }
             }

@@ -39,9 +39,9 @@ pub(super) async fn run(session: &Session, run: Run) -> Done {
     let answer = match (answer, &receipt) {
         (Ok(answer), _) => answer,
         // A run that failed took place: its receipt is kept before its failure is told.
-        (Err(Error::RunFailed { problem, receipt: path }), Some(file)) => {
-            keep(session, &path, file, &run.task, None).await?;
-            return Err(session.fail(Error::RunFailed { problem, receipt: path }));
+        (Err(Error::RunFailed { problem, receipt: path, request }), Some(file)) => {
+            keep(session, &path, file, &run.task, request).await?;
+            return Err(session.fail(Error::RunFailed { problem, receipt: path, request }));
         }
         (Err(error), _) => return Err(session.fail(error)),
     };

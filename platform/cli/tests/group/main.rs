@@ -11,3 +11,4 @@ mod nodes;
 mod rolling;
 #[path = "../run/mod.rs"]
 mod run;
+mod sealed;

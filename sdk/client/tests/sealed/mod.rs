@@ -211,9 +211,10 @@ mod a_sealed_run {
             Told::Reply(422, headers, serde_json::to_vec(&problem).unwrap())
         })
         .await;
-        let Err(Error::RunFailed { problem, .. }) = asked(&fake).await else {
+        let Err(Error::RunFailed { problem, request, .. }) = asked(&fake).await else {
             panic!("it did not fail as it should");
         };
+        assert!(request.is_some(), "its receipt could be anybody's");
         assert_eq!(problem.detail, "the third line is no date");
         assert_eq!((problem.exit_status, problem.sealed), (Some(7), None));
     }
