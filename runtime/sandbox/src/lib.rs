@@ -49,6 +49,14 @@ pub mod run;
 
 pub mod sandbox;
 
+#[cfg(feature = "weaken")]
+pub mod weakened;
+
+#[cfg(all(feature = "weaken", not(debug_assertions)))]
+compile_error!(
+    "the feature `weaken` opens the sandbox: it is for tests, never for a release build"
+);
+
 pub use load::AuthenticCode;
 pub use refused::Refused;
 pub use run::{End, Ended, Failure, Grant, Limits, Resource, TrapKind};

@@ -8,6 +8,7 @@ use notrace_policy_promise::limits::{
 };
 use notrace_policy_promise::name::ObjectName;
 use notrace_policy_promise::private::Private;
+use notrace_policy_promise::receipt::Ended;
 use notrace_runtime_sandbox as sandbox;
 use notrace_runtime_sandbox::{Failure, Resource, TrapKind};
 use notrace_sdk_seal::limits::SEALED_REQUEST_BYTES_MAX;
@@ -152,6 +153,22 @@ impl From<sandbox::End> for End {
             }
             sandbox::End::Trapped(kind) => End::Trapped(kind),
             sandbox::End::Exhausted(resource) => End::Exhausted(resource),
+        }
+    }
+}
+
+impl From<End> for Ended {
+    /// What a receipt says of it: its kind, and nothing that a task could choose freely.
+    fn from(end: End) -> Self {
+        match end {
+            End::Answered => Ended::Answered,
+            End::Failed { .. } => Ended::Failed,
+            End::Trapped(_) => Ended::Trapped,
+            End::Exhausted(Resource::Fuel) => Ended::FuelExhausted,
+            End::Exhausted(Resource::Time) => Ended::TimeExhausted,
+            End::Exhausted(Resource::Memory) => Ended::MemoryExhausted,
+            End::Exhausted(Resource::Output) => Ended::OutputExhausted,
+            End::Killed(_) => Ended::Killed,
         }
     }
 }

@@ -51,6 +51,7 @@ pub mod weakened {
     pub use crate::compile::main_weakened as compile_main;
     pub use crate::worker::main_weakened as worker_main;
     pub use notrace_runtime_jail::weakened::{Plan, raw, rules};
+    pub use notrace_runtime_sandbox::weakened::{INTERFACE, open};
 }
 
 /// Memory for keys that not even root can read, where the kernel has it.

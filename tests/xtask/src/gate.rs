@@ -33,6 +33,7 @@ pub(crate) fn run(may_fetch: bool) -> Result<bool> {
     steps.step("proofs", || proofs::check(may_fetch));
     steps.step("libfabric", || libfabric::check(may_fetch));
     steps.step("planted leaks", || suites::planted_leaks(&[]));
+    steps.step("egress", suites::ways_out);
     steps.step("tests", || tests(may_fetch));
     steps.step("fences", || fences(may_fetch));
     Ok(steps.summary())

@@ -36,6 +36,7 @@ cargo xtask COMMAND
                            and --engine measures what orders updates, over each fabric
   chaos [ARGUMENTS]        faults on three real nodes, 1,000 runs of 20 s; --runs N, --seconds S,
                            --seed FIRST, --hosts H, or --replay SEED for one of them again
+  egress                   96 ways out of a worker against each choice of four walls; a table
   mutants [WORD ...]       deliberate faults in the protocol, and whether the simulator finds them
   proofs [--all]           the machine-checked proofs that changed; --all does everything again
   residue [--runs N]       the hunt for what runs leave behind, in release; 1,000 if not said
@@ -66,6 +67,7 @@ fn command(words: &[&str]) -> Result<bool> {
         ["chaos", rest @ ..] => suites::chaos(rest),
         ["guests", rest @ ..] if guests::knows(rest) => guests::run(rest),
         ["bench", rest @ ..] => suites::bench(rest),
+        ["egress"] => suites::egress(),
         ["mutants", rest @ ..] => mutants::run(rest),
         ["proofs", rest @ ..] if proofs::knows(rest) => proofs::run(rest),
         ["residue", "--planted", rest @ ..] => suites::planted(rest),

@@ -65,6 +65,18 @@ pub(crate) fn planted_leaks(numbers: &[&str]) -> Result<Outcome> {
     step::run(step::command(&hunt.to_string_lossy(), &[&["--planted"], numbers].concat())?)
 }
 
+/// Every way out against every choice of walls. In debug, because no other build can open a wall.
+pub(crate) fn egress() -> Result<bool> {
+    let mut steps = Steps::default();
+    steps.step("egress", ways_out);
+    Ok(steps.summary())
+}
+
+pub(crate) fn ways_out() -> Result<Outcome> {
+    let package = ["--package", "notrace-tests-egress", "--features", "weaken"];
+    step::run(step::cargo(&[&["run", "--quiet"], &package[..]].concat())?)
+}
+
 /// Faults and load on real processes; as many runs as a night holds, if nothing else is said.
 pub(crate) fn chaos(arguments: &[&str]) -> Result<bool> {
     let usual = ["--runs", "1000", "--seconds", "20"];

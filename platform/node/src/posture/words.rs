@@ -85,7 +85,7 @@ const WORDS: [Words; Fence::ALL.len()] = [
         "own_user",
         WISHED,
         "No two workers are the same user, so none has a right on another.",
-        "Start the node as root, which it gives up; it then has users to give away.",
+        "Start the node as root: only root has other users to give to its workers.",
     ),
     of(
         Fence::NoNewPrivileges,

@@ -2,10 +2,10 @@
 
 use notrace_policy_promise::digest::Digest;
 use notrace_policy_promise::receipt::{
-    Commitment, Ended, Passage, Receipt, Scrub, ScrubCheck, ScrubFact, Span, TrustLevel,
+    Commitment, Passage, Receipt, Scrub, ScrubCheck, ScrubFact, Span, TrustLevel,
 };
 use notrace_policy_rules::{Grant, Seen};
-use notrace_runtime_worker::{End, Resource, Scrubbed};
+use notrace_runtime_worker::Scrubbed;
 
 use crate::clock;
 use crate::identity::fill;
@@ -68,7 +68,7 @@ pub(super) fn receipt(
         },
         cut: asked.cut,
         commit: commit.version.map(|version| version.to_wire()),
-        ended: ended(verdict.end),
+        ended: verdict.end.into(),
         // A plain request brings no nonce of the client's, so the receipt is bound to one of ours.
         request: asked.request.unwrap_or(Commitment::to(&nonce, &[])),
         scrub: scrub_facts(node, scrubbed),
@@ -97,17 +97,4 @@ fn scrub_facts(node: &Node, scrubbed: &Scrubbed) -> Scrub {
     let held: Vec<ScrubFact> =
         known.into_iter().filter(|(_, holds)| *holds).map(|(fact, _)| fact).collect();
     Scrub::of(&held)
-}
-
-fn ended(end: End) -> Ended {
-    match end {
-        End::Answered => Ended::Answered,
-        End::Failed { .. } => Ended::Failed,
-        End::Trapped(_) => Ended::Trapped,
-        End::Exhausted(Resource::Fuel) => Ended::FuelExhausted,
-        End::Exhausted(Resource::Time) => Ended::TimeExhausted,
-        End::Exhausted(Resource::Memory) => Ended::MemoryExhausted,
-        End::Exhausted(Resource::Output) => Ended::OutputExhausted,
-        End::Killed(_) => Ended::Killed,
-    }
 }

@@ -103,11 +103,6 @@ impl Uses {
             })
             .collect()
     }
-
-    /// How many rules there are in all.
-    pub fn rules() -> usize {
-        ROLES.into_iter().map(|role| role.rules().len()).sum()
-    }
 }
 
 const OPTIONS: c_int = libc::PTRACE_O_TRACESECCOMP

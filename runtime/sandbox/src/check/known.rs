@@ -44,8 +44,20 @@ pub(super) static KNOWN: LazyLock<Known> = LazyLock::new(|| {
         Some((full, Interface { track: track(&version).to_owned(), members }))
     });
     // `run` is what a command exports; nothing offers it.
-    interfaces.filter(|(name, _)| name != "wasi:cli/run").collect()
+    let interfaces = interfaces.filter(|(name, _)| name != "wasi:cli/run");
+    #[cfg(feature = "weaken")]
+    let interfaces = interfaces.chain(opened());
+    interfaces.collect()
 });
+
+/// What tests open.
+#[cfg(feature = "weaken")]
+fn opened() -> Option<(String, Interface)> {
+    use crate::weakened::{FUNCTION, INTERFACE, VERSION, is_open};
+    let members = BTreeSet::from([FUNCTION.to_owned()]);
+    let interface = Interface { track: track(VERSION).to_owned(), members };
+    is_open().then(|| (INTERFACE.to_owned(), interface))
+}
 
 /// The part of a version that must match: the first number that is not zero and all before it, as
 /// in semantic versioning. Pre-releases match nothing.

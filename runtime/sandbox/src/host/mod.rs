@@ -155,5 +155,7 @@ pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     bindings::Surroundings::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut State| state)?;
     task::add_to_linker(&mut linker)?;
+    #[cfg(feature = "weaken")]
+    crate::weakened::add_to_linker(&mut linker)?;
     Ok(linker)
 }
