@@ -6,6 +6,7 @@
 use libc::c_long;
 
 use crate::fork::SIBLING_FLAGS;
+use crate::swap::EVERYTHING;
 
 /// What may be done with one system call.
 #[derive(Clone, Copy, Debug)]
@@ -122,6 +123,8 @@ const TEMPLATE: &[Rule] = &[
     (libc::SYS_capset, Allow),
     (libc::SYS_clone, AllowIf { argument: 0, is: SIBLING_FLAGS }),
     (libc::SYS_close_range, Allow),
+    // Where the host has swap.
+    (libc::SYS_mlockall, AllowIf { argument: 0, is: EVERYTHING as u64 }),
     (libc::SYS_seccomp, AllowIf { argument: 0, is: libc::SECCOMP_SET_MODE_FILTER as u64 }),
     (libc::SYS_sendmsg, Allow),
     (libc::SYS_setresgid, Allow),

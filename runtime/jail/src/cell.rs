@@ -11,7 +11,7 @@ use crate::fork::{Alone, NotAlone, Side, descend, sibling};
 use crate::namespaces::Users;
 use crate::plan::Plan;
 use crate::seccomp::install;
-use crate::{arguments, code, memory, namespaces, privileges, process, speculation};
+use crate::{arguments, code, memory, namespaces, privileges, process, speculation, swap};
 
 /// A process on its way into the jail. It was started with two descriptors of ours, as standard
 /// input and output, and holds nothing of anybody.
@@ -19,6 +19,8 @@ pub struct Cell {
     plan: Plan,
     alone: Alone,
     fences: Fences,
+    /// Whether the host may write memory to a disk.
+    swaps: bool,
 }
 
 /// Why a process cannot be jailed.
@@ -63,7 +65,7 @@ impl Cell {
             NotAlone::Many => NotJailable::ManyThreads,
             NotAlone::Unknown => NotJailable::Uncounted,
         })?;
-        let cell = Self { plan, alone, fences };
+        let cell = Self { plan, alone, fences, swaps: false };
         Ok((cell, process::inherited(0), process::inherited(1)))
     }
 
@@ -78,6 +80,11 @@ impl Cell {
             fences.note(Fence::BareArguments, arguments::bare());
         }
         speculation::restrict(plan, fences);
+        // Both need what is not there any more inside.
+        self.swaps = swap::is_there(plan);
+        if self.swaps && plan.keeps(Fence::LockedMemory) {
+            swap::lift_limit();
+        }
         namespaces::enter(plan, users, &self.alone, fences);
         if plan.keeps(Fence::Capabilities) {
             let switched = users == Users::Each && fences.stands(Fence::OwnUser);
@@ -136,6 +143,7 @@ impl Cell {
             self.fences.note(Fence::NoExecGain, privileges::can_refuse_exec_gain());
         }
         self.seal_program();
+        self.lock();
         if self.plan.keeps(Fence::NoDescriptors) {
             // Done by each worker; a kernel that bounds descriptors has it.
             self.fences.set(Fence::NoDescriptors, State::On);
@@ -152,6 +160,7 @@ impl Cell {
             self.fences.note(Fence::NoExecGain, privileges::no_exec_gain());
         }
         self.seal_program();
+        self.lock();
         if self.plan.keeps(Fence::NoDescriptors) {
             self.fences.note(Fence::NoDescriptors, process::no_more_descriptors());
         }
@@ -178,9 +187,13 @@ impl Cell {
                 whole = whole.and_then(|()| privileges::drop_last_capabilities());
             }
         }
+        if self.swaps && fences.stands(Fence::LockedMemory) {
+            whole = whole.and_then(|()| swap::lock_everything());
+        }
         if plan.keeps(Fence::ResourceLimits) {
             whole = whole.and_then(|()| process::limit_processor(processor_seconds));
             whole = whole.and_then(|()| process::limit_processes_to_this());
+            whole = whole.and_then(|()| process::limit_descriptors());
         }
         self.filter(Role::Worker);
         let whole = whole.is_ok() && self.fences.stands(Fence::Seccomp) == stood;
@@ -191,6 +204,15 @@ impl Cell {
         if self.plan.keeps(Fence::SealedCode) {
             let sealed = code::can_seal().and_then(|()| code::seal_program());
             self.fences.note(Fence::SealedCode, sealed);
+        }
+    }
+
+    /// Locks the memory of this process, if it could be swapped. A template holds nothing of
+    /// anybody; it does so to learn whether its workers will be able to.
+    fn lock(&mut self) {
+        if self.plan.keeps(Fence::LockedMemory) {
+            let locked = if self.swaps { swap::lock_everything() } else { Ok(()) };
+            self.fences.note(Fence::LockedMemory, locked);
         }
     }
 

@@ -34,6 +34,8 @@ pub enum Fence {
     NoCoreDump,
     /// Others of the same user can neither trace the worker nor read its memory.
     NotDumpable,
+    /// Nothing of it can be written to swap: the host has none, or the process's memory is locked.
+    LockedMemory,
     /// What others can read of the process's command line is empty and stays so.
     BareArguments,
     /// The processor does not guess past unfinished stores while a worker runs.
@@ -63,7 +65,7 @@ pub enum Fence {
 
 impl Fence {
     /// Every fence.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::ClosedDescriptors,
         Self::UserNamespace,
         Self::MountNamespace,
@@ -78,6 +80,7 @@ impl Fence {
         Self::ResourceLimits,
         Self::NoCoreDump,
         Self::NotDumpable,
+        Self::LockedMemory,
         Self::BareArguments,
         Self::StoreBypassOff,
         Self::IndirectBranchOff,

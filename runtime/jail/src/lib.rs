@@ -10,7 +10,7 @@
 //!
 //! Reading order: `limits`; `fence` names the parts, `plan` says which are put up; `cell` is the
 //! order in which that happens, by `fork`, `namespaces`, `arguments`, `privileges`, `speculation`,
-//! `code` and `seccomp`, whose rules are in `calls`; `process` is what any process of ours does;
+//! `swap`, `code` and `seccomp`, whose rules are in `calls`; `process` is what any process of ours does;
 //! `secret`, `sealed` and `memory` are what is shared and wiped; `alarm` interrupts a guest.
 //! `weakened` is for tests that leave fences out.
 #![cfg(target_os = "linux")]
@@ -41,6 +41,7 @@ mod fork;
 mod namespaces;
 mod privileges;
 mod speculation;
+mod swap;
 
 mod calls;
 mod code;

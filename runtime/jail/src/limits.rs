@@ -1,8 +1,10 @@
 //! Every bound of the jail. Sizes are bytes unless the name says otherwise.
 
-/// The most descriptors a jailed process can hold at once, or have on their way to the supervisor:
-/// one for each worker that was forked and not yet taken note of.
-pub const DESCRIPTORS_MAX: u64 = 1024;
+/// The most descriptors a worker can hold at once: its own few, and those of one message.
+pub const DESCRIPTORS_MAX: u64 = 16;
+/// The same for what orders workers. The kernel also counts against it what all processes of the
+/// same user have on the way in messages: three for each worker that was ordered and has not come.
+pub const TEMPLATE_DESCRIPTORS_MAX: u64 = 8192;
 /// How much a jailed process may reserve. A wasm memory reserves several GiB without using them, so
 /// this stops runaway reservations only; what may be *used* is `RLIMIT_DATA`.
 pub const ADDRESS_SPACE_BYTES_MAX: u64 = 512 << 30;

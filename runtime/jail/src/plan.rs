@@ -13,6 +13,8 @@ pub struct Plan {
     left_out: u64,
     #[cfg(feature = "weaken")]
     accounted: bool,
+    #[cfg(feature = "weaken")]
+    swapping: bool,
 }
 
 impl Plan {
@@ -22,6 +24,8 @@ impl Plan {
         left_out: 0,
         #[cfg(feature = "weaken")]
         accounted: false,
+        #[cfg(feature = "weaken")]
+        swapping: false,
     };
 
     /// Whether `fence` is put up.
@@ -33,6 +37,12 @@ impl Plan {
     /// Whether a tracer counts the allowed calls.
     #[cfg(not(feature = "weaken"))]
     pub(crate) const fn is_accounted(self) -> bool {
+        false
+    }
+
+    /// Whether the host is taken for one that has swap, whatever it says.
+    #[cfg(not(feature = "weaken"))]
+    pub(crate) const fn supposes_swap(self) -> bool {
         false
     }
 }
@@ -48,41 +58,59 @@ impl Plan {
         self.accounted
     }
 
+    pub(crate) fn supposes_swap(self) -> bool {
+        self.swapping
+    }
+
     /// All but these.
     #[must_use]
     pub fn without(fences: &[Fence]) -> Self {
         let left_out = fences.iter().fold(0, |bits, fence| bits | bit(*fence));
-        Self { left_out, accounted: false }
+        Self { left_out, ..Self::WHOLE }
     }
 
     /// These alone.
     #[must_use]
     pub fn only(fences: &[Fence]) -> Self {
-        Self { left_out: !Self::without(fences).left_out, accounted: false }
+        Self { left_out: !Self::without(fences).left_out, ..Self::WHOLE }
     }
 
     /// The same, and a tracer counts which system calls were allowed by which rule. Without a
     /// tracer every allowed call fails.
     #[must_use]
     pub const fn accounted(self) -> Self {
-        Self { left_out: self.left_out, accounted: true }
+        Self { accounted: true, ..self }
+    }
+
+    /// The same, on a host that is taken for one that has swap.
+    #[must_use]
+    pub const fn supposing_swap(self) -> Self {
+        Self { swapping: true, ..self }
     }
 
     /// As a number that [`Plan::from_bits`] takes back: the way to a process that was executed.
     #[must_use]
     pub fn bits(self) -> u64 {
-        self.left_out & !ACCOUNTED | if self.accounted { ACCOUNTED } else { 0 }
+        let accounted = if self.accounted { ACCOUNTED } else { 0 };
+        let swapping = if self.swapping { SWAPPING } else { 0 };
+        self.left_out & !(ACCOUNTED | SWAPPING) | accounted | swapping
     }
 
     /// The plan of [`Plan::bits`].
     #[must_use]
     pub const fn from_bits(bits: u64) -> Self {
-        Self { left_out: bits & !ACCOUNTED, accounted: bits & ACCOUNTED != 0 }
+        Self {
+            left_out: bits & !(ACCOUNTED | SWAPPING),
+            accounted: bits & ACCOUNTED != 0,
+            swapping: bits & SWAPPING != 0,
+        }
     }
 }
 
 #[cfg(feature = "weaken")]
 const ACCOUNTED: u64 = 1 << 63;
+#[cfg(feature = "weaken")]
+const SWAPPING: u64 = 1 << 62;
 
 #[cfg(feature = "weaken")]
 fn bit(fence: Fence) -> u64 {

@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 
 use crate::fence::{Fence, Fences};
-use crate::limits::{ADDRESS_SPACE_BYTES_MAX, DESCRIPTORS_MAX};
+use crate::limits::{ADDRESS_SPACE_BYTES_MAX, DESCRIPTORS_MAX, TEMPLATE_DESCRIPTORS_MAX};
 use crate::plan::Plan;
 
 const NONE: Rlimit = Rlimit { current: Some(0), maximum: Some(0) };
@@ -96,7 +96,10 @@ pub(crate) fn limit_resources(
 ) -> Result<(), Errno> {
     let at = |most: u64| Rlimit { current: Some(most), maximum: Some(most) };
     setrlimit(Resource::Fsize, at(file_bytes_max))?;
-    setrlimit(Resource::Nofile, at(DESCRIPTORS_MAX))?;
+    // A host may give less, which then is enough.
+    let most = rustix::process::getrlimit(Resource::Nofile).maximum;
+    let most = most.unwrap_or(TEMPLATE_DESCRIPTORS_MAX).min(TEMPLATE_DESCRIPTORS_MAX);
+    setrlimit(Resource::Nofile, at(most))?;
     setrlimit(Resource::As, at(ADDRESS_SPACE_BYTES_MAX))?;
     setrlimit(Resource::Msgqueue, NONE)?;
     match processor_seconds {
@@ -114,6 +117,12 @@ pub(crate) fn limit_processor(seconds: u64) -> Result<(), Errno> {
 /// This process can start no other.
 pub(crate) fn limit_processes_to_this() -> Result<(), Errno> {
     setrlimit(Resource::Nproc, NONE)
+}
+
+/// This process holds a few descriptors at most.
+pub(crate) fn limit_descriptors() -> Result<(), Errno> {
+    let most = Rlimit { current: Some(DESCRIPTORS_MAX), maximum: Some(DESCRIPTORS_MAX) };
+    setrlimit(Resource::Nofile, most)
 }
 
 /// No descriptor can come into being in this process. Those it has stay.

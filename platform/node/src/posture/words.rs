@@ -110,6 +110,13 @@ const WORDS: [Words; Fence::ALL.len()] = [
         KERNEL,
     ),
     of(
+        Fence::LockedMemory,
+        "locked_memory",
+        WISHED,
+        "Nothing of a worker can be swapped: there is no swap, or its memory is locked.",
+        "Turn swap off (`swapoff -a`), or start the node as root.",
+    ),
+    of(
         Fence::BareArguments,
         "bare_arguments",
         WISHED,

@@ -63,6 +63,7 @@ pub(crate) fn attempt(
             let limit = rustix::process::getrlimit(rustix::process::Resource::Core);
             told(limit.maximum != Some(0))
         }
+        "be_swapped" => be_swapped(),
         "show_arguments" => match std::fs::read("/proc/self/cmdline") {
             Ok(line) if line.is_empty() => Err(Error::from_raw_os_error(libc::ENOENT)),
             other => other.map(drop),
@@ -130,6 +131,17 @@ fn speculate(which: usize) -> Result<(), Error> {
     }
     let wanted = if which == 2 { 1 << 1 } else { 1 << 3 };
     told(state & wanted == 0)
+}
+
+/// Succeeds if nothing of this process is locked into memory.
+fn be_swapped() -> Result<(), Error> {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Memlock);
+    if limit.maximum.is_some() && !rustix::process::geteuid().is_root() {
+        exit_now(NOT_HERE);
+    }
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let locked = status.lines().find_map(|line| line.strip_prefix("VmLck:"));
+    told(locked.is_none_or(|locked| locked.trim() == "0 kB"))
 }
 
 fn page() -> Result<usize, Error> {

@@ -54,6 +54,7 @@ const TRIALS: &[Trial] = &[
     (Fence::ResourceLimits, &[Fence::UnprivilegedUser], Separated, "open_queue", &[libc::EMFILE]),
     (Fence::NoCoreDump, &[], Separated, "leave_core", &[libc::EPERM]),
     (Fence::NotDumpable, USER, Worker, "read_neighbour", &[libc::EPERM]),
+    (Fence::LockedMemory, &[], Worker, "be_swapped", &[libc::EPERM]),
     (Fence::BareArguments, &[], Separated, "show_arguments", &[libc::ENOENT]),
     (Fence::StoreBypassOff, &[], Separated, "bypass_stores", &[libc::EPERM]),
     (Fence::IndirectBranchOff, &[], Separated, "guess_branches", &[libc::EPERM]),
@@ -69,6 +70,25 @@ const TRIALS: &[Trial] = &[
     (Fence::SealedCode, &[], Worker, "change_code", &[libc::EPERM]),
     (Fence::NoExecGain, &[], Worker, "make_code", &[libc::EACCES]),
     (Fence::SecretMemory, &[], Separated, "read_secret", &[libc::EIO]),
+];
+
+/// What only root can do without the fence, so that others cannot see what it is good for.
+const OF_ROOT: &[Fence] = &[
+    Fence::UserNamespace,
+    Fence::UnprivilegedUser,
+    Fence::OwnUser,
+    Fence::NoNewPrivileges,
+    Fence::Capabilities,
+];
+
+/// What only root can do without a user namespace.
+const IN_USER_NAMESPACE: &[Fence] = &[
+    Fence::MountNamespace,
+    Fence::NetNamespace,
+    Fence::PidNamespace,
+    Fence::IpcNamespace,
+    Fence::UtsNamespace,
+    Fence::EmptyRoot,
 ];
 
 fn main() {
@@ -104,9 +124,18 @@ fn main() {
             say(&format!("{name}: test"));
             continue;
         }
+        let is_root = rustix::process::geteuid().is_root();
+        if !is_root && OF_ROOT.contains(fence) {
+            say(&format!("test {name} ... ok (not seen: it takes root)"));
+            continue;
+        }
+        let mut base = base.to_vec();
+        base.extend(
+            (!is_root && IN_USER_NAMESPACE.contains(fence)).then_some(Fence::UserNamespace),
+        );
         let Ok(place) = Place::new() else { exit_now(102) };
-        let with = see(*fence, base, true, *stage, what, &place);
-        let without = see(*fence, base, false, *stage, what, &place);
+        let with = see(*fence, &base, true, *stage, what, &place);
+        let without = see(*fence, &base, false, *stage, what, &place);
         match (with, without) {
             (_, Some(Fate::Status(NOT_HERE))) | (Some(Fate::Status(NOT_HERE)), _) => {
                 say(&format!("test {name} ... ok (this host lacks it)"));
@@ -154,7 +183,7 @@ fn see(
 ) -> Option<Fate> {
     let mut fences = base.to_vec();
     fences.extend(with.then_some(fence));
-    let plan = Plan::only(&fences).bits().to_string();
+    let plan = Plan::only(&fences).supposing_swap().bits().to_string();
     let child = Command::new(std::env::current_exe().ok()?)
         .args(["try", &plan, &format!("{stage:?}"), what, &place.to_arg()])
         .stdin(Stdio::piped())

@@ -20,14 +20,17 @@ const COUNTED: &str = "counted";
 /// What no guest can bring about: how a process of ours dies of itself.
 const DEATHS: [&str; 4] = ["abort", "fault", "memory", "panic"];
 
-const ROLES: [&str; 2] = ["worker", "compiler"];
+/// The second is a worker on a host with swap, which it can lock its memory against whatever root
+/// was given here.
+const ROLES: [&str; 3] = ["worker", "locked worker", "compiler"];
 
-/// Stories that look at the processes there are, or at their pace, which a tracer changes. What
-/// they call, others call too.
-const NOT_TRACED: [&str; 4] = [
+/// Stories that look at the processes there are, at their pace, which a tracer changes, or at the
+/// swap there is. What they call, others call too.
+const NOT_TRACED: [&str; 5] = [
     "a_supervisor::that_drains_leaves_no_process",
     "a_supervisor::that_is_dropped_by_a_crash_leaves_no_process",
     "a_supervisor::does_nothing_when_there_is_nothing_to_do",
+    "the_fences::all_stand_on_this_host",
     "the_fences::without_rights_are_reported_missing",
 ];
 
@@ -38,13 +41,23 @@ pub(crate) fn are_counted() -> bool {
 
 pub(crate) fn main(word: &str) -> ! {
     match word {
-        "worker" => worker_main(Plan::WHOLE.accounted()),
-        _ => compile_main(Plan::WHOLE.accounted()),
+        "worker" => worker_main(plan()),
+        _ => compile_main(plan()),
     }
+}
+
+/// All fences, also the one that is only put up where there is swap.
+fn plan() -> Plan {
+    Plan::WHOLE.accounted().supposing_swap()
 }
 
 /// Runs everything, and names the rules that nothing used.
 pub(crate) async fn counted() -> Result<()> {
+    if !rustix::process::geteuid().is_root() {
+        // Much of it is about users, which only root can give.
+        crate::say("not run as root: the rules cannot be counted");
+        return Ok(());
+    }
     let exe = std::env::current_exe()?;
     let folder = tempfile::tempdir_in(exe.parent().unwrap_or(Path::new("/")))?;
     let counted = folder.path().join(COUNTED);
@@ -73,7 +86,12 @@ pub(crate) async fn counted() -> Result<()> {
 pub(crate) fn die(args: &[String]) -> ! {
     let [_, role, how] = args else { exit_now(1) };
     // Its first process would take all others along, and has nothing to do here.
-    let plan = Plan::without(&[Fence::PidNamespace]).accounted();
+    let privileged = [Fence::UserNamespace, Fence::UnprivilegedUser, Fence::Capabilities];
+    let left_out = match role.as_str() {
+        "locked worker" => [&privileged[..], &[Fence::PidNamespace]].concat(),
+        _ => vec![Fence::PidNamespace],
+    };
+    let plan = Plan::without(&left_out).accounted().supposing_swap();
     let Ok((mut cell, _stdin, spare)) = Cell::begin_weakened(plan) else { exit_now(1) };
     cell.separate(Users::Each, 0, None);
     if role == "compiler" {
