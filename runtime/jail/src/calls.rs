@@ -131,17 +131,22 @@ const TEMPLATE: &[Rule] = &[
     (libc::SYS_setresuid, Allow),
 ];
 
+/// Where the module is, and where its code goes: nothing else may be read or written, even if
+/// something was left open.
+const ON_INPUT: Verdict = AllowIf { argument: 0, is: 0 };
+const ON_OUTPUT: Verdict = AllowIf { argument: 0, is: 1 };
+
 /// Reads one module, compiles it, writes its code.
 const COMPILER: &[Rule] = &[
     (libc::SYS_brk, Allow),
     (libc::SYS_close, Allow),
     (libc::SYS_exit_group, Allow),
-    (libc::SYS_lseek, Allow),
+    (libc::SYS_lseek, ON_INPUT),
     (libc::SYS_mmap, AllowWithout { argument: 2, bits: EXECUTABLE }),
     (libc::SYS_mprotect, AllowWithout { argument: 2, bits: EXECUTABLE }),
     (libc::SYS_munmap, Allow),
-    (libc::SYS_read, Allow),
-    (libc::SYS_write, Allow),
+    (libc::SYS_read, ON_INPUT),
+    (libc::SYS_write, ON_OUTPUT),
 ];
 
 #[cfg(test)]

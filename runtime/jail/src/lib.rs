@@ -10,8 +10,8 @@
 //!
 //! Reading order: `limits`; `fence` names the parts, `plan` says which are put up; `cell` is the
 //! order in which that happens, by `fork`, `namespaces`, `arguments`, `privileges`, `speculation`,
-//! `swap`, `code` and `seccomp`, whose rules are in `calls`; `process` is what any process of ours does;
-//! `secret`, `sealed` and `memory` are what is shared and wiped; `alarm` interrupts a guest.
+//! `swap`, `code` and `seccomp`, whose rules are in `calls`; `process` is what any process of ours
+//! does; `secret`, `sealed` and `memory` are what is shared and wiped; `alarm` interrupts a guest.
 //! `weakened` is for tests that leave fences out.
 #![cfg(target_os = "linux")]
 #![expect(unsafe_code, reason = "system calls and mapped memory, behind safe functions")]

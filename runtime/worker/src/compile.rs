@@ -70,6 +70,17 @@ pub fn main_weakened(plan: Plan) -> ! {
     run(Cell::begin_weakened(plan))
 }
 
+/// The same, but instead of compiling it makes an attempt: what somebody would who has taken a
+/// compiler over. Ends with 0 if that went well, with 1 if not, and with 2 if it never came to it.
+#[cfg(feature = "weaken")]
+pub fn main_attempting(plan: Plan, attempt: impl FnOnce() -> bool) -> ! {
+    let settled = Cell::begin_weakened(plan).ok().and_then(|(cell, ..)| settle(cell));
+    exit_now(match settled {
+        Some(_) => i32::from(!attempt()),
+        None => 2,
+    })
+}
+
 fn run(begun: Result<(Cell, OwnedFd, OwnedFd), NotJailable>) -> ! {
     exit_now(match begun.ok().and_then(compile) {
         Some(()) => 0,
@@ -77,7 +88,8 @@ fn run(begun: Result<(Cell, OwnedFd, OwnedFd), NotJailable>) -> ! {
     })
 }
 
-fn compile((mut cell, module, result): (Cell, OwnedFd, OwnedFd)) -> Option<()> {
+/// Shuts this process in, with all that it takes to compile.
+fn settle(mut cell: Cell) -> Option<Sandbox> {
     let most = (CODE_BYTES_MAX + FACTS_BYTES_MAX + 8) as u64;
     cell.separate(Users::One, most, Some(COMPILE_PROCESSOR_SECONDS));
     // The PID namespace is only entered by a child.
@@ -85,6 +97,11 @@ fn compile((mut cell, module, result): (Cell, OwnedFd, OwnedFd)) -> Option<()> {
     limit_data(COMPILE_BYTES).ok()?;
     let sandbox = Sandbox::for_compiling().ok()?;
     cell.settle_as_compiler();
+    Some(sandbox)
+}
+
+fn compile((cell, module, result): (Cell, OwnedFd, OwnedFd)) -> Option<()> {
+    let sandbox = settle(cell)?;
     let mut bytes = Vec::new();
     let mut module = File::from(module);
     // Whoever wrote it left it at its end.

@@ -48,6 +48,7 @@ pub use worker::main as worker_main;
 /// For tests that leave fences out.
 #[cfg(feature = "weaken")]
 pub mod weakened {
+    pub use crate::compile::main_attempting as attempt_main;
     pub use crate::compile::main_weakened as compile_main;
     pub use crate::worker::main_weakened as worker_main;
     pub use notrace_runtime_jail::weakened::{Plan, raw, rules};

@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 mod beyond;
+mod compilers;
 mod hatch;
 mod imports;
 mod outside;
@@ -22,7 +23,7 @@ use std::process::ExitCode;
 use std::sync::OnceLock;
 
 use anyhow::Result;
-use notrace_runtime_worker::weakened::{compile_main, open, worker_main};
+use notrace_runtime_worker::weakened::{attempt_main, compile_main, open, worker_main};
 
 use outside::{Numbers, Outside};
 use walls::{Wall, Walls};
@@ -38,8 +39,13 @@ static TOLD: OnceLock<(Walls, Numbers)> = OnceLock::new();
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    if let (Some((walls, numbers)), [word @ ("worker" | "compile")]) = (told(), words.as_slice()) {
+    if let (Some((walls, numbers)), [word @ ("worker" | "compile"), rest @ ..]) =
+        (told(), words.as_slice())
+    {
         let _ = TOLD.set((walls, numbers));
+        if let Some(number) = rest.first().and_then(|number| number.parse().ok()) {
+            attempt_main(walls.plan(), || attempt(number));
+        }
         if !walls.has(Wall::Import) {
             open(attempt);
         }
@@ -83,7 +89,8 @@ fn run() -> Result<bool> {
     let seen = runtime.block_on(runs::all(&mut outside))?;
     let refused = runtime.block_on(imports::refused(&outside))?;
     let hatch = runtime.block_on(hatch::counted(&outside))?;
-    let table = table::Table::of(&seen, &refused, &hatch);
+    let compilers = compilers::all(&mut outside)?;
+    let table = table::Table::of(&seen, &compilers, &refused, &hatch);
     say(&table.text);
     Ok(table.holds)
 }

@@ -80,12 +80,18 @@ pub(crate) async fn supervisor(
     walls: Walls,
     numbers: Numbers,
 ) -> Result<Supervisor> {
+    let exe = exe(folder, walls, numbers)?;
+    let config = SupervisorConfig { exe, idle_workers: 3, running_max: 1 };
+    Ok(Supervisor::start(config).await?)
+}
+
+/// This program, under the name that tells it what it is to be.
+pub(crate) fn exe(folder: &Path, walls: Walls, numbers: Numbers) -> Result<PathBuf> {
     let exe = folder.join(format!("egress-{}-{}", walls.bits(), numbers.to_name()));
     if !exe.exists() {
         std::fs::hard_link(std::env::current_exe()?, &exe)?;
     }
-    let config = SupervisorConfig { exe, idle_workers: 3, running_max: 1 };
-    Ok(Supervisor::start(config).await?)
+    Ok(exe)
 }
 
 async fn open_code(folder: &Path, numbers: Numbers) -> Result<Code> {

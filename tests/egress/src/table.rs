@@ -17,12 +17,18 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    pub(crate) fn of(seen: &Seen, refused: &[(String, bool)], hatch: &[Counted]) -> Self {
+    pub(crate) fn of(
+        seen: &Seen,
+        compilers: &Seen,
+        refused: &[(String, bool)],
+        hatch: &[Counted],
+    ) -> Self {
         let mut table = Self { text: String::new(), holds: true };
         // Writing to a string does not fail.
         let _ = table.techniques(seen);
         let _ = table.choices(seen);
         let _ = table.ground(seen);
+        let _ = table.compilers(compilers);
         let _ = table.imports(refused);
         let _ = table.hatch(hatch);
         let _ = table.beyond();
@@ -85,6 +91,10 @@ impl Table {
     /// Every choice of walls, with the techniques that got out.
     fn choices(&mut self, seen: &Seen) -> std::fmt::Result {
         writeln!(self.text)?;
+        self.each_choice(seen)
+    }
+
+    fn each_choice(&mut self, seen: &Seen) -> std::fmt::Result {
         let walled = |walls: &Walls| *walls != Walls::NONE && walls.has_ground();
         for (walls, fates) in seen.iter().filter(|(walls, _)| walled(walls)) {
             let (may, must_not): (Vec<_>, Vec<_>) = out(fates).partition(|it| may_pass(*walls, it));
@@ -111,6 +121,13 @@ impl Table {
             }
         }
         Ok(())
+    }
+
+    fn compilers(&mut self, seen: &Seen) -> std::fmt::Result {
+        let open = seen.get(&Walls::NONE).map_or(0, |fates| out(fates).count());
+        writeln!(self.text, "\na compiler without walls lets {open} techniques out; with")?;
+        self.holds &= open >= TECHNIQUES_MIN;
+        self.each_choice(seen)
     }
 
     fn imports(&mut self, refused: &[(String, bool)]) -> std::fmt::Result {

@@ -82,6 +82,13 @@ impl Walls {
         (0..=Self::WHOLE.0).map(Self)
     }
 
+    /// What there is for a compiler, which is no guest and has no imports: none of the other three,
+    /// each of them, and all.
+    pub(crate) fn of_compilers() -> [Self; 5] {
+        let [call, right, route] = [Wall::Call, Wall::Right, Wall::Route].map(Self::only);
+        [Self::NONE, call, right, route, Self(call.0 | right.0 | route.0)]
+    }
+
     /// Walls without the ground they stand on, by themselves and both together.
     pub(crate) fn without_ground() -> [Self; 3] {
         let [right, route] = [Wall::Right, Wall::Route].map(|wall| Self::only(wall).0 | NO_GROUND);
