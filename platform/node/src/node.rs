@@ -173,11 +173,8 @@ impl Node {
         let promise = SignedPromise::open(&path, &config, &identity, now_unix_s)
             .map_err(|_| StartError::Step("make its promise; check `operator`"))?;
         let rules = Rules::of_one_owner();
-        let facts = Facts {
-            rules: rules.digest(),
-            config: config.digest(),
-            node: crate::promise::node_digest(&identity, log.vkey()),
-        };
+        let node = crate::promise::node_digest(&identity, log.vkey());
+        let facts = Facts { rules: rules.digest(), config: config.digest(), node };
         let request_keys = RequestKeys::of(&identity, promise.digest());
         let request_keys = request_keys.ok_or(StartError::Step("make its request keys"))?;
         let outbox = group.outbox().map_err(|_| StartError::Step("number its run"))?;

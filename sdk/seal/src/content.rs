@@ -71,7 +71,7 @@ fn args(tail: &[u8]) -> Option<Vec<Private<String>>> {
 }
 
 #[cfg(test)]
-mod content {
+mod what_a_task_is_given {
     use super::*;
 
     fn whole(args: &[String], input: &[u8]) -> Vec<u8> {
