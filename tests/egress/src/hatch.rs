@@ -183,13 +183,13 @@ fn limited(code: &Code, symbol: u32) -> notrace_runtime_worker::Job {
 
 /// Everything that reaches who asked.
 fn shown(outcome: &Outcome) -> String {
-    let Outcome { end, answer, message, fuel_used, memory_peak_bytes, slot: _ } = outcome;
+    let Outcome { end, answer, message, failure, fuel_used, memory_peak_bytes, slot: _ } = outcome;
     let answer = answer.reveal(|answer| format!("{answer:?}"));
     let message = message.as_ref().map(|message| message.reveal(|message| message.clone()));
     match end {
         // A worker that is not whole says nothing of its own.
         End::Killed(reason) => format!("{reason:?}"),
-        end => format!("{end:?} {answer} {message:?} {fuel_used} {memory_peak_bytes}"),
+        end => format!("{end:?} {answer} {message:?} {failure:?} {fuel_used} {memory_peak_bytes}"),
     }
 }
 

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use notrace_policy_promise::digest::{Digest, Domain};
 use notrace_policy_promise::private::Private;
 use notrace_runtime_worker::{
-    Code, CompileError, End, Job, KillReason, Limits, Supervisor, SupervisorConfig, scrub,
+    Code, CompileError, End, Given, Job, KillReason, Limits, Supervisor, SupervisorConfig, scrub,
 };
 
 use crate::outside::{Numbers, Outside};
@@ -164,8 +164,7 @@ async fn tried(
 pub(crate) fn job(code: &Code, number: u32) -> Job {
     Job {
         code: code.clone(),
-        args: vec![],
-        input: Private::new(vec![]),
+        given: Given::plain(vec![]),
         objects: vec![],
         time_unix_micros: u64::from(number),
         seed: [7; 32],
