@@ -198,9 +198,33 @@ words! {
     TokenMalformed = "token_malformed", Usage,
         "There is no join token, or it is not one, or not for that long.",
         "Pass what `notrace cluster invite` printed, or a file that has it.";
+    ConfigInvalid = "config_invalid", Usage,
+        "A setting is not one that a node can start with.",
+        "The line above names it; `notrace serve --help` and platform/node/README.md list them all.";
+    ListenFailed = "listen_failed", Unavailable,
+        "The node cannot listen where it should.",
+        "See who listens there, as with `ss -ltnp`; or choose another with --listen or --cluster.";
+    FolderInUse = "folder_in_use", Unavailable,
+        "Another process uses the node's folder.",
+        "Stop it first, or choose another folder with --dir.";
+    FolderDamaged = "folder_damaged", Unavailable,
+        "Files in the node's folder are missing, damaged or of another version.",
+        "A node of a group: empty the folder, and start it with --join and a new token; the others \
+         have what it held. A node alone: put the folder back from a copy.";
+    FolderCopied = "folder_copied", Unavailable,
+        "Two processes were the same node: one folder is a copy of the other.",
+        "Let one of the two run. For one more node, start in an empty folder with --join and a \
+         token.";
+    GroupLeft = "group_left", Unavailable,
+        "The node left its group for good.",
+        "Start in an empty folder, with --join and a token.";
+    DiskFailed = "disk_failed", Unavailable,
+        "The node's disk cannot be used, or is full, too slow or failing.",
+        "Check the folder's rights and space, and the disk; then start the node again. In a group \
+         it catches up.";
     NodeNotStarted = "node_not_started", Unavailable,
         "The node could not be started.",
-        "The cause is in the line above; `notrace serve --help` lists the settings.";
+        "The cause is in the line above. If it says nothing that you can change, please report it.";
     FabricMissing = "fabric_missing", Usage,
         "This program was built without the network that nodes are to meet on.",
         "Install libfabric 1.17 or later, such as Debian's libfabric-dev, and build with `cargo \
@@ -232,6 +256,7 @@ pub(crate) fn exit_for(code: Code) -> Exit {
         | Code::ImportRefused
         | Code::NameMalformed
         | Code::ParameterUnknown
+        | Code::AddressMalformed
         | Code::ParameterMalformed
         | Code::HeaderMalformed
         | Code::BodyMalformed
@@ -262,6 +287,7 @@ pub(crate) fn exit_for(code: Code) -> Exit {
         | Code::NotACluster
         | Code::LastMember
         | Code::MemberPresent
+        | Code::AddressTaken
         | Code::SealReplayed
         | Code::NotTogether => Exit::Conflict,
         Code::Busy

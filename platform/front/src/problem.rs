@@ -234,6 +234,8 @@ fn code_of(refusal: &Refusal) -> Code {
         Refusal::PostureLost(_) => Code::PostureLost,
         Refusal::NodeUnknown => Code::NodeUnknown,
         Refusal::MemberPresent => Code::MemberPresent,
+        Refusal::AddressTaken => Code::AddressTaken,
+        Refusal::AddressMalformed => Code::AddressMalformed,
         Refusal::Internal(_) => Code::Internal,
     }
 }

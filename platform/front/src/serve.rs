@@ -92,7 +92,7 @@ pub enum ServeError {
     /// The client's credentials could not be written or read.
     #[error("{0}")]
     Credentials(CredentialsError),
-    /// The node could not start.
+    /// The node could not start, or ended by itself.
     #[error("{0}")]
     Start(StartError),
     /// The address cannot be listened on.
@@ -113,7 +113,8 @@ pub enum ServeError {
 
 /// Serves until SIGTERM or SIGINT, then drains; a second one ends it at once. `ready` is called
 /// once connections are accepted.
-/// # Errors  [`ServeError`]; nothing was served then, except of [`ServeError::CutShort`].
+/// # Errors  [`ServeError`]; nothing was served then, except of [`ServeError::CutShort`] and
+/// [`StartError::Failed`].
 /// # Cancel  Dropping the future cuts off what is open; nothing acknowledged is lost.
 pub async fn serve(options: ServeOptions, ready: impl FnOnce(&Banner)) -> Result<(), ServeError> {
     let mut config = configure(&options).map_err(ServeError::Config)?;
@@ -163,18 +164,18 @@ pub async fn serve(options: ServeOptions, ready: impl FnOnce(&Banner)) -> Result
     };
     let whole = async {
         let begun = tokio::select! {
-            begun = begin => begun,
-            () = &mut serving => {
-                drain(node.clone()).await;
-                return Ok(());
-            }
+            begun = begin => Some(begun),
+            () = &mut serving => None,
         };
-        if begun.is_err() {
-            node.stop_taking();
+        if let Some(begun) = &begun {
+            if begun.is_err() {
+                node.stop_taking();
+            }
+            serving.await;
         }
-        serving.await;
         drain(node.clone()).await;
-        begun
+        let failed = node.failure().map(|why| ServeError::Start(StartError::Failed(why)));
+        begun.unwrap_or(Ok(())).and(failed.map_or(Ok(()), Err))
     };
     tokio::select! {
         ended = whole => ended,
@@ -230,6 +231,7 @@ fn configure(options: &ServeOptions) -> Result<Config, ConfigError> {
         cluster.advertise = options.advertise.clone().or(cluster.advertise.take());
         cluster.shards = options.shards.or(cluster.shards);
         cluster.copies = options.copies.or(cluster.copies);
+        cluster.told()?;
     }
     if options.strict {
         config.strictness = notrace_platform_node::Strictness::Refuse;

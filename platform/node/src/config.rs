@@ -66,6 +66,18 @@ impl Cluster {
         Self { listen, carrier: Carrier::Tcp, card: None, advertise, shards, copies }
     }
 
+    /// What others are told to reach this node at: `HOST:PORT`. Of a node that listens on any port
+    /// it is known once it listens.
+    /// # Errors  [`ConfigError::Advertise`], [`ConfigError::Unreachable`]
+    pub fn told(&self) -> Result<String, ConfigError> {
+        match &self.advertise {
+            Some(told) if port_of(told).is_some_and(|port| port > 0) => Ok(told.clone()),
+            Some(_) => Err(ConfigError::Advertise),
+            None if self.listen.ip().is_unspecified() => Err(ConfigError::Unreachable),
+            None => Ok(self.listen.to_string()),
+        }
+    }
+
     /// The shape of a group that is founded so.
     #[must_use]
     pub fn shape(&self) -> GroupShape {
@@ -81,6 +93,28 @@ impl Cluster {
         self.shards.is_none_or(|shards| shards == shape.shards)
             && self.copies.is_none_or(|copies| copies == shape.copies)
     }
+}
+
+/// The port of `HOST:PORT`, if the host is one that another could reach.
+pub(crate) fn port_of(address: &str) -> Option<u16> {
+    let (host, port) = address.rsplit_once(':')?;
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let is_host = match bare.unwrap_or(host).parse::<IpAddr>() {
+        Ok(ip) => !ip.is_unspecified() && ip.is_ipv6() == bare.is_some(),
+        Err(_) => is_name(host),
+    };
+    let is_number = port.bytes().all(|byte| byte.is_ascii_digit());
+    if is_host && is_number { port.parse().ok() } else { None }
+}
+
+/// Whether this may be a host's name. Underscores are not of the domain name system, but of what
+/// names containers.
+fn is_name(host: &str) -> bool {
+    let is_label = |label: &str| {
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        !label.is_empty() && label.len() <= 63 && label.bytes().all(fits)
+    };
+    host.len() <= 253 && host.strip_suffix('.').unwrap_or(host).split('.').all(is_label)
 }
 
 /// What carries what nodes tell each other.
@@ -184,7 +218,7 @@ struct File {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table, as in [cluster]")]
 struct FileCluster {
     listen: SocketAddr,
     fabric: Option<CarrierWord>,
@@ -196,7 +230,7 @@ struct FileCluster {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table, as in [workers]")]
 struct FileWorkers {
     idle: Option<u16>,
     running_max: Option<u16>,
@@ -204,7 +238,7 @@ struct FileWorkers {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table, as in [task]")]
 struct FileTask {
     fuel: Option<u64>,
     memory_mib: Option<u64>,
@@ -214,13 +248,13 @@ struct FileTask {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table, as in [store]")]
 struct FileStore {
     mib_max: Option<u64>,
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table, as in [ledger]")]
 struct FileLedger {
     epoch_ms: Option<u64>,
     receipt_window_hours: Option<u64>,
@@ -229,13 +263,29 @@ struct FileLedger {
 /// Why a configuration is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
+    /// There is no such file.
+    #[error("there is no configuration file of this path")]
+    NoFile,
     /// The file cannot be read.
     #[error("the configuration file cannot be read ({0}); check its path and rights")]
     Unreadable(std::io::ErrorKind),
-    /// It is not TOML, or has a key or value we do not know. The text names line and column; the
-    /// operator's own file is shown to the operator alone.
-    #[error("{0}")]
-    Malformed(Box<toml::de::Error>),
+    /// It is not TOML, or has a key or value we do not know. The operator's own file is shown to the
+    /// operator alone.
+    #[error("line {line}, column {column}: {what}")]
+    Malformed {
+        /// In which line, from 1.
+        line: usize,
+        /// Behind how many characters of it, from 1.
+        column: usize,
+        /// What is wrong there.
+        what: String,
+    },
+    /// What others are told is no address.
+    #[error("`advertise` must be HOST:PORT, which other nodes reach this one at")]
+    Advertise,
+    /// Others are told nothing that they could reach.
+    #[error("a node that listens on all of its host's addresses needs `advertise` = HOST:PORT")]
+    Unreachable,
     /// There is a provider, and no libfabric that it could be of.
     #[error("`provider` is libfabric's; it goes with `fabric` = libfabric")]
     ProviderAlone,
@@ -279,11 +329,13 @@ impl Config {
     /// The defaults for a node in `dir`, changed by the file at `path`.
     /// # Errors  [`ConfigError`], with line and column where the file is at fault.
     pub fn read(dir: &Path, path: &Path) -> Result<Self, ConfigError> {
-        let bytes = files::read_bounded(path, CONFIG_BYTES_MAX)
-            .map_err(|error| ConfigError::Unreadable(error.kind()))?;
+        let bytes =
+            files::read_bounded(path, CONFIG_BYTES_MAX).map_err(|error| match error.kind() {
+                std::io::ErrorKind::NotFound => ConfigError::NoFile,
+                kind => ConfigError::Unreadable(kind),
+            })?;
         let text = String::from_utf8_lossy(&bytes);
-        let file: File =
-            toml::from_str(&text).map_err(|error| ConfigError::Malformed(Box::new(error)))?;
+        let file: File = toml::from_str(&text).map_err(|error| malformed(&text, &error))?;
         let mut config = Self::new(dir);
         file.change(&mut config)?;
         Ok(config)
@@ -384,6 +436,14 @@ impl FileTask {
     }
 }
 
+fn malformed(text: &str, error: &toml::de::Error) -> ConfigError {
+    let begin = error.span().map_or(0, |span| span.start);
+    let before = text.get(..begin).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    ConfigError::Malformed { line, column, what: error.message().replace('\n', ", ") }
+}
+
 fn within(key: &'static str, value: u64, least: u64, most: u64) -> Result<u64, ConfigError> {
     if (least..=most).contains(&value) {
         Ok(value)
@@ -398,8 +458,7 @@ mod a_configuration {
 
     fn read(text: &str) -> Result<Config, ConfigError> {
         let mut config = Config::new(Path::new("x"));
-        let file: File =
-            toml::from_str(text).map_err(|error| ConfigError::Malformed(Box::new(error)))?;
+        let file: File = toml::from_str(text).map_err(|error| malformed(text, &error))?;
         file.change(&mut config)?;
         Ok(config)
     }
@@ -417,6 +476,42 @@ mod a_configuration {
     fn with_an_unknown_key_is_refused_with_its_line() {
         let error = read("strict = true\nspeed = 9\n").unwrap_err().to_string();
         assert!(error.contains("line 2") && error.contains("speed"), "{error}");
+    }
+
+    #[test]
+    fn that_is_no_table_is_refused_in_words_of_the_file() {
+        let error = read("\ncluster = \"127.0.0.1:1\"\n").unwrap_err().to_string();
+        let words = "line 2, column 11: invalid type: string \"127.0.0.1:1\", expected a table, as in \
+                     [cluster]";
+        assert_eq!(error, words);
+    }
+
+    #[test]
+    fn tells_others_an_address_that_they_can_reach() {
+        let told = |listen: &str, advertise: Option<&str>| {
+            let cluster = Cluster::at(listen.parse().unwrap());
+            Cluster { advertise: advertise.map(str::to_owned), ..cluster }.told()
+        };
+        assert_eq!(told("127.0.0.1:7", None).unwrap(), "127.0.0.1:7");
+        assert!(matches!(told("0.0.0.0:7", None), Err(ConfigError::Unreachable)));
+        for good in ["n1:7", "n1.example.:7", "10.0.0.1:7", "[::1]:7", "pod_1.svc:65535"] {
+            assert_eq!(told("0.0.0.0:7", Some(good)).unwrap(), good);
+        }
+        for bad in [
+            "",
+            "n1",
+            "n1:0",
+            "n1:+7",
+            "n1:65536",
+            ":7",
+            "0.0.0.0:7",
+            "[::]:7",
+            "::1:7",
+            "a b:7",
+            "a..b:7",
+        ] {
+            assert!(matches!(told("127.0.0.1:7", Some(bad)), Err(ConfigError::Advertise)), "{bad}");
+        }
     }
 
     #[test]

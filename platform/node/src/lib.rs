@@ -22,6 +22,7 @@ mod identity;
 mod certificate;
 
 mod node;
+mod start_error;
 
 mod keys;
 mod values;
@@ -55,7 +56,7 @@ pub use config::{
 };
 pub use identity::{Identity, IdentityError, OwnerCredentials, TlsIdentity};
 pub use ledger::ReceiptId;
-pub use node::{Node, ReceiptState, StartError};
+pub use node::{Node, ReceiptState};
 pub use notrace_store_objects::{HistoryEntry, PoolInfo};
 pub use notrace_store_protocol::machine::Place;
 pub use objects::{Got, SessionKey, Stored, TransactOp};
@@ -67,6 +68,7 @@ pub use refusal::Refusal;
 pub use request::{Body, Call, Reply};
 pub use request_keys::AnnouncedKey;
 pub use stack::wipe_unused_stack;
+pub use start_error::{StartError, ToChange};
 pub use tasks::{TaskAbout, TaskInfo, TaskRef, TaskState, Upload, Uploaded};
 pub use watching::{Changed, Watching};
 

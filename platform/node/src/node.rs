@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use crate::config::{Config, Strictness};
 use crate::group::{self, Group};
 use crate::identity::Identity;
-use crate::keys::{Epoch, KeyError, KeyTable, NotItsStore};
+use crate::keys::{Epoch, KeyError, KeyTable};
 use crate::ledger::{Found, Ledger, Pace, ReceiptId, Receipts};
 use crate::limits::{
     CODE_CACHE_BYTES_MAX, DRAIN_MAX, RETENTION_LAG_MAX, SETTLE_AGAIN_MAX, SETTLE_AGAIN_MIN,
@@ -31,6 +31,7 @@ use crate::refusal::Refusal;
 use crate::request::{self, Call, Facts, Reply as RunReply};
 use crate::request_keys::RequestKeys;
 use crate::stack::wipe_unused_stack;
+use crate::start_error::StartError;
 use crate::tasks::{self, Tasks};
 
 /// A running node. Clones are handles to the same one.
@@ -71,62 +72,6 @@ pub enum ReceiptState {
         /// When asking again makes sense.
         retry_after: Duration,
     },
-}
-
-/// Why a node does not start. It has served nobody.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// Another node runs in this folder.
-    #[error("another node runs in this folder; stop it first, or choose another with --dir")]
-    InUse,
-    /// The key table cannot be used.
-    #[error("{0}")]
-    Keys(KeyError),
-    /// The store and the key table do not belong together.
-    #[error("{0}")]
-    NotItsStore(NotItsStore),
-    /// The store cannot be opened.
-    #[error("the store cannot be opened: {0}")]
-    Store(notrace_store_replica::OpenError),
-    /// The ledger cannot be opened.
-    #[error("the ledger cannot be opened: {0}")]
-    Ledger(crate::ledger::LedgerError),
-    /// The workers cannot be started.
-    #[error("no worker can be started: {0}")]
-    Workers(notrace_runtime_worker::StartError),
-    /// A strict node lacks something it requires.
-    #[error("--strict refuses to serve without: {}", .0.join(", "))]
-    Missing(Vec<&'static str>),
-    /// It cannot listen for other nodes.
-    #[error("other nodes cannot be listened for: {0}")]
-    Links(notrace_store_fabric::tcp::TcpError),
-    /// It should meet other nodes over libfabric, and cannot.
-    #[cfg(feature = "libfabric")]
-    #[error("libfabric cannot be used: {0}")]
-    Libfabric(notrace_store_fabric::libfabric::LibfabricError),
-    /// It should meet other nodes over libfabric, and was built without.
-    #[error("this notrace was built without libfabric")]
-    NoLibfabric,
-    /// It is one of several nodes.
-    #[error("this node is one of a group; start it with --cluster HOST:PORT")]
-    NeedsCluster,
-    /// The node left its group for good.
-    #[error("this node left its group for good; begin in another folder, with a new token")]
-    LeftItsGroup,
-    /// Its group keeps its objects otherwise than the configuration says.
-    #[error(
-        "this node's group was founded with {shards} shards and {copies} copies of each, which \
-         cannot be changed; leave `shards` and `copies` out"
-    )]
-    OtherShape {
-        /// How many shards it has.
-        shards: u16,
-        /// How many nodes hold each.
-        copies: u16,
-    },
-    /// A step of the start that should not fail did.
-    #[error("the node could not {0}")]
-    Step(&'static str),
 }
 
 impl Node {
@@ -199,6 +144,7 @@ impl Node {
             running: Arc::default(),
         }));
         node.keep_group();
+        tokio::spawn(end_with_the_store(node.downgrade()));
         node.keep_looking();
         Ok(node)
     }
@@ -221,7 +167,11 @@ impl Node {
             status.serves() && home.is_some_and(|shard| shard.holds)
         };
         let serves = self.0.group.member.when(ready).await;
-        serves.map(drop).ok_or(StartError::Step("become a member of its group"))
+        let failed = || {
+            self.failure()
+                .map_or(StartError::Step("become a member of its group"), StartError::Failed)
+        };
+        serves.map(drop).ok_or_else(failed)
     }
 
     /// Makes itself known to its group, and its own table what the group's keyring says: without
@@ -397,6 +347,11 @@ impl Node {
     pub fn is_serving(&self) -> bool {
         let member = self.0.group.member.status().serves();
         !self.is_draining() && *self.0.settled.borrow() && member && self.0.ledger.ready().is_ok()
+    }
+
+    /// Why its store ended by itself, if it did; nothing can be served then.
+    pub fn failure(&self) -> Option<notrace_store_replica::Failure> {
+        self.0.group.member.status().failure
     }
 
     /// Waits until the node takes nothing new.
@@ -577,6 +532,15 @@ impl Node {
             })
         };
         tokio::task::block_in_place(work)
+    }
+}
+
+/// Lets the node end once its store has ended by itself: it could serve nobody.
+async fn end_with_the_store(node: std::sync::Weak<Inner>) {
+    let Some(member) = node.upgrade().map(|node| node.group.member.clone()) else { return };
+    let failed = member.when(|status| status.failure.is_some()).await;
+    if let (Some(_), Some(node)) = (failed, Node::upgrade(&node)) {
+        node.stop_taking();
     }
 }
 

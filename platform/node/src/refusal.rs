@@ -178,6 +178,12 @@ pub enum Refusal {
     /// A member is not forgotten.
     #[error("the node is a member at the moment")]
     MemberPresent,
+    /// A member is where another wants to be.
+    #[error("a member of the group is at this address already")]
+    AddressTaken,
+    /// An address of a node is none.
+    #[error("`address` is not a HOST:PORT at which other nodes could reach the new one")]
+    AddressMalformed,
     /// What should not happen. The sentence names our own part, never data.
     #[error("the node failed in {0}")]
     Internal(&'static str),

@@ -231,6 +231,12 @@ codes! {
     MemberPresent = "member_present", 409,
         "The node is a member at the moment, and what it holds is needed.",
         "Have it leave with `notrace cluster leave`; or end it, and forget it once it is absent.";
+    AddressTaken = "address_taken", 409,
+        "A member of the group is at this address already.",
+        "Choose another with --cluster or --advertise. The token is good still.";
+    AddressMalformed = "address_malformed", 400,
+        "Other nodes could not reach a node there.",
+        "Say `HOST:PORT` with --advertise, as in `n3.example:7444`. The token is good still.";
     NotTogether = "not_together", 409,
         "The keys of the transaction are kept in different shards.",
         "Give keys that change together a common tag in braces, as in `{kitchen}/lamp`.";

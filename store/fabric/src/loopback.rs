@@ -26,8 +26,13 @@ impl Network {
     /// An endpoint of this name, in the place of an earlier one; the name is its address too.
     #[must_use]
     pub fn endpoint(&self, name: &str, hello: &[u8], region_bytes: u32) -> Loopback {
+        self.endpoint_at(name, name, hello, region_bytes)
+    }
+
+    /// The same at another address than its name, as where two have a key of one name.
+    pub fn endpoint_at(&self, at: &str, name: &str, hello: &[u8], region_bytes: u32) -> Loopback {
         let inbox = Arc::new(Inbox::default());
-        let before = self.wires().inboxes.insert(name.to_owned(), inbox.clone());
+        let before = self.wires().inboxes.insert(at.to_owned(), inbox.clone());
         if let Some(before) = before {
             before.close();
         }
@@ -98,7 +103,7 @@ struct Queue {
 }
 
 enum Parcel {
-    Hello { link: LinkId, says: Says },
+    Hello { link: LinkId, says: Says, inbox: Arc<Inbox> },
     Welcome { link: LinkId, theirs: LinkId, says: Says },
     Absent { link: LinkId },
     Write { link: LinkId, offset: u32, bytes: Vec<u8> },
@@ -249,8 +254,7 @@ impl Loopback {
 
     fn land(&mut self, from: String, parcel: Parcel, events: &mut Vec<Event>) {
         match parcel {
-            Parcel::Hello { link: theirs, says } => {
-                let Some(inbox) = self.network.inbox(&from) else { return };
+            Parcel::Hello { link: theirs, says, inbox } => {
                 if self.links.len() >= LINKS_MAX {
                     inbox.push(&self.name, Parcel::Absent { link: theirs });
                     return;
@@ -265,6 +269,7 @@ impl Loopback {
             Parcel::Welcome { link, theirs, says } => {
                 let Some(end) = self.links.get_mut(&link) else { return };
                 (end.theirs, end.room) = (Some(theirs), says.room);
+                end.peer.clone_from(&from);
                 let peer = says.peer(from);
                 events.push(Event::Up { link, dialled: Some(DialId(link.0)), peer });
             }
@@ -333,7 +338,7 @@ impl Fabric for Loopback {
     fn dial(&mut self, address: &str) -> DialId {
         let link = LinkId(self.next());
         let target = self.network.inbox(address).filter(|_| self.links.len() < LINKS_MAX);
-        let hello = Parcel::Hello { link, says: self.says() };
+        let hello = Parcel::Hello { link, says: self.says(), inbox: self.inbox.clone() };
         match target {
             Some(inbox) if inbox.push(&self.name, hello) => {
                 self.open(link, address, inbox, None);

@@ -133,6 +133,9 @@ pub enum Failure {
     /// The system has no thread left for what has to be done.
     #[error("no thread can be started")]
     Thread,
+    /// Another process is in the group as this node, in the same life: their folders are copies.
+    #[error("another process with a copy of this node's folder is in the group")]
+    Twin,
     /// It began as often as it can.
     #[error("the node has begun as often as it can")]
     OutOfLives,

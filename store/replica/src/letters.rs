@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! kind u8, then
-//!   greeting   node u32 · life u32
+//!   greeting   node u32 · life u32 · boot u64, then nothing, or what was last heard of you:
+//!              life u32 · boot u64 · linked u8
 //!   write      length u32 · the protocol's write · the bytes that go with it
 //!   ask        view u32 · round u64                   "is this still the view?"
 //!   vouch      view u32 · round u64                   "it is, as far as I have agreed"
@@ -23,9 +24,28 @@ use notrace_store_protocol::message::{Peer, Write};
 use notrace_store_protocol::row::{Content, Frames};
 use notrace_store_protocol::time::Hlc;
 
+use crate::member::BootId;
+
+/// Who is at the other end, and what it has heard of this node.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Greeting {
+    pub(crate) peer: Peer,
+    pub(crate) boot: BootId,
+    pub(crate) yours: Option<Heard>,
+}
+
+/// What was last heard of a node.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Heard {
+    pub(crate) life: Life,
+    pub(crate) boot: BootId,
+    /// There is a link to it.
+    pub(crate) linked: bool,
+}
+
 /// What came in a letter.
 pub(crate) enum Word {
-    Greeting(Peer),
+    Greeting(Greeting),
     Write(Box<Write>, Bytes),
     Ask { view: ViewId, round: u64 },
     Vouch { view: ViewId, round: u64 },
@@ -40,10 +60,17 @@ const VOUCH: u8 = 4;
 const CALL: u8 = 5;
 const ANSWER: u8 = 6;
 
-pub(crate) fn greeting(peer: Peer) -> Letter {
+pub(crate) fn greeting(greeting: &Greeting) -> Letter {
+    let Greeting { peer, boot, yours } = greeting;
     let mut head = vec![GREETING];
     head.put_u32_le(peer.node.number());
     head.put_u32_le(peer.life.0);
+    head.put_u64_le(boot.0);
+    if let Some(Heard { life, boot, linked }) = yours {
+        head.put_u32_le(life.0);
+        head.put_u64_le(boot.0);
+        head.put_u8(u8::from(*linked));
+    }
     Letter { head, body: Vec::new() }
 }
 
@@ -92,7 +119,16 @@ pub(crate) fn read(mut letter: Bytes) -> Option<Word> {
     Some(match kind {
         GREETING => {
             let (node, life) = (NodeId::new(number32(&mut letter)?)?, number32(&mut letter)?);
-            Word::Greeting(Peer { node, life: Life(life) })
+            let (peer, boot) = (Peer { node, life: Life(life) }, BootId(number64(&mut letter)?));
+            let yours = match letter.is_empty() {
+                true => None,
+                false => Some(Heard {
+                    life: Life(number32(&mut letter)?),
+                    boot: BootId(number64(&mut letter)?),
+                    linked: take(&mut letter, 1)?.first() == Some(&1),
+                }),
+            };
+            Word::Greeting(Greeting { peer, boot, yours })
         }
         WRITE => {
             let length = number32(&mut letter)?;

@@ -13,6 +13,7 @@ use notrace_store_protocol::journal::Journal;
 use crate::clock::Clock;
 use crate::error::{CallError, Failure, SendError};
 use crate::lane::Job;
+use crate::letters::Heard;
 use crate::worker::{Phase, Worker, moment};
 
 impl<F: Fabric, C: Clock> Worker<F, C> {
@@ -47,6 +48,24 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
             busy.insert(shard.id);
         }
         self.phase = Phase::Resting(busy);
+    }
+
+    /// Whether a peer has heard of this node in a life that this process cannot have: a later one,
+    /// or this one by another process.
+    pub(crate) fn is_taken(&self, heard: &Heard) -> bool {
+        let other = heard.boot != self.config.boot;
+        heard.life > self.life || heard.life == self.life && other
+    }
+
+    /// Ends, if the other process is there; this one has a copy of its folder. Otherwise the folder
+    /// is older than what the group has seen of this node, or the other process is gone: this one
+    /// begins anew, in a life after those that were heard of.
+    pub(crate) fn yield_to(&mut self, other: Heard) {
+        if other.linked && other.boot != self.config.boot {
+            return self.fail(Failure::Twin);
+        }
+        self.life = self.life.max(other.life);
+        self.leave();
     }
 
     /// A log has done all that it was asked in a life, and it is safe.

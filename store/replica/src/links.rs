@@ -9,15 +9,16 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use notrace_store_fabric::{DialId, Fabric, LinkId};
-use notrace_store_protocol::ids::NodeId;
+use notrace_store_protocol::ids::{Life, NodeId};
 use notrace_store_protocol::message::Peer;
 
 use crate::admission::{Admission, Verdict};
 use crate::error::Fault;
+use crate::letters::{Greeting, Heard};
 use crate::limits::{
     ADDRESSES_MAX, CALLS_MAX, DIAL_PATIENCE, DIAL_PAUSE, DIAL_PAUSE_MAX, GREETING_MAX,
 };
-use crate::member::CutOff;
+use crate::member::{BootId, CutOff};
 use crate::seats::{Seat, Seats};
 
 /// A node that may be dialled.
@@ -49,6 +50,8 @@ pub(crate) struct Links {
     links: BTreeMap<LinkId, Known>,
     by_node: BTreeMap<NodeId, LinkId>,
     faults: BTreeMap<NodeId, Fault>,
+    /// The last life of each node that was ever greeted, and of which process.
+    heard: BTreeMap<NodeId, (Life, BootId)>,
 }
 
 /// Somebody who has not said yet who it is.
@@ -63,13 +66,21 @@ struct Stranger {
     /// It may be linked to, and was told who is here.
     admitted: bool,
     /// What it said of itself before it was admitted.
-    heard: Option<Peer>,
+    heard: Option<Greeting>,
 }
 
 /// What a greeting changes.
-pub(crate) struct Greeted {
-    /// A link that has to be cut first.
-    pub(crate) replaced: Option<(LinkId, Peer)>,
+pub(crate) enum Greeted {
+    /// Nothing: whoever is there is not who it says, or another link to it is to stay.
+    Refused,
+    /// Nothing yet: a later life of it was heard of, or the same one of another process. It is
+    /// being told so and ends the link itself, or has until [`GREETING_MAX`].
+    Taken,
+    /// It is linked.
+    Linked {
+        /// A link that has to be cut first.
+        replaced: Option<(LinkId, Peer)>,
+    },
 }
 
 /// The name of a node on the fabric.
@@ -102,6 +113,7 @@ impl Links {
     pub(crate) fn forget(&mut self, node: NodeId) {
         self.routes.remove(&node);
         self.faults.remove(&node);
+        self.heard.remove(&node);
     }
 
     /// Every node that is known by address.
@@ -177,7 +189,7 @@ impl Links {
     }
 
     /// It may be; what it said already.
-    pub(crate) fn admit(&mut self, link: LinkId) -> Option<Peer> {
+    pub(crate) fn admit(&mut self, link: LinkId) -> Option<Greeting> {
         let stranger = self.strangers.get_mut(&link)?;
         stranger.admitted = true;
         stranger.heard.take()
@@ -185,9 +197,16 @@ impl Links {
 
     /// Keeps what a link says of itself until it may be there; whether there was nothing before.
     /// Nothing if it may already.
-    pub(crate) fn hear(&mut self, link: LinkId, peer: Peer) -> Option<bool> {
+    pub(crate) fn hear(&mut self, link: LinkId, greeting: Greeting) -> Option<bool> {
         let stranger = self.strangers.get_mut(&link).filter(|stranger| !stranger.admitted)?;
-        Some(stranger.heard.replace(peer).is_none())
+        Some(stranger.heard.replace(greeting).is_none())
+    }
+
+    /// What was heard of the node at the other end, for it to know.
+    pub(crate) fn heard_of(&self, link: LinkId) -> Option<Heard> {
+        let node = self.strangers.get(&link)?.node?;
+        let (life, boot) = *self.heard.get(&node)?;
+        Some(Heard { life, boot, linked: self.by_node.contains_key(&node) })
     }
 
     /// A link ended before it was known to be to anybody; whom it sought is dialled later.
@@ -208,31 +227,48 @@ impl Links {
         }
     }
 
-    /// A link says who is there. Nothing if that is not whose name was proved, or if there is a
-    /// better link to it: to a later life, or the one of two that crossed that is to stay.
-    pub(crate) fn greeted(&mut self, me: NodeId, link: LinkId, peer: Peer) -> Option<Greeted> {
-        let Stranger { node, key, is_ours, .. } = self.strangers.remove(&link)?;
+    /// A link says who is there.
+    pub(crate) fn greeted(
+        &mut self,
+        me: NodeId,
+        link: LinkId,
+        (peer, boot): (Peer, BootId),
+    ) -> Greeted {
+        let Some(stranger) = self.strangers.remove(&link) else { return Greeted::Refused };
+        let Stranger { node, key, is_ours, .. } = stranger;
         if node != Some(peer.node) || peer.node == me {
-            return None;
+            return Greeted::Refused;
+        }
+        let known = self.heard.get(&peer.node);
+        let is_taken = |(life, other): &(Life, BootId)| {
+            *life > peer.life || *life == peer.life && *other != boot
+        };
+        if known.is_some_and(is_taken) {
+            self.strangers.insert(link, stranger);
+            return Greeted::Taken;
+        }
+        if known.is_none() && self.heard.len() >= ADDRESSES_MAX {
+            return Greeted::Refused;
         }
         let known = self.by_node.get(&peer.node).copied();
         let known = known.and_then(|old| Some((old, self.links.get(&old)?)));
         let stays = |known: &Known| known.is_ours == (me > peer.node);
         let crossed = |old: &Known| old.peer.life == peer.life && old.is_ours != is_ours;
         if known.is_some_and(|(_, old)| old.peer.life > peer.life || crossed(old) && stays(old)) {
-            return None;
+            return Greeted::Refused;
         }
         let replaced = known.map(|(link, old)| (link, old.peer));
         if let Some((old, _)) = replaced {
             self.links.remove(&old);
         }
+        self.heard.insert(peer.node, (peer.life, boot));
         let calls = Seats::new(CALLS_MAX);
         self.links.insert(link, Known { peer, key, is_ours, calls });
         self.by_node.insert(peer.node, link);
         if let Some(route) = self.routes.get_mut(&peer.node) {
             route.pause = DIAL_PAUSE;
         }
-        Some(Greeted { replaced })
+        Greeted::Linked { replaced }
     }
 
     /// A link is gone; who was there, if it was known.

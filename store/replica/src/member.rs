@@ -39,6 +39,11 @@ pub struct Status {
     pub failure: Option<Failure>,
 }
 
+/// Which process this is: drawn anew by each, so that two with copies of one folder can be told
+/// apart although they are the same node in the same life.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct BootId(pub u64);
+
 /// A peer that this member cut off, and why it did so last.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct CutOff {

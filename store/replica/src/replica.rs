@@ -31,7 +31,7 @@ use crate::limits::{
     TRANSFER_BYTES_PER_S_DEFAULT,
 };
 use crate::line;
-use crate::member::{Inner, Member, OnCall, ShardStatus, Status};
+use crate::member::{BootId, Inner, Member, OnCall, ShardStatus, Status};
 use crate::past::Past;
 use crate::records::Records;
 use crate::replicated::Replicated;
@@ -47,6 +47,8 @@ use crate::worker::{Beginning, Worker};
 pub struct ReplicaConfig {
     /// Who it is; for ever.
     pub node: NodeId,
+    /// Which process this is; drawn at random where folders can be copied.
+    pub boot: BootId,
     /// What for.
     pub duty: Duty,
     /// The protocol's bounds and times; the windows the same at every member.
@@ -75,6 +77,7 @@ impl ReplicaConfig {
     pub const fn new(node: NodeId) -> Self {
         Self {
             node,
+            boot: BootId(0),
             duty: Duty::Full,
             limits: LIMITS_DEFAULT,
             region_bytes: notrace_store_fabric::limits::REGION_BYTES_DEFAULT,

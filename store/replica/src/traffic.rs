@@ -15,8 +15,9 @@ use crate::admission::Verdict;
 use crate::asks::Call;
 use crate::clock::Clock;
 use crate::error::{CallError, Fault, SendError};
-use crate::letters::{self, Word};
+use crate::letters::{self, Greeting, Word};
 use crate::limits::{CALL_WAIT_MAX, ROOM_MIN};
+use crate::links::Greeted;
 use crate::member::Answerer;
 use crate::rings::BeyondWindow;
 use crate::worker::{Link, OpenCall, Phase, Worker};
@@ -69,9 +70,10 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
             Verdict::Admitted => {
                 let me = Peer { node: self.config.node, life: self.life };
                 let heard = self.links.admit(link);
-                self.post_letter(link, letters::greeting(me));
-                if let Some(peer) = heard {
-                    self.greeted(link, peer, arrived);
+                let (boot, yours) = (self.config.boot, self.links.heard_of(link));
+                self.post_letter(link, letters::greeting(&Greeting { peer: me, boot, yours }));
+                if let Some(greeting) = heard {
+                    self.greeted(link, greeting, arrived);
                 }
             }
         }
@@ -111,7 +113,7 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
             return self.cut(link, Fault::Rules, arrived);
         };
         let peer = match (self.links.peer(link), word) {
-            (None, Word::Greeting(peer)) => return self.greeted(link, peer, arrived),
+            (None, Word::Greeting(greeting)) => return self.greeted(link, greeting, arrived),
             (None, _) | (Some(_), Word::Greeting(_)) => {
                 return self.cut(link, Fault::Rules, arrived);
             }
@@ -156,19 +158,24 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
         }
     }
 
-    fn greeted(&mut self, link: Link, peer: Peer, arrived: &mut Vec<Event>) {
-        match self.links.hear(link, peer) {
+    fn greeted(&mut self, link: Link, greeting: Greeting, arrived: &mut Vec<Event>) {
+        match self.links.hear(link, greeting) {
             None => {}
             Some(true) => return,
             Some(false) => return self.cut(link, Fault::Rules, arrived),
         }
-        match self.links.greeted(self.config.node, link, peer) {
-            None => {
+        let Greeting { peer, boot, yours } = greeting;
+        if let Some(other) = yours.filter(|yours| self.is_taken(yours)) {
+            return self.yield_to(other);
+        }
+        match self.links.greeted(self.config.node, link, (peer, boot)) {
+            Greeted::Taken => {}
+            Greeted::Refused => {
                 self.mail.close(link);
                 self.fabric.cut(link);
             }
-            Some(greeted) => {
-                if let Some((old, before)) = greeted.replaced {
+            Greeted::Linked { replaced } => {
+                if let Some((old, before)) = replaced {
                     self.mail.close(old);
                     self.fabric.cut(old);
                     arrived.push(self.lost_peer(before));

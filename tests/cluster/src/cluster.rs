@@ -32,13 +32,13 @@ const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxy
 
 /// How a node ends, and what it says, when it cannot start.
 const UNAVAILABLE: i32 = 7;
-const NOT_STARTED: &str = "error[node_not_started]";
+const DISK_FAILED: &str = "error[disk_failed]";
 
 /// A node that ended though nobody ended it.
 pub struct Fallen {
     /// Where.
     pub host: usize,
-    /// Whether it never began: it said why it cannot start, and ended in order.
+    /// Whether it said that it cannot use its disk, and ended in order.
     pub refused: bool,
     /// How it ended, and what it said last.
     pub said: String,
@@ -172,7 +172,7 @@ impl Cluster {
             if let Some(status) = child.try_wait()? {
                 self.node(host)?.child = None;
                 let said = self.said(host);
-                let refused = status.code() == Some(UNAVAILABLE) && said.contains(NOT_STARTED);
+                let refused = status.code() == Some(UNAVAILABLE) && said.contains(DISK_FAILED);
                 let said = format!("node {host} ended by itself, {status}{said}");
                 fallen.push(Fallen { host, refused, said });
             }

@@ -5,13 +5,13 @@ use std::io::IsTerminal as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use notrace_platform_front::{Banner, ServeError, ServeOptions};
-use notrace_platform_node::{Config, StartError, group};
+use notrace_platform_node::{Cluster, Config, IdentityError, ToChange, group};
 use notrace_sdk_client::cluster::{Joiner, MemberAddress};
 use zeroize::Zeroizing;
 
 use crate::args::Serve;
 use crate::command::node::trust_level;
-use crate::exit::{Done, Exit, Failure, Local};
+use crate::exit::{Done, Failure, Local};
 use crate::{progress, say};
 
 pub(crate) async fn serve(serve: Serve) -> Done {
@@ -43,16 +43,34 @@ pub(crate) async fn serve(serve: Serve) -> Done {
         // A node serves whether or not somebody reads its first lines.
         let _ = say::text(&lines(banner));
     };
-    notrace_platform_front::serve(options, ready).await.map_err(|error| {
-        let (exit, word) = match error {
-            ServeError::Config(_) => (Exit::Usage, Local::NodeNotStarted),
-            ServeError::Start(StartError::Missing(_)) => (Exit::Unavailable, Local::FencesMissing),
-            ServeError::CutShort => (Exit::Unavailable, Local::CutShort),
-            ServeError::Start(StartError::NoLibfabric) => (Exit::Usage, Local::FabricMissing),
-            _ => (Exit::Unavailable, Local::NodeNotStarted),
-        };
-        Failure { exit, ..Failure::local(word, &error) }
-    })
+    let served = notrace_platform_front::serve(options, ready).await;
+    served.map_err(|error| Failure::local(word_for(&error), &error))
+}
+
+/// The stable word for why a node does not serve.
+fn word_for(error: &ServeError) -> Local {
+    match error {
+        ServeError::Config(_) => Local::ConfigInvalid,
+        ServeError::Listen { .. } => Local::ListenFailed,
+        ServeError::CutShort => Local::CutShort,
+        ServeError::Identity(IdentityError::Damaged) => Local::FolderDamaged,
+        ServeError::Start(error) => match error.to_change() {
+            ToChange::Setting => Local::ConfigInvalid,
+            ToChange::Fences => Local::FencesMissing,
+            ToChange::Program => Local::FabricMissing,
+            ToChange::Address => Local::ListenFailed,
+            ToChange::FolderUser => Local::FolderInUse,
+            ToChange::Folder => Local::FolderDamaged,
+            ToChange::Copy => Local::FolderCopied,
+            ToChange::Group => Local::GroupLeft,
+            ToChange::Disk => Local::DiskFailed,
+            ToChange::Unknown => Local::NodeNotStarted,
+        },
+        ServeError::Identity(IdentityError::Files { .. }) | ServeError::Credentials(_) => {
+            Local::DiskFailed
+        }
+        _ => Local::NodeNotStarted,
+    }
 }
 
 /// Joins the group that the command names, unless the folder is in one already.
@@ -65,8 +83,9 @@ async fn join_if_told(serve: &Serve) -> Done {
     }
     let token = token_of(serve)?;
     let listen = serve.listen.unwrap_or_else(|| Config::new(&serve.dir).listen);
+    let told = Cluster { advertise: serve.advertise.clone(), ..Cluster::at(cluster) }.told();
     let joiner = Joiner {
-        address: serve.advertise.clone().unwrap_or_else(|| cluster.to_string()),
+        address: told.map_err(|error| Failure::local(Local::ConfigInvalid, &error))?,
         url: format!("https://{listen}"),
         key: group::key_to_join_with(&serve.dir).map_err(|error| failed(&error))?,
     };

@@ -105,6 +105,41 @@ fn a_node_that_will_not_come_back_can_be_forgotten() {
 }
 
 #[test]
+fn a_second_process_with_a_copy_of_a_folder_ends_and_the_group_goes_on() {
+    let mut group = Group::found(3, "");
+    group.types(1, "pool create p --retain 30d").ended(0);
+    group.end(3);
+    copy(&group.folder.path().join("n3"), &group.folder.path().join("n4"));
+    group.restart(3);
+    while group.members(1) < 3 {}
+    let mut second = group.spawn(4, "--listen 127.0.0.1:0 --cluster 127.0.0.1:0");
+    assert_eq!(second.wait().unwrap().code(), Some(7));
+    group.types_with(3, "put p/after -", b"x").ended(0);
+    assert_eq!(group.members(1), 3);
+}
+
+#[test]
+fn a_node_joins_at_an_address_of_its_own_that_others_can_reach() {
+    let group = Group::found(1, "");
+    let (url, taken) = (&group.nodes[0].url, &group.nodes[0].cluster);
+    let token = group.types(1, "cluster invite").ended(0).out;
+    let ends = |advertise: &str| {
+        let join = format!("--join {} --token {}", url.replace("https://", ""), token.trim());
+        let line = format!("--listen 127.0.0.1:0 --cluster 127.0.0.1:0 {join} {advertise}");
+        group.spawn(2, &line).wait().unwrap().code()
+    };
+    assert_eq!(ends("--advertise nonsense"), Some(2));
+    assert_eq!(ends("--advertise n2:0"), Some(2));
+    assert_eq!(ends(&format!("--advertise {taken}")), Some(5));
+    let mut group = group;
+    // The token was not used up.
+    let join = group.nodes[0].url.replace("https://", "");
+    let line = format!("--listen 127.0.0.1:0 --cluster 127.0.0.1:0 --join {join} --token {token}");
+    group.join(2, &line);
+    while group.members(1) < 2 {}
+}
+
+#[test]
 fn the_authority_alone_makes_nobody_a_member() {
     let mut group = Group::found(3, "");
     group.end(3);

@@ -70,7 +70,7 @@ impl Group {
         Node { child, url, cluster: cluster.to_owned() }
     }
 
-    fn spawn(&self, number: usize, line: &str) -> Child {
+    pub(crate) fn spawn(&self, number: usize, line: &str) -> Child {
         Command::new(env!("CARGO_BIN_EXE_notrace"))
             .args(["serve", "--dir", &format!("n{number}")])
             .args(line.split_whitespace())

@@ -12,10 +12,12 @@ use notrace_store_protocol::ids::NodeId;
 use notrace_store_protocol::machine::Durability;
 use zeroize::{Zeroize, Zeroizing};
 
+use super::Group;
 use super::far::in_time;
 use super::left::has_left;
 use super::place::{Other, Place, Shape, hex, unhex};
 use super::registry::{Command, Entry, Invited, Reply, Standing};
+use crate::config::port_of;
 use crate::files;
 use crate::identity::{Identity, IdentityError, fill};
 use crate::limits::{ADDRESS_BYTES_MAX, INVITE_MAX};
@@ -103,7 +105,8 @@ impl Node {
 
     /// Takes in whoever proves a token over a connection that showed this certificate. The second
     /// part proves the answer, once its bytes are known.
-    /// # Errors  [`Refusal::InviteUnknown`] for a proof that is none; [`Refusal::NoMajority`];
+    /// # Errors  [`Refusal::InviteUnknown`] for a proof that is none; [`Refusal::AddressMalformed`],
+    /// [`Refusal::AddressTaken`]; [`Refusal::NoMajority`];
     /// [`Refusal::OutcomeUnknown`] while some member's disk takes nothing.
     pub async fn let_in(
         &self,
@@ -128,6 +131,13 @@ impl Node {
         let invited = invited.ok_or_else(unknown)?;
         if !is_asked(&invited.verifier, (certificate_sha256, &nonce, asked.wish), &proof) {
             return Err(Refusal::InviteUnknown);
+        }
+        // One that takes any port says which once it is a member.
+        if port_of(asked.address).is_none() {
+            return Err(Refusal::AddressMalformed);
+        }
+        if group.is_member_at(asked.address) {
+            return Err(Refusal::AddressTaken);
         }
         let welcome = links.unwrap_welcome(&id, &invited.welcome).ok_or_else(unknown)?;
         let entry = Entry { address: asked.address.to_owned(), url: asked.url.to_owned(), key };
@@ -180,6 +190,20 @@ impl Node {
         ended.ok_or(Refusal::Unavailable)?;
         links.left.store(true, Ordering::Release);
         Ok(())
+    }
+}
+
+impl Group {
+    /// Whether a member is found there. A node that is absent may have lost its disk, and come again
+    /// under another number.
+    fn is_member_at(&self, address: &str) -> bool {
+        let Some(view) = self.member.status().view.clone() else { return false };
+        self.registry.read(|registry| {
+            registry.nodes().iter().any(|(number, entry)| {
+                let rank = NodeId::new(*number).and_then(|node| view.rank_of(node));
+                entry.address == address && rank.is_some()
+            })
+        })
     }
 }
 

@@ -9,7 +9,7 @@ use notrace_store_replica::{
 use super::place::Place;
 use crate::config::{Carrier, Cluster, Provider};
 use crate::identity::Identity;
-use crate::node::StartError;
+use crate::start_error::StartError;
 
 /// How this node turns to others.
 pub(super) struct Outward<'a> {

@@ -29,8 +29,8 @@ use notrace_store_objects::{Objects, ObjectsConfig};
 use notrace_store_protocol::ids::{NodeId, ShardId, ViewId};
 use notrace_store_protocol::layout::{Mode, Senders, ShardSpec};
 use notrace_store_replica::{
-    Admission, Entry, FileStorage, Member, OnCall, Replica, ReplicaConfig, Replicated, SystemClock,
-    Verdict, fabric_name,
+    Admission, BootId, Entry, FileStorage, Member, OnCall, Replica, ReplicaConfig, Replicated,
+    SystemClock, Verdict, fabric_name,
 };
 
 use tokio::sync::mpsc::{self, error::TrySendError};
@@ -40,8 +40,8 @@ use crate::identity::{Identity, IdentityError, fill};
 use crate::keys::Epoch;
 use crate::ledger::{Book, Outbox};
 use crate::limits::{CALLS_ANSWERED_MAX, NODES_MAX};
-use crate::node::StartError;
 use crate::refusal::Refusal;
+use crate::start_error::StartError;
 use keyring::Keyring;
 use listen::Outward;
 use place::{Place, Shape, unhex};
@@ -128,7 +128,7 @@ pub(crate) fn open(config: &Config, identity: &Identity) -> Result<Group, StartE
     let shape = place.as_ref().map(|place| place.shape).unwrap_or_default();
     let number = place.as_ref().map_or(1, |place| place.node);
     let node = NodeId::new(number).ok_or(StartError::Step("find its number in its group"))?;
-    let mut settings = ReplicaConfig::new(node);
+    let mut settings = ReplicaConfig { boot: boot_id()?, ..ReplicaConfig::new(node) };
     if config.cluster.is_none() {
         // Nobody waits for the heart of a node that is alone.
         settings.limits.heartbeat = 200_000;
@@ -188,6 +188,12 @@ pub(crate) fn open(config: &Config, identity: &Identity) -> Result<Group, StartE
         calls: Mutex::new(Some(heard)),
         seen_view: AtomicU32::new(0),
     })
+}
+
+fn boot_id() -> Result<BootId, StartError> {
+    let mut drawn = [0; 8];
+    fill(&mut drawn).map_err(|_| StartError::Step("draw random bytes"))?;
+    Ok(BootId(u64::from_be_bytes(drawn)))
 }
 
 /// The node's place, made if it founds a group now.

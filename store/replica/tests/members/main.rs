@@ -8,6 +8,7 @@ mod disks;
 mod learners;
 mod nodes;
 mod puppet;
+mod twins;
 mod voted_out;
 
 use common::{node, wait};

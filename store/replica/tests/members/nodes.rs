@@ -1,12 +1,14 @@
 //! Nodes of a group in one process, each with a durable shard and one in memory.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use notrace_store_fabric::loopback::Network;
 use notrace_store_protocol::layout::Mode;
 use notrace_store_protocol::limits::Limits;
 use notrace_store_protocol::machine::Durability;
 use notrace_store_replica::limits::LIMITS_DEFAULT;
 use notrace_store_replica::{
-    Delivered, Entry, Member, Replica, ReplicaConfig, Replicated, SendError, SystemClock,
+    BootId, Delivered, Entry, Member, Replica, ReplicaConfig, Replicated, SendError, SystemClock,
     fabric_name,
 };
 
@@ -38,13 +40,21 @@ impl Node {
 
     /// Starts, with a durable shard and one in memory. The first node founds; others join.
     pub(crate) fn start(&mut self, network: &Network, others: &[u32]) {
-        let config = ReplicaConfig { limits: LIMITS, ..ReplicaConfig::new(node(self.number)) };
+        self.start_at(&fabric_name(node(self.number)), network, others);
+    }
+
+    /// The same at an address of its own.
+    pub(crate) fn start_at(&mut self, at: &str, network: &Network, others: &[u32]) {
+        static BOOTS: AtomicU64 = AtomicU64::new(0);
+        let boot = BootId(BOOTS.fetch_add(1, Ordering::Relaxed));
+        let config =
+            ReplicaConfig { boot, limits: LIMITS, ..ReplicaConfig::new(node(self.number)) };
         let mut replica = Replica::on(self.disks.clone(), config);
         let durable = replica.shard(spec(Mode::Durable), Lines::default).unwrap();
         let volatile = replica.shard(spec(Mode::Volatile), Lines::default).unwrap();
         let name = |number: u32| fabric_name(node(number));
         let region = notrace_store_fabric::limits::REGION_BYTES_DEFAULT;
-        let fabric = network.endpoint(&name(self.number), &[], region);
+        let fabric = network.endpoint_at(at, &name(self.number), &[], region);
         let contacts = others.iter().map(|other| (node(*other), name(*other))).collect();
         let on_call =
             Box::new(|from, bytes: bytes::Bytes, answerer: notrace_store_replica::Answerer| {

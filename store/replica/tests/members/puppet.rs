@@ -47,6 +47,7 @@ impl Puppet {
         let mut greeting = vec![1];
         greeting.put_u32_le(self.number);
         greeting.put_u32_le(life);
+        greeting.put_u64_le(u64::from(self.number));
         self.say(link, greeting);
         link
     }
