@@ -200,7 +200,7 @@ words! {
         "Pass what `notrace cluster invite` printed, or a file that has it.";
     ConfigInvalid = "config_invalid", Usage,
         "A setting is not one that a node can start with.",
-        "The line above names it; `notrace serve --help` and platform/node/README.md list them all.";
+        "The line above names it; `notrace serve --help` and platform/node/README.md list them.";
     ListenFailed = "listen_failed", Unavailable,
         "The node cannot listen where it should.",
         "See who listens there, as with `ss -ltnp`; or choose another with --listen or --cluster.";

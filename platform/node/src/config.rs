@@ -269,8 +269,8 @@ pub enum ConfigError {
     /// The file cannot be read.
     #[error("the configuration file cannot be read ({0}); check its path and rights")]
     Unreadable(std::io::ErrorKind),
-    /// It is not TOML, or has a key or value we do not know. The operator's own file is shown to the
-    /// operator alone.
+    /// It is not TOML, or has a key or value we do not know. The operator's own file is shown to
+    /// the operator alone.
     #[error("line {line}, column {column}: {what}")]
     Malformed {
         /// In which line, from 1.
@@ -481,9 +481,8 @@ mod a_configuration {
     #[test]
     fn that_is_no_table_is_refused_in_words_of_the_file() {
         let error = read("\ncluster = \"127.0.0.1:1\"\n").unwrap_err().to_string();
-        let words = "line 2, column 11: invalid type: string \"127.0.0.1:1\", expected a table, as in \
-                     [cluster]";
-        assert_eq!(error, words);
+        let line = error.strip_prefix("line 2, column 11: ");
+        assert!(line.is_some_and(|what| what.ends_with("expected a table, as in [cluster]")));
     }
 
     #[test]

@@ -391,6 +391,7 @@ fn ended(error: &Error, wait: Option<Duration>) -> Ended {
     match error {
         Error::Refused(problem) => match problem.code {
             Code::Busy
+            | Code::TaskCompiling
             | Code::Unavailable
             | Code::Stopping
             | Code::NoMajority

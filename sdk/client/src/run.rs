@@ -53,8 +53,8 @@ impl Client {
     /// by this client, and by nobody in between; the answer is opened whole before any of it is
     /// given out. Plain, they travel inside TLS, and the node sees them in passing. The receipt
     /// says which.
-    /// # Errors  `task_unknown`, `task_compiling`, `not_permitted`, `label_forbids`; `busy` once
-    /// patience is out; [`Error::RunFailed`] if it took place and ended without an answer;
+    /// # Errors  `task_unknown`, `not_permitted`, `label_forbids`; `busy` and `task_compiling`
+    /// once patience is out; [`Error::RunFailed`] if it took place and ended without an answer;
     /// [`Error::OutcomeUnknown`] if it may have taken place; [`Error::KeyFalse`] if the node's
     /// request key is not vouched for; [`Error::AnswerFalse`] if the answer is not the worker's.
     /// # Cancel  Ends the waiting; the node scrubs all the same.

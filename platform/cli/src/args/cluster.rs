@@ -1,5 +1,7 @@
 //! The arguments of `notrace cluster`.
 
+use std::time::Duration;
+
 use clap::{Args, Subcommand};
 
 #[derive(Subcommand)]
@@ -34,6 +36,11 @@ pub(crate) struct ClusterStatus {
 #[command(after_help = "Example:\n  notrace cluster invite --for 10m")]
 pub(crate) struct ClusterInvite {
     /// How long the token is good: 90s, 10m, 12h; a day at most
-    #[arg(long = "for", value_name = "TIME", default_value = "10m")]
-    pub(crate) good_for: notrace_sdk_client::wire::pool::Retain,
+    #[arg(
+        long = "for",
+        value_name = "TIME",
+        default_value = "10m",
+        value_parser = humantime::parse_duration
+    )]
+    pub(crate) good_for: Duration,
 }

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use notrace_sdk_client::wire::cluster::{ClusterStatus, ShardStatus};
-use notrace_sdk_client::wire::pool::Retain;
 
 use crate::args::{ClusterCommand, ClusterInvite};
 use crate::exit::{Done, Failure, Local};
@@ -36,13 +35,11 @@ pub(super) async fn cluster(session: &Session, command: ClusterCommand, json: bo
 }
 
 async fn invite(session: &Session, invite: &ClusterInvite, json: bool) -> Done {
-    let seconds = match invite.good_for {
-        Retain::For(time) if time.as_secs() <= INVITE_SECONDS_MAX => time.as_secs(),
-        _ => {
-            let cause = "a token is good for 1 second to 24 hours";
-            return Err(Failure::local(Local::TokenMalformed, cause));
-        }
-    };
+    let seconds = invite.good_for.as_secs();
+    if !(1..=INVITE_SECONDS_MAX).contains(&seconds) {
+        let cause = "a token is good for 1 second to 24 hours";
+        return Err(Failure::local(Local::TokenMalformed, cause));
+    }
     let invite = session.client.cluster_invite(seconds).await;
     let invite = invite.map_err(|error| session.fail(error))?;
     if json { say::json(&invite) } else { say::line(&invite.token) }

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use crate::args::Serve;
 use crate::command::node::trust_level;
-use crate::exit::{Done, Failure, Local};
+use crate::exit::{Done, Exit, Failure, Local};
 use crate::{progress, say};
 
 pub(crate) async fn serve(serve: Serve) -> Done {
@@ -90,7 +90,12 @@ async fn join_if_told(serve: &Serve) -> Done {
         key: group::key_to_join_with(&serve.dir).map_err(|error| failed(&error))?,
     };
     let welcome = notrace_sdk_client::cluster::join(at, &token, &joiner).await;
-    let welcome = welcome.map_err(Failure::from)?;
+    let welcome = welcome.map_err(|error| match Failure::from(error) {
+        failure if failure.exit == Exit::Unavailable && failure.problem.is_none() => {
+            failure.help("--join names where a member serves clients; check it, and the member.")
+        }
+        failure => failure,
+    })?;
     if !welcome.owner_token.is_empty() {
         // Before the folder is a member's, so that a start which is cut short begins anew.
         let (authority, token) = (&welcome.authority_pem, &welcome.owner_token);

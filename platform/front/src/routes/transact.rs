@@ -59,8 +59,11 @@ pub(super) async fn transact(
     let arrived = front.room.collect(&parts.headers, body, TRANSACT_BYTES_MAX).await;
     let arrived = arrived.map_err(|bad| bad_body(bad, Code::BodyTooLarge, TRANSACT_BYTES_MAX))?;
     let body: Transact = arrived.bytes.reveal(|bytes| translate::json(bytes, &FIELDS))?;
-    if body.ops.is_empty() || body.ops.len() > TRANSACT_OPS_MAX {
-        let detail = format!("a transaction has 1 to {TRANSACT_OPS_MAX} operations");
+    if body.ops.is_empty() {
+        return Err(refuse(Code::BodyMalformed, "a transaction has at least one operation"));
+    }
+    if body.ops.len() > TRANSACT_OPS_MAX {
+        let detail = format!("a transaction has at most {TRANSACT_OPS_MAX} operations");
         let mut refused = refuse(Code::TooMany, detail);
         refused.problem.limit = Some(TRANSACT_OPS_MAX as u64);
         return Err(refused);

@@ -105,9 +105,9 @@ impl Node {
 
     /// Takes in whoever proves a token over a connection that showed this certificate. The second
     /// part proves the answer, once its bytes are known.
-    /// # Errors  [`Refusal::InviteUnknown`] for a proof that is none; [`Refusal::AddressMalformed`],
-    /// [`Refusal::AddressTaken`]; [`Refusal::NoMajority`];
-    /// [`Refusal::OutcomeUnknown`] while some member's disk takes nothing.
+    /// # Errors  [`Refusal::InviteUnknown`] for a proof that is none; [`Refusal::NoMajority`];
+    /// [`Refusal::AddressMalformed`], [`Refusal::AddressTaken`]; [`Refusal::OutcomeUnknown`] while
+    /// some member's disk takes nothing.
     pub async fn let_in(
         &self,
         certificate_sha256: &[u8; 32],
@@ -194,8 +194,8 @@ impl Node {
 }
 
 impl Group {
-    /// Whether a member is found there. A node that is absent may have lost its disk, and come again
-    /// under another number.
+    /// Whether a member is found there. A node that is absent may have lost its disk, and come
+    /// again under another number.
     fn is_member_at(&self, address: &str) -> bool {
         let Some(view) = self.member.status().view.clone() else { return false };
         self.registry.read(|registry| {
