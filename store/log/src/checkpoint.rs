@@ -57,10 +57,12 @@ fn try_write<D: Disk, B: AsRef<[u8]>>(disk: &D, place: Place, chunks: &[B]) -> i
     let length = chunks.iter().map(|chunk| chunk.as_ref().len() as u64).sum();
     let head = head(place, length);
     let mut offset = file.write_all_at(0, &mut [IoSlice::new(&head)])?;
-    let (mut crc, mut rest, mut safe) = (0, chunks, 0);
+    let within = |chunk| <B as AsRef<[u8]>>::as_ref(chunk).chunks(UNSYNCED_BYTES_MAX as usize);
+    let chunks: Vec<&[u8]> = chunks.iter().flat_map(within).collect();
+    let (mut crc, mut rest, mut safe) = (0, &chunks[..], 0);
     while !rest.is_empty() {
         let (group, later) = rest.split_at(stride(rest));
-        let mut parts: Vec<_> = group.iter().map(|chunk| IoSlice::new(chunk.as_ref())).collect();
+        let mut parts: Vec<_> = group.iter().map(|chunk| IoSlice::new(chunk)).collect();
         crc = parts.iter().fold(crc, |crc, part| crc32c::crc32c_append(crc, part));
         offset = file.write_all_at(offset, &mut parts)?;
         rest = later;
@@ -78,10 +80,10 @@ fn try_write<D: Disk, B: AsRef<[u8]>>(disk: &D, place: Place, chunks: &[B]) -> i
 }
 
 /// How many of these chunks are written at once, and one at the least.
-fn stride<B: AsRef<[u8]>>(chunks: &[B]) -> usize {
+fn stride(chunks: &[&[u8]]) -> usize {
     let mut bytes = 0;
     let fits = chunks.iter().take(PARTS_MAX).take_while(|chunk| {
-        bytes += chunk.as_ref().len() as u64;
+        bytes += chunk.len() as u64;
         bytes <= UNSYNCED_BYTES_MAX
     });
     fits.count().max(1)

@@ -8,5 +8,5 @@ pub const SEGMENT_BYTES_DEFAULT: u64 = 64 << 20;
 pub(crate) const PARTS_MAX: usize = 512;
 /// Read ahead while scanning.
 pub(crate) const WINDOW_BYTES: u64 = 1 << 20;
-/// Bytes of a checkpoint that are written before they are made safe, but for one longer chunk.
+/// Bytes of a checkpoint that are written before they are made safe.
 pub(crate) const UNSYNCED_BYTES_MAX: u64 = 4 << 20;
