@@ -130,8 +130,14 @@ impl<D: Disk> Log<D> {
         place: Place,
         chunks: &[B],
     ) -> Result<(), CheckpointError> {
-        assert!(self.last <= place.version, "a state would hide what comes after it");
         let bytes = write_checkpoint(&self.disk, place, chunks)?;
+        self.adopt(place, bytes)
+    }
+
+    /// The same for a state that was written by [`write_checkpoint`], and is so many bytes long.
+    /// # Errors  [`CheckpointError`]; as with [`Log::install`].
+    pub fn adopt(&mut self, place: Place, bytes: u64) -> Result<(), CheckpointError> {
+        assert!(self.last <= place.version, "a state would hide what comes after it");
         let begun = segment::create(&self.disk, self.current.number + 1, place.version);
         let begun = begun.map(|next| {
             let old = std::mem::replace(&mut self.current, next);

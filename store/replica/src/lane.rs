@@ -24,6 +24,7 @@ use notrace_store_protocol::ids::{Life, NodeId, ShardId, Version};
 use notrace_store_protocol::machine::{Chunk, Place};
 use notrace_store_protocol::message::{Fetch, Resume, Start};
 
+use crate::background;
 use crate::error::CheckpointError;
 use crate::lends::{Decayed, Lends, Loan};
 use crate::limits::{FULL_DISK_PAUSE, GROUP_BYTES};
@@ -284,7 +285,7 @@ impl<D: Disk> Worker<D> {
                 }
             }
             Job::Rewind(to) => self.rewind(to)?,
-            Job::Install { place, line, state } => self.install(place, &line, &state)?,
+            Job::Install { place, line, state } => self.install(place, &line, state)?,
             Job::Stored { life, last, resume } => {
                 self.report(Report::Stored { life, shard: self.shard, last, resume });
             }
@@ -355,7 +356,7 @@ impl<D: Disk> Worker<D> {
         Ok(())
     }
 
-    fn install(&mut self, place: Place, line: &[Start], state: &[u8]) -> Result<(), Halt> {
+    fn install(&mut self, place: Place, line: &[Start], state: Arc<Vec<u8>>) -> Result<(), Halt> {
         self.finish_checkpoint();
         self.lends.clear();
         if self.log.last() > place.version {
@@ -367,7 +368,14 @@ impl<D: Disk> Worker<D> {
                 self.log.clear().map_err(Halt::of_sync)?;
             }
         }
-        let installed = self.log.install(place, &[&line::encode(line)[..], state]);
+        let (line, disk) = (line::encode(line), self.disk.clone());
+        let writing = background::begin("install", move || {
+            write_checkpoint(&disk, place, &[&line[..], &state])
+        });
+        let writing = writing.map_err(|error| Halt::Failed(error.kind()))?;
+        let lost = CheckpointFailed { kind: ErrorKind::Other };
+        let written = writing.join().unwrap_or(Err(lost));
+        let installed = written.and_then(|bytes| self.log.adopt(place, bytes));
         installed.map_err(|error| Halt::Failed(error.kind))
     }
 
@@ -383,7 +391,7 @@ impl<D: Disk> Worker<D> {
         let mark = self.log.mark(place.version).map_err(Halt::of_sync)?;
         let mut parts = vec![Chunk::Owned(line::encode(line))];
         let (lane, disk) = (self.lane.clone(), self.disk.clone());
-        let thread = thread::Builder::new().name("checkpoint".into()).spawn(move || {
+        let thread = background::begin("checkpoint", move || {
             let untold = CheckpointFailed { kind: ErrorKind::Interrupted };
             let written = chunks.recv().map_err(|_| untold).and_then(|chunks| {
                 parts.extend(chunks);
@@ -436,7 +444,7 @@ impl<D: Disk> Worker<D> {
         let failed = |kind| CheckpointFailed { kind };
         let old = self.log.checkpointed(mark, bytes).map_err(|error| failed(error.kind))?;
         let (lane, disk) = (self.lane.clone(), self.disk.clone());
-        let thread = thread::Builder::new().name("trim".into()).spawn(move || {
+        let thread = background::begin("trim", move || {
             let removed = old.remove(&disk).map_err(|error| failed(error.kind));
             lane.push(Job::Advanced);
             removed

@@ -2,7 +2,6 @@
 //! on a thread of their own: it may take seconds, in which a heartbeat must not stand still.
 
 use std::sync::Arc;
-use std::thread;
 
 use bytes::Bytes;
 use notrace_store_fabric::Fabric;
@@ -13,6 +12,7 @@ use notrace_store_protocol::journal::{Agreed, agreed_on};
 use notrace_store_protocol::machine::{Malformed, Place};
 use notrace_store_protocol::message::{Part, Piece, Resume, Start};
 
+use crate::background;
 use crate::clock::Clock;
 use crate::error::Failure;
 use crate::host::Made;
@@ -151,7 +151,7 @@ impl<F: Fabric, C: Clock> Worker<F, C> {
         let Some(shard) = self.shard(id) else { return };
         shard.is_remade = true;
         let make = make(shard);
-        let begun = thread::Builder::new().name("restore".into()).spawn(move || {
+        let begun = background::begin("restore", move || {
             let made = make();
             reports.push(Report::Made { shard: id, made });
         });

@@ -56,6 +56,7 @@ mod records;
 mod reports;
 
 mod asks;
+mod background;
 mod bell;
 mod seats;
 mod watchers;

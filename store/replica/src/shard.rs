@@ -172,7 +172,7 @@ impl Shard {
         self.snapshots.clear();
         self.frozen = None;
         // To take a large machine apart takes time as well. Without a thread it is done here.
-        let _ = std::thread::Builder::new().name("discard".into()).spawn(move || drop(old));
+        let _ = crate::background::begin("discard", move || drop(old));
     }
 
     /// Whether the log and the machine stand at the same update.
