@@ -19,6 +19,7 @@ use crate::routes::{about, cluster, ledger, objects, pools, runs, tasks, transac
     paths(
         about::health,
         about::node,
+        about::metrics,
         about::promise,
         about::openapi,
         cluster::status,

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use crate::files;
 use crate::group::GroupShape;
 use crate::limits::{CONFIG_BYTES_MAX, DATA_SHARDS_MAX, NODES_MAX};
+use crate::telemetry::Says;
 
 /// What a node is told at start.
 #[derive(Clone, Debug)]
@@ -31,6 +32,8 @@ pub struct Config {
     pub operator: String,
     /// Workers.
     pub workers: Workers,
+    /// Whether what happens to the node is said on standard error.
+    pub says: Says,
     /// Bounds of one run.
     pub task: TaskBounds,
     /// The most ciphertext the store keeps, in bytes.
@@ -215,6 +218,7 @@ struct File {
     store: Option<FileStore>,
     ledger: Option<FileLedger>,
     cluster: Option<FileCluster>,
+    telemetry: Option<FileTelemetry>,
 }
 
 #[derive(Deserialize)]
@@ -227,6 +231,12 @@ struct FileCluster {
     advertise: Option<String>,
     shards: Option<u64>,
     copies: Option<u64>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table, as in [telemetry]")]
+struct FileTelemetry {
+    events: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -312,6 +322,7 @@ impl Config {
             strictness: Strictness::Tell,
             names: Vec::new(),
             operator: "unnamed operator".to_owned(),
+            says: Says::Nothing,
             workers: Workers { idle: 16, running_max: 32, wait: Duration::from_secs(2) },
             task: TaskBounds {
                 fuel: 20_000_000_000,
@@ -375,6 +386,9 @@ impl File {
         }
         if let Some(task) = self.task {
             task.change(&mut config.task)?;
+        }
+        if self.telemetry.is_some_and(|telemetry| telemetry.events == Some(true)) {
+            config.says = Says::Events;
         }
         config.cluster = self.cluster.map(FileCluster::checked).transpose()?;
         if let Some(mib) = self.store.and_then(|store| store.mib_max) {

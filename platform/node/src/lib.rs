@@ -44,6 +44,7 @@ pub mod ledger;
 
 mod posture;
 mod promise;
+mod telemetry;
 
 mod clock;
 mod stack;
@@ -70,6 +71,7 @@ pub use request_keys::AnnouncedKey;
 pub use stack::wipe_unused_stack;
 pub use start_error::{StartError, ToChange};
 pub use tasks::{TaskAbout, TaskInfo, TaskRef, TaskState, Upload, Uploaded};
+pub use telemetry::{Answered, Route, Says};
 pub use watching::{Changed, Watching};
 
 /// Who may do what, as the front asks it.

@@ -44,6 +44,10 @@ pub(crate) const CALLS_ANSWERED_MAX: usize = 512;
 pub(crate) const SAFE_WAIT_MAX: Duration = Duration::from_secs(10);
 /// How long a key is nobody's before it counts as left over.
 pub(crate) const STRAY_AGE_MIN: Duration = Duration::from_secs(50);
+/// After how long counts are brought up to what was counted.
+pub(crate) const COUNTS_WINDOW: Duration = Duration::from_secs(60);
+/// By how many at a time a count goes up.
+pub(crate) const FLOOR: u64 = 10;
 /// How often the host is looked at for what may have changed.
 pub(crate) const POSTURE_EVERY: Duration = Duration::from_secs(60);
 /// How long a start waits before it asks for its group's keys again, at first

@@ -33,6 +33,7 @@ use crate::request_keys::RequestKeys;
 use crate::stack::wipe_unused_stack;
 use crate::start_error::StartError;
 use crate::tasks::{self, Tasks};
+use crate::telemetry::{Event, Telemetry};
 
 /// A running node. Clones are handles to the same one.
 #[derive(Clone)]
@@ -53,6 +54,7 @@ pub(crate) struct Inner {
     tasks: Tasks,
     ledger: Arc<Receipts>,
     posture: Posture,
+    telemetry: Telemetry,
     promise: SignedPromise,
     facts: Facts,
     request_keys: RequestKeys,
@@ -88,7 +90,7 @@ impl Node {
             idle_workers: config.workers.idle,
             running_max: config.workers.running_max,
         });
-        let group = group::open(&config, &identity)?;
+        let (says, group) = (config.says, group::open(&config, &identity)?);
         let store = group.shelves.home();
         let mut keys = open_keys(&config)?;
         let alone = group.links.is_none();
@@ -136,6 +138,7 @@ impl Node {
             tasks: Tasks::default(),
             ledger: Arc::new(Receipts::new(log, outbox)),
             posture,
+            telemetry: Telemetry::new(says),
             request_keys,
             promise,
             facts,
@@ -143,10 +146,16 @@ impl Node {
             settled: watch::Sender::new(false),
             running: Arc::default(),
         }));
-        node.keep_group();
-        tokio::spawn(end_with_the_store(node.downgrade()));
-        node.keep_looking();
+        node.keep_up();
         Ok(node)
+    }
+
+    /// Begins what goes on until the node ends.
+    fn keep_up(&self) {
+        self.keep_group();
+        tokio::spawn(end_with_the_store(self.downgrade()));
+        self.keep_looking();
+        self.keep_saying();
     }
 
     /// Becomes a member of its group, as soon as more than half of the others are there, and then
@@ -157,6 +166,7 @@ impl Node {
         self.be_member().await?;
         self.settle().await?;
         self.0.settled.send_replace(true);
+        self.0.telemetry.event(Event::Serving { members: self.members() });
         Ok(())
     }
 
@@ -298,7 +308,9 @@ impl Node {
 
     /// Takes nothing new from now on.
     pub fn stop_taking(&self) {
-        self.0.draining.send_replace(true);
+        if !self.0.draining.send_replace(true) {
+            self.0.telemetry.event(Event::Draining);
+        }
     }
 
     /// Ends what runs, publishes what is pending, closes the store.
@@ -387,6 +399,10 @@ impl Node {
     }
 
     /// What holds on this host, as it was last looked at.
+    pub(crate) fn telemetry(&self) -> &Telemetry {
+        &self.0.telemetry
+    }
+
     pub(crate) fn known_posture(&self) -> &Posture {
         &self.0.posture
     }
@@ -540,6 +556,7 @@ async fn end_with_the_store(node: std::sync::Weak<Inner>) {
     let Some(member) = node.upgrade().map(|node| node.group.member.clone()) else { return };
     let failed = member.when(|status| status.failure.is_some()).await;
     if let (Some(_), Some(node)) = (failed, Node::upgrade(&node)) {
+        node.0.telemetry.event(Event::StoreFailed);
         node.stop_taking();
     }
 }

@@ -14,6 +14,7 @@ use notrace_runtime_worker::{Fence, State};
 
 use crate::limits::POSTURE_EVERY;
 use crate::node::Node;
+use crate::telemetry::Event;
 pub(crate) use host::Host;
 use words::words;
 
@@ -114,6 +115,11 @@ impl Node {
         self.known_posture().look_again()
     }
 
+    /// How many mitigations held when it was last looked at.
+    pub(crate) fn mitigations_on(&self) -> u32 {
+        self.known_posture().now().iter().filter(|it| it.is_on()).count() as u32
+    }
+
     /// Looks at the host each minute until the node ends.
     pub(crate) fn keep_looking(&self) {
         let node = self.downgrade();
@@ -121,7 +127,15 @@ impl Node {
             loop {
                 tokio::time::sleep(POSTURE_EVERY).await;
                 let Some(node) = Node::upgrade(&node) else { return };
-                node.posture();
+                let (before, had) = (node.mitigations_on(), node.known_posture().lost());
+                let of = node.posture().len() as u32;
+                let (on, lost) = (node.mitigations_on(), node.known_posture().lost());
+                if on != before {
+                    node.telemetry().event(Event::PostureChanged { on, of });
+                }
+                if had.is_none() && lost.is_some() {
+                    node.telemetry().event(Event::PostureLost);
+                }
             }
         });
     }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use notrace_policy_promise::contract::{Logged, Operator, Promise, Retention};
+use notrace_policy_promise::contract::{Kept, Logged, Operator, Promise, Retention};
 use notrace_policy_promise::digest::{Digest, Domain};
 use notrace_policy_promise::note::NoteSigner;
 use notrace_policy_promise::receipt::Scrub;
@@ -96,7 +96,7 @@ fn wanted(config: &Config, now_unix_s: u64) -> Result<Promise, NoPromise> {
         valid_until: now_unix_s + VALID_SECONDS,
         objects: Retention::UntilDeleted,
         receipts: config.receipt_window.as_secs(),
-        logged: Logged::of(&[notrace_policy_promise::contract::Kept::BlindedReceipts]),
+        logged: Logged::of(&[Kept::BlindedReceipts, Kept::Counts]),
         scrub: Scrub::REQUIRED,
     })
 }

@@ -2,7 +2,7 @@
 
 use notrace_policy_promise::ledger::tile::Tile;
 use notrace_sdk_wire::node::{Health, NodeDescription, SignedPromise};
-use notrace_sdk_wire::path::{CHECKPOINT, HEALTH, LEDGER, NODE, PROMISE};
+use notrace_sdk_wire::path::{CHECKPOINT, HEALTH, LEDGER, METRICS, NODE, PROMISE};
 
 use crate::call::Call;
 use crate::client::Client;
@@ -13,6 +13,13 @@ impl Client {
     /// # Errors  As any call.
     pub async fn node(&self) -> Result<NodeDescription, Error> {
         self.ask(&Call::look(NODE)).await
+    }
+
+    /// Counts of what the node did, as Prometheus reads them.
+    /// # Errors  `not_permitted`.
+    pub async fn metrics(&self) -> Result<String, Error> {
+        let reply = self.whole(&Call::get(METRICS)).await?;
+        String::from_utf8(reply.body).map_err(|_| Error::NotUnderstood("its counts"))
     }
 
     /// The promise the node serves under, signed.

@@ -10,6 +10,8 @@ pub const HEALTH: &str = "/v1/health";
 pub const NODE: &str = "/v1/node";
 /// The group; `invites`, `join` or `leave` follows.
 pub const CLUSTER: &str = "/v1/cluster";
+/// Counts of what the node did.
+pub const METRICS: &str = "/v1/metrics";
 /// The signed promise.
 pub const PROMISE: &str = "/v1/promise";
 /// The ledger's latest checkpoint.

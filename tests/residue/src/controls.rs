@@ -134,9 +134,13 @@ fn of_files(shown: &mut Shown, search: &Search, canary: &Canary, stage: &Stage) 
     shown.seeing.dedup();
     // The node's first lines name its folder; so what it prints is what is searched.
     let home = Canary::of(What::Control, stage.home().as_os_str().as_encoded_bytes());
-    let [stdout, _] = stage.output();
+    let [stdout, stderr] = stage.output();
     let search_home = Search::of([&home])?;
     shown.see(Place::Output, &files::one(&search_home, &stdout, Place::Output)?)?;
+    // And it says all that it ever says, so what is searched is as much as it can be.
+    let said = Canary::of(What::Control, b"event=serving members=1");
+    shown.see(Place::Output, &files::one(&Search::of([&said])?, &stderr, Place::Output)?)?;
+    shown.seeing.dedup();
     ensure!(kernel::log_can_be_read() || fs::metadata("/dev/kmsg").is_err(), "no kernel log");
     match kernel::SHARED.iter().find(|folder| fs::metadata(folder).is_ok()) {
         Some(folder) => {

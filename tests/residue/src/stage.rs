@@ -48,9 +48,12 @@ impl Stage {
             fs::create_dir(work.path().join(folder))?;
         }
         let home = setting.home.unwrap_or_else(|| work.path().join("home"));
+        let config = work.path().join("config");
+        fs::write(&config, "[telemetry]\nevents = true\n")?;
         let mut command = Command::new(binary_named(setting.binary)?);
         command.args(["serve", "--listen", "127.0.0.1:0", "--dir"]).arg(&home);
-        // As verbose as any library that looks at these would be.
+        // As verbose as it can be, and as any library that looks at these would be.
+        command.arg("--config").arg(config);
         command.env_clear().env("RUST_LOG", "trace").env("RUST_BACKTRACE", "full");
         command.env("TMPDIR", work.path().join("temporary"));
         command.current_dir(work.path().join("current"));

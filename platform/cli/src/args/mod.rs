@@ -60,6 +60,9 @@ pub(crate) enum Command {
     /// Say whether the node serves, and with what
     #[command(after_help = "Example:\n  notrace status --json")]
     Status,
+    /// Print counts of what the node did, in which no request shows, as Prometheus reads them
+    #[command(after_help = "Example:\n  notrace metrics")]
+    Metrics,
     /// Create, list, show and shred pools
     #[command(subcommand)]
     Pool(PoolCommand),

@@ -33,6 +33,7 @@ pub(crate) async fn talk(command: Command, patience: Option<Patience>, json: boo
     match command {
         Command::Posture => node::posture(session, json).await,
         Command::Status => node::status(session, json).await,
+        Command::Metrics => node::metrics(session, json).await,
         Command::Cluster(command) => cluster::cluster(session, command, json).await,
         Command::Pool(PoolCommand::Create(create)) => pool::create(session, create, json).await,
         Command::Pool(PoolCommand::List) => pool::list(session, json).await,

@@ -1,5 +1,7 @@
 //! `notrace status` and `notrace posture`.
 
+use std::collections::BTreeMap;
+
 use notrace_sdk_client::wire::node::{HealthState, MitigationState, NodeDescription};
 
 use crate::exit::Done;
@@ -38,6 +40,18 @@ pub(super) async fn status(session: &Session, json: bool) -> Done {
         ["workers".to_owned(), format!("{} waiting", health.workers_ready)],
         ["posture".to_owned(), format!("{on} of {all} mitigations on")],
     ])
+}
+
+pub(super) async fn metrics(session: &Session, json: bool) -> Done {
+    let counts = session.client.metrics().await.map_err(|error| session.fail(error))?;
+    if !json {
+        return say::text(&counts);
+    }
+    let numbers = counts.lines().filter(|line| !line.starts_with('#'));
+    let numbers = numbers.filter_map(|line| line.rsplit_once(' '));
+    let numbers: BTreeMap<&str, u64> =
+        numbers.filter_map(|(name, number)| Some((name, number.parse().ok()?))).collect();
+    say::json(&numbers)
 }
 
 pub(super) async fn posture(session: &Session, json: bool) -> Done {

@@ -7,11 +7,12 @@ use hyper::StatusCode;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use notrace_sdk_wire::node::{Health, HealthState, NodeDescription, SignedPromise};
 
-use crate::openapi;
 use crate::problem::{Answer, method_not_allowed};
 use crate::query::Query;
 use crate::routes::Front;
 use crate::translate;
+use crate::{auth, openapi};
+use notrace_platform_node::rules::Action;
 
 pub(super) async fn get_only() -> Response {
     method_not_allowed("GET, HEAD").into_response()
@@ -68,6 +69,24 @@ pub(super) async fn node(State(front): State<Front>, request: Request) -> Answer
         posture: node.posture().iter().map(translate::mitigation).collect(),
     };
     Ok(Json(description).into_response())
+}
+
+/// `GET /v1/metrics`
+#[utoipa::path(
+    get,
+    path = "/v1/metrics",
+    tag = "node",
+    summary = "Counts of what the node did, in which no request shows",
+    responses(
+        (status = 200, description = "Prometheus text", body = String, content_type = "text/plain")
+    ),
+)]
+pub(super) async fn metrics(State(front): State<Front>, request: Request) -> Answer {
+    let (parts, _) = request.into_parts();
+    auth::permit(&front.node, &parts, Action::ManagePools)?;
+    Query::parse(parts.uri.query(), &[])?;
+    let headers = [(CONTENT_TYPE, HeaderValue::from_static("text/plain; version=0.0.4"))];
+    Ok((headers, front.node.counts()).into_response())
 }
 
 /// `GET /v1/promise`

@@ -8,13 +8,14 @@ use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, delete, get, post, put};
-use hyper::Version;
 use hyper::header::{CONNECTION, HeaderValue};
-use notrace_platform_node::{Node, Refusal, planted};
+use hyper::{Method, StatusCode, Version};
+use notrace_platform_node::{Answered, Node, Refusal, Route, planted};
 use notrace_policy_promise::digest::Digest;
 use notrace_policy_promise::name::TaskName;
 use notrace_sdk_wire::{Code, path};
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use crate::body::BodyRoom;
 use crate::limits::{READY_WAIT, VIEW_WAIT, WATCHES_MAX};
@@ -80,6 +81,7 @@ pub(crate) fn router(node: Node, shown: Arc<Shown>, credentials: Arc<Path>) -> R
         .route("/v1/cluster/join", post(cluster::join).fallback(cluster::post_only))
         .route("/v1/cluster/leave", post(cluster::leave).fallback(cluster::post_only))
         .route("/v1/cluster/nodes/{node}", delete(cluster::forget).fallback(cluster::delete_only))
+        .route("/v1/metrics", get(about::metrics).fallback(about::get_only))
         .route("/v1/promise", get(about::promise).fallback(about::get_only))
         .route("/v1/openapi.json", get(about::openapi).fallback(about::get_only))
         .route("/v1/ledger/checkpoint", get(ledger::checkpoint).fallback(about::get_only))
@@ -108,7 +110,37 @@ pub(crate) fn router(node: Node, shown: Arc<Shown>, credentials: Arc<Path>) -> R
         }))
         .layer(middleware::from_fn_with_state(front.clone(), in_view))
         .layer(middleware::from_fn_with_state(front.clone(), once_ready))
+        .layer(middleware::from_fn_with_state(front.clone(), counted))
         .with_state(front)
+}
+
+/// Counts a request once it is answered; of one that is answered bit by bit, once that begins.
+async fn counted(State(front): State<Front>, request: Request, next: Next) -> Response {
+    let (route, began) = (route_of(&request), Instant::now());
+    let response = next.run(request).await;
+    let answered = match response.status() {
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => Answered::Later,
+        status if status.is_server_error() => Answered::Failed,
+        status if status.is_client_error() => Answered::Refused,
+        _ => Answered::Done,
+    };
+    front.node.count(route, answered, began.elapsed());
+    response
+}
+
+fn route_of(request: &Request) -> Route {
+    let path = request.uri().path();
+    let changes = !matches!(*request.method(), Method::GET | Method::HEAD);
+    let mut parts = path.split('/').skip(2);
+    match parts.next() {
+        Some("tasks") if path.ends_with("/run") => Route::Run,
+        Some("tasks") => Route::Tasks,
+        Some("objects" | "pools") if changes => Route::Write,
+        Some("objects" | "pools") => Route::Read,
+        Some("watch") => Route::Watch,
+        Some("cluster") => Route::Cluster,
+        _ => Route::Look,
+    }
 }
 
 /// Lets a request wait for a node that has only just started. One that still waits for others of

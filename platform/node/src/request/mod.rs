@@ -78,6 +78,7 @@ pub(crate) async fn serve(node: Node, call: Call) -> Result<Reply, Refusal> {
     let asked = receipt::Asked::of(&cut, unsealed.request);
     let principal = call.principal;
     let (outcome, residue) = run::run(&node, &grant, cut, unsealed.given, limits).await?;
+    node.telemetry().run_ended(&outcome.end);
     let scrubbed = scrub(residue).await;
     let commit = commit::commit(&grant, &outcome);
     let verdict = release::release(&node, &grant, &principal, outcome, &limits);
