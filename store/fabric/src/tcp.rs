@@ -193,7 +193,9 @@ impl Tcp {
         let Some(link) = self.links.get_mut(&number) else { return };
         self.heard.clear();
         let received = link.receive(&mut self.scratch, &mut self.heard, now);
-        let received = received.and_then(|()| link.greet(&self.trust.group, &self.greeting));
+        // Who proves itself, greets and breaks the rules in one breath was there all the same.
+        let greeted = link.greet(&self.trust.group, &self.greeting);
+        let received = received.and(greeted);
         for heard in &self.heard {
             match heard {
                 Heard::Greeting if link.stage == Stage::Greeting => {
