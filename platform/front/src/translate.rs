@@ -14,6 +14,7 @@ use notrace_platform_node::{
 };
 use notrace_policy_promise::name::{ObjectKey, PoolName, TaskName};
 use notrace_policy_promise::private::Private;
+use notrace_policy_promise::release::Release;
 use notrace_sdk_wire::object::{Change as WireChange, HistoryEntry, ShredReceipt};
 use notrace_sdk_wire::pool::{self, Pool};
 use notrace_sdk_wire::problem::{Exhausted, Problem};
@@ -21,6 +22,7 @@ use notrace_sdk_wire::watch::WatchEvent;
 use notrace_sdk_wire::{Code, Time, Version, node, task};
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
+use std::str::FromStr;
 use std::time::Duration;
 
 use crate::problem::{Answer, refuse, unknown_field};
@@ -103,7 +105,8 @@ pub(crate) fn private_body(mut data: Private<Vec<u8>>) -> Body {
     Body::from(Bytes::from(data.reveal_mut(std::mem::take)))
 }
 
-pub(crate) fn pool_spec(spec: pool::PoolSpec) -> PoolSpec {
+/// What a pool is made with: what is asked, and what is `usual` on this node where that is silent.
+pub(crate) fn pool_spec(spec: pool::PoolSpec, usual: Release) -> PoolSpec {
     PoolSpec {
         retain: match spec.retain {
             pool::Retain::Forever => Retain::Forever,
@@ -128,6 +131,29 @@ pub(crate) fn pool_spec(spec: pool::PoolSpec) -> PoolSpec {
             Some(pool::Transport::Tls) | None => Transport::Tls,
         },
         label: spec.label,
+        release: release(spec.release.unwrap_or_default(), usual),
+    }
+}
+
+/// The wire's words are the promise's, letter by letter.
+fn release(asked: pool::ReleaseSpec, usual: Release) -> Release {
+    fn said<W: Copy, T: FromStr>(word: Option<W>, text: impl Fn(W) -> &'static str, usual: T) -> T {
+        word.and_then(|word| text(word).parse().ok()).unwrap_or(usual)
+    }
+    Release {
+        sizes: said(asked.sizes, pool::Sizes::as_str, usual.sizes),
+        times: said(asked.times, pool::Times::as_str, usual.times),
+        failures: said(asked.failures, pool::Failures::as_str, usual.failures),
+    }
+}
+
+/// What a word of the promise's is on the wire; the strictest, if it is not there.
+fn shown(release: Release) -> pool::Release {
+    let Release { sizes, times, failures } = release;
+    pool::Release {
+        sizes: sizes.as_str().parse().unwrap_or(pool::Sizes::Fixed16M),
+        times: times.as_str().parse().unwrap_or(pool::Times::Deadline),
+        failures: failures.as_str().parse().unwrap_or(pool::Failures::Alike),
     }
 }
 
@@ -154,6 +180,7 @@ pub(crate) fn pool(info: PoolInfo) -> Pool {
             _ => pool::Transport::Tls,
         },
         label: info.spec.label,
+        release: shown(info.spec.release),
         created: version(info.created.version),
         time: time(info.created.time),
         objects: info.objects,

@@ -80,3 +80,9 @@ pub(crate) const REQUEST_KEY_NONCES_MAX: usize = 1 << 18;
 pub(crate) const REQUEST_KEY_NONCES_MANY: usize = REQUEST_KEY_NONCES_MAX / 4 * 3;
 /// The longest address of a node.
 pub(crate) const ADDRESS_BYTES_MAX: usize = 300;
+
+/// What a deadline has beside the time that a run was given: for starting, ending and scrubbing it.
+pub(crate) const DEADLINE_SPARE: Duration = Duration::from_secs(1);
+
+/// The most runs at once whose answers wait for the time at which they leave.
+pub(crate) const WAITING_ANSWERS_MAX: usize = 1024;

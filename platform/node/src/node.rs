@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use notrace_policy_promise::digest::Digest;
 use notrace_policy_promise::name::PoolName;
+use notrace_policy_promise::release::Release;
 use notrace_policy_rules::Rules;
 use notrace_runtime_worker::{CodeCache, Supervisor, SupervisorConfig};
 use notrace_sdk_seal::WrappingKey;
@@ -14,6 +15,7 @@ use notrace_store_objects::{
 };
 use notrace_store_protocol::machine::Durability;
 use notrace_store_replica::{Replicated, SendError};
+use tokio::sync::Semaphore;
 use tokio::sync::watch;
 
 use crate::config::{Config, Strictness};
@@ -23,6 +25,7 @@ use crate::keys::{Epoch, KeyError, KeyTable};
 use crate::ledger::{Found, Ledger, Pace, ReceiptId, Receipts};
 use crate::limits::{
     CODE_CACHE_BYTES_MAX, DRAIN_MAX, RETENTION_LAG_MAX, SETTLE_AGAIN_MAX, SETTLE_AGAIN_MIN,
+    WAITING_ANSWERS_MAX,
 };
 use crate::pool_keys::Strays;
 use crate::posture::{Host, Posture};
@@ -63,6 +66,8 @@ pub(crate) struct Inner {
     settled: watch::Sender<bool>,
     /// Held for reading by each run until its receipt is on its way.
     running: Arc<tokio::sync::RwLock<()>>,
+    /// One permit for each run whose answer may wait for its time.
+    waiting: Semaphore,
 }
 
 /// Where a receipt is.
@@ -110,11 +115,7 @@ impl Node {
             CodeCache::open(&config.dir.join("cache"), identity.cache_key(), CODE_CACHE_BYTES_MAX)
                 .map_err(|_| StartError::Step("open the cache of compiled code"))?;
         let workers = workers.await.map_err(StartError::Workers)?;
-        let posture = Posture::survey(&workers.fences(), Host::here());
-        let missing = posture.missing();
-        if config.strictness == Strictness::Refuse && !missing.is_empty() {
-            return Err(StartError::Missing(missing));
-        }
+        let posture = survey(&workers, &config)?;
         let now_unix_s = crate::clock::unix_micros() / 1_000_000;
         let path = config.dir.join("promise.txt");
         let promise = SignedPromise::open(&path, &config, &identity, now_unix_s)
@@ -145,6 +146,7 @@ impl Node {
             draining: watch::Sender::new(false),
             settled: watch::Sender::new(false),
             running: Arc::default(),
+            waiting: Semaphore::new(WAITING_ANSWERS_MAX),
         }));
         node.keep_up();
         Ok(node)
@@ -244,6 +246,7 @@ impl Node {
                 consistency: Consistency::Linearizable,
                 transport: Transport::Tls,
                 label: None,
+                release: Release::OPEN,
             };
             let make = async || self.create_pool(&pool, spec.clone(), None).await.map(drop);
             self.insist("make the pools of its own", make).await?;
@@ -293,6 +296,11 @@ impl Node {
             served
         });
         life.await.unwrap_or(Err(Refusal::Internal("serving a run")))
+    }
+
+    /// Places for answers that wait for their time.
+    pub(crate) fn waiting(&self) -> &Semaphore {
+        &self.0.waiting
     }
 
     /// The receipt of a run, waiting for its epoch up to `wait`.
@@ -563,6 +571,16 @@ async fn end_with_the_store(node: std::sync::Weak<Inner>) {
 
 fn bounds(config: &Config) -> ObjectsConfig {
     ObjectsConfig { bytes_max: config.store_bytes_max, ..ObjectsConfig::default() }
+}
+
+/// What protects this host's runs; all that is required of it, where the node is strict.
+fn survey(workers: &Supervisor, config: &Config) -> Result<Posture, StartError> {
+    let posture = Posture::survey(&workers.fences(), Host::here());
+    let missing = posture.missing();
+    match config.strictness == Strictness::Refuse && !missing.is_empty() {
+        true => Err(StartError::Missing(missing)),
+        false => Ok(posture),
+    }
 }
 
 fn open_keys(config: &Config) -> Result<KeyTable, StartError> {

@@ -2,6 +2,7 @@
 
 use notrace_policy_promise::digest::{Digest, Domain};
 use notrace_policy_promise::name::{ObjectName, PoolName};
+use notrace_policy_promise::release::Release;
 use notrace_sdk_seal::WrappingKey;
 use notrace_store_objects::{
     Answer, Command, Condition, Objects, PoolInfo, PoolSpec, Question, Reply, ShredScope,
@@ -36,6 +37,11 @@ pub struct Shredded {
 }
 
 impl Node {
+    /// What shows outside of runs that read no pool, and of pools that were made without a word.
+    pub fn usual_release(&self) -> Release {
+        self.config().release
+    }
+
     /// Makes a pool and its key. Asking for one that is there with the same properties changes
     /// nothing and answers `false`.
     /// # Errors  [`Refusal::PoolExists`] if it is there with others.

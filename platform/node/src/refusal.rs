@@ -221,18 +221,7 @@ fn bound(resource: Resource, limit: u64) -> String {
 
 /// The kind of trap, as WebAssembly names it.
 pub fn trap(kind: TrapKind) -> &'static str {
-    match kind {
-        TrapKind::Unreachable => "unreachable",
-        TrapKind::StackOverflow => "call stack exhausted",
-        TrapKind::MemoryOutOfBounds => "out of bounds memory access",
-        TrapKind::TableOutOfBounds => "out of bounds table access",
-        TrapKind::BadSignature => "indirect call type mismatch",
-        TrapKind::Arithmetic => "integer divide by zero, overflow or a bad conversion",
-        TrapKind::Convention => "a breach of the component model's rules",
-        TrapKind::TooMuchAtOnce => "more asked of the host than one call may",
-        TrapKind::NotStarted => "it could not be started",
-        TrapKind::Other => "a trap of another kind",
-    }
+    kind.as_str()
 }
 
 /// What a task used up, in a word.

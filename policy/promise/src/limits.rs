@@ -43,8 +43,19 @@ pub const PROOF_EXTRA_BYTES_MAX: usize = 2048;
 pub const LEDGER_LEAVES_MAX: u64 = 1 << 48;
 /// The longest encoded receipt, of this or a later version.
 pub const RECEIPT_BYTES_MAX: usize = 1024;
+/// What the shortest padded message of [`Sizes::Padme`](crate::release::Sizes) is filled up to.
+pub const PADME_BYTES_MIN: usize = 1 << 10;
+/// The same of [`Sizes::Powers`](crate::release::Sizes).
+pub const POWERS_BYTES_MIN: usize = 4 << 10;
+/// The longest message that is filled up: the largest input or answer and what goes with it.
+pub const PADDED_BYTES_MAX: usize = 65 << 20;
 
 const _: () = assert!(OBJECT_KEY_BYTES_MAX <= u16::MAX as usize, "a key's length fits its prefix");
 const _: () = assert!(RUN_OBJECTS_MAX * OBJECT_BYTES_MAX <= 4 << 30, "a run's objects fit 4 GiB");
 const _: () =
     assert!(NOTE_BYTES_MAX + PROOF_EXTRA_BYTES_MAX * 2 < PROOF_BYTES_MAX, "a note fits its proof");
+const _: () = assert!(
+    INPUT_BYTES_MAX + RUN_ARGS_MAX * (RUN_ARG_BYTES_MAX + 2) + 64 <= PADDED_BYTES_MAX,
+    "the largest input can be filled up"
+);
+const _: () = assert!(ANSWER_BYTES_MAX + 64 <= PADDED_BYTES_MAX, "so can the largest answer");

@@ -5,12 +5,14 @@
 //! that nobody can tell from the log what ran, and no guess can be confirmed; who holds the proof
 //! file holds the salt and can.
 
+use crate::cohosting::{Apart, Cohosting};
 use crate::digest::{Digest, Domain};
 use crate::encode::{Reader, Writer};
+use crate::release::{Failures, Release, Sizes, Times};
 use crate::words::words;
 
 /// The version that [`Receipt::encode`] writes.
-pub const RECEIPT_VERSION: u8 = 1;
+pub const RECEIPT_VERSION: u8 = 2;
 
 /// What blinds a leaf. Random, used for one receipt, known to the node and the receipt's holder.
 pub type Salt = [u8; 32];
@@ -96,6 +98,8 @@ pub enum Ended {
     OutputExhausted,
     /// The worker was killed from outside, or broke a rule of its jail.
     Killed,
+    /// Only who asked was told, under the seal.
+    Withheld,
 }
 
 /// Binds the receipt to one request without telling anything of it: a digest under 32 random bytes
@@ -175,6 +179,12 @@ pub struct Receipt {
     pub check: ScrubCheck,
     /// When it ran.
     pub span: Span,
+    /// What of it showed outside. Of a plain run the sizes and failures did.
+    pub release: Release,
+    /// Who could be beside it.
+    pub cohosting: Cohosting,
+    /// What kept it apart from those.
+    pub apart: Apart,
 }
 
 /// Why bytes are not a receipt.
@@ -222,6 +232,7 @@ coded! {
         MemoryExhausted = 5,
         OutputExhausted = 6,
         Killed = 7,
+        Withheld = 8,
     }
 }
 
@@ -250,6 +261,11 @@ impl Receipt {
             .u8(self.check.code())
             .u32(self.span.began)
             .u32(self.span.ended)
+            .u8(self.release.sizes.code())
+            .u8(self.release.times.code())
+            .u8(self.release.failures.code())
+            .u8(self.cohosting.code())
+            .u16(self.apart.bits())
             .done()
     }
 
@@ -290,6 +306,13 @@ impl Receipt {
                 let (began, ended) = (reader.u32()?, reader.u32()?);
                 (began <= ended).then_some(Span { began, ended })?
             },
+            release: Release {
+                sizes: Sizes::from_code(reader.u8()?)?,
+                times: Times::from_code(reader.u8()?)?,
+                failures: Failures::from_code(reader.u8()?)?,
+            },
+            cohosting: Cohosting::from_code(reader.u8()?)?,
+            apart: Apart::from_bits(reader.u16()?)?,
         })
     }
 }
@@ -302,6 +325,7 @@ pub fn entry(salt: &Salt, receipt: &[u8]) -> [u8; 32] {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::cohosting::ApartFact;
     use proptest::prelude::*;
 
     pub(crate) fn sample(seed: u8) -> Receipt {
@@ -321,6 +345,9 @@ pub(crate) mod tests {
             scrub: Scrub::REQUIRED.with(ScrubFact::NoCoreDumps),
             check: ScrubCheck::None,
             span: Span::between(1_795_305_600, 1_795_305_661),
+            release: Release { sizes: Sizes::Powers, ..Release::OPEN },
+            cohosting: Cohosting::TenantExclusiveCore,
+            apart: Apart::of(&[ApartFact::CoreAlone]),
         }
     }
 
@@ -329,7 +356,7 @@ pub(crate) mod tests {
 
         #[test]
         fn comes_back_from_its_bytes() {
-            for seed in 0..8 {
+            for seed in 0..9 {
                 let mut receipt = sample(seed);
                 receipt.ended = Ended::from_code(seed).unwrap();
                 receipt.trust = TrustLevel::from_code(seed % 4).unwrap();
@@ -340,17 +367,17 @@ pub(crate) mod tests {
         #[test]
         fn has_the_bytes_it_had_when_the_format_was_fixed() {
             let bytes = sample(2).encode();
-            assert_eq!(bytes.len(), 232);
+            assert_eq!(bytes.len(), 238);
             assert_eq!(
                 Digest::of(Domain::Module, &bytes).to_string(),
-                "sha256:1719603cf45b311c33fde9a75cc148e17787cd3c520f03ec108b5a6e968c2075"
+                "sha256:0dd24bd378fbf6aeb0e182535285f41054ab36b41717ab1839db89b4bd90eec8"
             );
         }
 
         #[test]
         fn of_a_later_version_is_not_guessed_at() {
             let mut bytes = sample(0).encode();
-            bytes[0] = 2;
+            bytes[0] = 3;
             assert_eq!(Receipt::decode(&bytes), Err(NotAReceipt::Version));
             bytes[0] = 0;
             assert_eq!(Receipt::decode(&bytes), Err(NotAReceipt::Form));
@@ -371,7 +398,7 @@ pub(crate) mod tests {
         #[test]
         fn cannot_end_before_it_began() {
             let mut bytes = sample(0).encode();
-            let last = bytes.len() - 1;
+            let last = bytes.len() - 7;
             bytes[last] = bytes[last].wrapping_sub(200);
             assert_eq!(Receipt::decode(&bytes), Err(NotAReceipt::Form));
             assert_eq!(Span::between(600, 0).ended_minute(), 10);
@@ -407,7 +434,7 @@ pub(crate) mod tests {
         #[test]
         fn bytes_that_decode_are_the_ones_that_encode(
             seed in any::<u8>(),
-            place in 0usize..241,
+            place in 0usize..247,
             byte in any::<u8>(),
         ) {
             let mut bytes = sample(seed).encode();

@@ -210,6 +210,7 @@ impl fmt::Display for Verified {
             Ended::MemoryExhausted => (" until its memory was used up", "refusal"),
             Ended::OutputExhausted => (" until its output was too long", "refusal"),
             Ended::Killed => (" and was killed", "refusal"),
+            Ended::Withheld => (" to an end that its client alone was told", "outcome"),
         };
         let plural = |count: u32| if count == 1 { "" } else { "s" };
         let (keys, witnesses) = (self.log_keys, self.witnesses);

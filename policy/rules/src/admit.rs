@@ -4,6 +4,7 @@ use notrace_policy_promise::digest::Digest;
 use notrace_policy_promise::label::Label;
 use notrace_policy_promise::limits::RUN_OBJECTS_MAX;
 use notrace_policy_promise::name::ObjectName;
+use notrace_policy_promise::release::Release;
 
 use crate::principal::Principal;
 use crate::rules::Rules;
@@ -26,6 +27,8 @@ pub struct Handle {
     pub label: Option<Label>,
     /// Whether the object's pool takes sealed requests only.
     pub sealed_only: bool,
+    /// What may show outside of a run that reads it.
+    pub release: Release,
 }
 
 /// How much of a request the node itself could see.
@@ -73,6 +76,13 @@ impl Grant {
         self.seen
     }
 
+    /// What may show outside of the run: no more than any pool that it may read allows, or, if it
+    /// may read none, what is `usual`.
+    pub fn release(&self, usual: Release) -> Release {
+        let all = self.handles.iter().map(|handle| handle.release);
+        all.reduce(Release::join).unwrap_or(usual)
+    }
+
     /// The labels of all that may be read: what the answer carries.
     pub fn labels(&self) -> impl Iterator<Item = &Label> {
         self.handles.iter().filter_map(|handle| handle.label.as_ref())
@@ -115,6 +125,7 @@ mod admission {
     use super::*;
     use crate::principal::Authenticated;
     use notrace_policy_promise::digest::Domain;
+    use notrace_policy_promise::release::{Sizes, Times};
 
     fn owner() -> Principal {
         Principal::Owner { id: Digest::of(Domain::Session, b"t"), by: Authenticated::ByToken }
@@ -126,6 +137,7 @@ mod admission {
             access: Access::Read,
             label: "medical".parse().ok(),
             sealed_only,
+            release: Release::OPEN,
         };
         let task = Digest::of(Domain::Module, b"");
         Asked { principal, task, handles: vec![handle], seen }
@@ -146,6 +158,21 @@ mod admission {
         let refused = admit(&rules, asked(&owner(), true, Seen::Plain));
         assert_eq!(refused.err(), Some(Denied::SealedRequired));
         assert!(admit(&rules, asked(&owner(), true, Seen::Sealed)).is_ok());
+    }
+
+    #[test]
+    fn shows_no_more_than_each_pool_allows() {
+        let (owner, rules) = (owner(), Rules::of_one_owner());
+        let usual = Release { sizes: Sizes::Powers, ..Release::OPEN };
+        let mut two = asked(&owner, false, Seen::Sealed);
+        two.handles = vec![two.handles[0].clone(); 2];
+        two.handles[0].release.sizes = Sizes::Fixed4K;
+        two.handles[1].release.times = Times::Second;
+        let both = Release { sizes: Sizes::Fixed4K, times: Times::Second, ..Release::OPEN };
+        assert_eq!(admit(&rules, two).unwrap().release(usual), both);
+        let mut none = asked(&owner, false, Seen::Sealed);
+        none.handles.clear();
+        assert_eq!(admit(&rules, none).unwrap().release(usual), usual);
     }
 
     #[test]

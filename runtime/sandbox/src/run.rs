@@ -106,3 +106,21 @@ pub enum TrapKind {
     /// Another kind.
     Other,
 }
+
+impl TrapKind {
+    /// The kind of trap, as WebAssembly names it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unreachable => "unreachable",
+            Self::StackOverflow => "call stack exhausted",
+            Self::MemoryOutOfBounds => "out of bounds memory access",
+            Self::TableOutOfBounds => "out of bounds table access",
+            Self::BadSignature => "indirect call type mismatch",
+            Self::Arithmetic => "integer divide by zero, overflow or a bad conversion",
+            Self::Convention => "a breach of the component model's rules",
+            Self::TooMuchAtOnce => "more asked of the host than one call may",
+            Self::NotStarted => "it could not be started",
+            Self::Other => "a trap of another kind",
+        }
+    }
+}

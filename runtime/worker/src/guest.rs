@@ -4,6 +4,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use notrace_policy_promise::name::{ObjectName, PoolName};
 use notrace_policy_promise::private::Private;
+use notrace_policy_promise::release::{Failures, Sizes};
 use notrace_runtime_jail::{Worker, alarm};
 use notrace_runtime_sandbox as sandbox;
 use notrace_runtime_sandbox::{AuthenticCode, Failure, Grant, Sandbox};
@@ -131,36 +132,56 @@ pub(crate) fn answer(ended: sandbox::Ended) -> (AnswerHead<GuestEnd>, Private<Ve
     (head, ended.answer)
 }
 
+/// What a client that sealed its request is told, and how.
+pub(crate) struct Sealing {
+    pub(crate) keys: RunKeys,
+    pub(crate) sizes: Sizes,
+    pub(crate) failures: Failures,
+}
+
 /// The same for a client that sealed its request: what the task answered or said of itself, and the
-/// status that it chose, are under the run's keys, and nothing of them stands beside.
+/// status that it chose, are under the run's keys, and nothing of them stands beside. Where a
+/// failure is not to be told from an answer, that goes for how it ended and what it used, too.
 pub(crate) fn sealed_answer(
     ended: sandbox::Ended,
-    keys: &RunKeys,
+    sealing: &Sealing,
 ) -> Option<(AnswerHead<GuestEnd>, Private<Vec<u8>>)> {
+    let Sealing { keys, sizes, failures } = sealing;
     let (exit, end) = match ended.end {
         sandbox::End::Failed(Failure::Exit(status)) => {
             (Some(i32::from(status)), sandbox::End::Failed(Failure::Error))
         }
         end => (None, end),
     };
-    let answer = match end {
-        sandbox::End::Answered => ended.answer.reveal(|answer| keys.seal_answer(answer)).ok()?,
-        _ => Vec::new(),
-    };
-    let failure = match (&ended.message, exit) {
-        (None, None) => None,
-        (None, exit) => Some(keys.seal_failure(exit, "").ok()?),
-        (Some(message), exit) => {
-            Some(message.reveal(|message| keys.seal_failure(exit, message)).ok()?)
+    let (answer, failure) = match end {
+        sandbox::End::Answered => {
+            (ended.answer.reveal(|answer| keys.seal_answer(answer, *sizes)).ok()?, None)
+        }
+        _ => {
+            let message = ended.message.map(|message| message.reveal(String::clone));
+            let trap = match end {
+                sandbox::End::Trapped(kind) => kind.as_str(),
+                _ => "",
+            };
+            let failure = notrace_sdk_seal::Failure {
+                ended: End::from(end).into(),
+                exit,
+                trap: trap.to_owned().into(),
+                message: message.unwrap_or_default().into(),
+            };
+            let sealed = keys.seal_failure(&failure, *sizes, *failures).ok()?;
+            match failures {
+                Failures::Told => (Vec::new(), Some(sealed)),
+                Failures::Alike => (sealed, None),
+            }
         }
     };
-    let head = AnswerHead {
-        end: GuestEnd::Ran(end),
-        message: None,
-        failure,
-        fuel_used: ended.fuel_used,
-        memory_peak_bytes: ended.memory_peak_bytes,
+    let (end, fuel_used, memory_peak_bytes) = match failures {
+        Failures::Told => (end, ended.fuel_used, ended.memory_peak_bytes),
+        Failures::Alike => (sandbox::End::Answered, 0, 0),
     };
+    let (end, message) = (GuestEnd::Ran(end), None);
+    let head = AnswerHead { end, message, failure, fuel_used, memory_peak_bytes };
     Some((head, Private::new(answer)))
 }
 

@@ -9,6 +9,7 @@ use notrace_policy_promise::limits::{
 use notrace_policy_promise::name::ObjectName;
 use notrace_policy_promise::private::Private;
 use notrace_policy_promise::receipt::Ended;
+use notrace_policy_promise::release::{Failures, Sizes};
 use notrace_runtime_sandbox as sandbox;
 use notrace_runtime_sandbox::{Failure, Resource, TrapKind};
 use notrace_sdk_seal::limits::SEALED_REQUEST_BYTES_MAX;
@@ -49,6 +50,10 @@ pub enum Given {
         keys: RunKeys,
         /// Arguments and input, as the client sealed them.
         content: Vec<u8>,
+        /// To which lengths what comes of it is filled up.
+        sizes: Sizes,
+        /// Whether a failure is to be told from an answer before it is opened.
+        failures: Failures,
     },
 }
 

@@ -4,7 +4,7 @@
 //! that says what the payload is for.
 
 use notrace_policy_promise::private::Private;
-use notrace_sdk_seal::limits::{SEALED_FAILURE_BYTES_MAX, sealed_answer_bytes};
+use notrace_sdk_seal::limits::SEALED_FAILURE_BYTES_MAX;
 use notrace_sdk_seal::{DataKey, NotAuthentic, OVERHEAD_BYTES, open, seal};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroize;
@@ -39,8 +39,9 @@ impl Way {
 #[derive(Serialize, Deserialize)]
 pub(crate) struct JobHead {
     pub(crate) args: Vec<String>,
-    /// Whether the payload is what a client sealed; then the arguments are in there.
-    pub(crate) sealed: bool,
+    /// Whether the payload is what a client sealed, with the arguments in it; and then the codes of
+    /// the sizes and failures of what is sealed in return.
+    pub(crate) sealed: Option<(u8, u8)>,
     pub(crate) objects: Vec<ObjectHead>,
     pub(crate) time_unix_micros: u64,
     pub(crate) seed: [u8; 32],
@@ -101,8 +102,10 @@ impl JobHead {
             })
         };
         let (args, sealed) = match &job.given {
-            Given::Plain { args, .. } => (args.as_slice(), false),
-            Given::Sealed { .. } => (&[][..], true),
+            Given::Plain { args, .. } => (args.as_slice(), None),
+            Given::Sealed { sizes, failures, .. } => {
+                (&[][..], Some((sizes.code(), failures.code())))
+            }
         };
         Some(Self {
             args: args.iter().map(|arg| arg.reveal(String::clone)).collect(),
@@ -155,10 +158,9 @@ pub(crate) fn read<H: for<'a> Deserialize<'a>>(
     head.map(|head| (head, letter)).ok_or(NotAuthentic)
 }
 
-/// The most bytes a letter to the supervisor can have, for an output of this many, whether a client
-/// wants that sealed or not.
-pub(crate) const fn answer_bytes_max(output_bytes: u64) -> u64 {
-    (sealed_answer_bytes(output_bytes as usize) as u64)
+/// The most bytes a letter to the supervisor can have, for a payload of this many.
+pub(crate) const fn answer_bytes_max(payload_bytes: u64) -> u64 {
+    payload_bytes
         .saturating_add(GUEST_MESSAGE_BYTES_MAX as u64)
         .saturating_add(SEALED_FAILURE_BYTES_MAX as u64)
         .saturating_add(OVERHEAD_BYTES as u64)

@@ -7,18 +7,20 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
+use notrace_policy_promise::release::{Failures, Sizes};
 #[cfg(feature = "weaken")]
 use notrace_runtime_jail::Plan;
 use notrace_runtime_jail::process::{exit_now, limit_data};
 use notrace_runtime_jail::secret::Shared;
 use notrace_runtime_jail::{Cell, Fence, NotJailable, Side, Users, Worker, wipe_stack};
 use notrace_runtime_sandbox::Grant;
+use notrace_sdk_seal::limits::sealed_answer_bytes;
 use notrace_sdk_seal::{DataKey, RunKeys};
 use rustix::net::{RecvFlags, SendFlags};
 use zeroize::Zeroizing;
 
 use crate::channel::{Doorbell, FromTemplate, NotReceived, Order, exactly, receive, send};
-use crate::guest::{self, Engine, GuestEnd};
+use crate::guest::{self, Engine, GuestEnd, Sealing};
 use crate::job::Limits;
 use crate::letter::{self, JobHead, Way};
 use crate::limits::{EXCHANGE_BYTES, SECRET_BYTES, WORKER_OWN_BYTES};
@@ -157,11 +159,11 @@ fn serve(
         None => guest::did_not_begin(GuestEnd::CodeRefused),
         Some(loaded) => match begin(&run_key, bell, secret, exchange) {
             Err(end) => guest::did_not_begin(end),
-            Ok(Begun { grant, limits, keys }) => {
+            Ok(Begun { grant, limits, sealing }) => {
                 let ended = engine.run(loaded, grant, &limits)?;
-                match keys {
+                match sealing {
                     None => guest::answer(ended),
-                    Some(keys) => guest::sealed_answer(ended, &keys)?,
+                    Some(sealing) => guest::sealed_answer(ended, &sealing)?,
                 }
             }
         },
@@ -180,7 +182,7 @@ struct Begun {
     grant: Grant,
     limits: Limits,
     /// What the answer is to be sealed with.
-    keys: Option<RunKeys>,
+    sealing: Option<Sealing>,
 }
 
 /// Opens everything that was handed over, and bounds what may be used from here on.
@@ -203,27 +205,37 @@ fn begin(
     let opened = letter.and_then(|it| letter::read::<JobHead>(run_key, Way::ToWorker, it).ok());
     let (mut head, payload) = opened.ok_or(GuestEnd::NotAuthentic)?;
     let limits = head.limits;
-    let keys = match head.sealed {
-        true => Some(run_keys(secret, head.objects.len()).ok_or(GuestEnd::NotAuthentic)?),
-        false => None,
+    let sealing = match head.sealed {
+        Some(how) => Some(sealing(secret, &head, how).ok_or(GuestEnd::NotAuthentic)?),
+        None => None,
     };
-    let given = guest::given(&mut head, payload, keys.as_ref()).ok_or(GuestEnd::SealBroken)?;
+    let keys = sealing.as_ref().map(|sealing| &sealing.keys);
+    let given = guest::given(&mut head, payload, keys).ok_or(GuestEnd::SealBroken)?;
     planted!(21, given.input.reveal(|input| crate::leak::show(input)));
     let grant = guest::grant(&head, given, |index| key(secret, index), &mut take);
     let grant = grant.ok_or(GuestEnd::NotAuthentic)?;
     // What was opened is held already; the guest comes on top, and the answer twice while sealed.
-    let answer = limits.output_bytes.saturating_mul(3);
+    let answer =
+        limits.output_bytes.saturating_mul(3).saturating_add(padded(&limits, sealing.as_ref()));
     let most = limits.memory_bytes.saturating_add(answer).saturating_add(2 * at as u64);
     let bounded = limit_data(most.saturating_add(WORKER_OWN_BYTES));
     bounded.map_err(|_| GuestEnd::NotAuthentic)?;
-    Ok(Begun { grant, limits, keys })
+    Ok(Begun { grant, limits, sealing })
 }
 
-/// The keys of a client that sealed its request: behind those of the objects.
-fn run_keys(secret: &Shared, objects: usize) -> Option<RunKeys> {
+/// How to seal what comes of it, with the keys of a client that sealed its request: behind those of
+/// the objects.
+fn sealing(secret: &Shared, head: &JobHead, (sizes, failures): (u8, u8)) -> Option<Sealing> {
     let mut bytes = Zeroizing::new([0; RunKeys::BYTES]);
-    secret.read((1 + objects) * DataKey::BYTES, bytes.as_mut())?;
-    Some(RunKeys::from_bytes(&bytes))
+    secret.read((1 + head.objects.len()) * DataKey::BYTES, bytes.as_mut())?;
+    let (sizes, failures) = (Sizes::from_code(sizes)?, Failures::from_code(failures)?);
+    Some(Sealing { keys: RunKeys::from_bytes(&bytes), sizes, failures })
+}
+
+/// Both copies of the longest answer that is filled up.
+fn padded(limits: &Limits, sealing: Option<&Sealing>) -> u64 {
+    let Some(Sealing { sizes, .. }) = sealing else { return 0 };
+    2 * sealed_answer_bytes(limits.output_bytes as usize, *sizes) as u64
 }
 
 fn key(secret: &Shared, index: usize) -> Option<DataKey> {

@@ -5,6 +5,8 @@ use std::time::Duration;
 use notrace_policy_promise::name::ObjectName;
 use notrace_policy_promise::receipt::Commitment;
 pub use notrace_policy_promise::receipt::Passage;
+pub use notrace_policy_promise::release::Sizes;
+use notrace_sdk_seal::Told;
 use notrace_sdk_seal::limits::SEALED_ANSWER_BYTES_MAX;
 use notrace_sdk_wire::header;
 use notrace_sdk_wire::path::{self, TASKS};
@@ -17,7 +19,7 @@ use crate::download::Download;
 use crate::error::Error;
 use crate::limits::RUN_MARGIN;
 use crate::receipt::ReceiptPath;
-use crate::sealing::Sealing;
+use crate::sealing::{self, Sealing};
 use crate::source::Source;
 use crate::task::TaskRef;
 
@@ -36,6 +38,9 @@ pub struct Run {
     pub timeout: Option<Duration>,
     /// Who may see it on its way.
     pub passage: Passage,
+    /// To which length arguments and input are filled up when they travel sealed, so that those
+    /// who see ciphertext do not learn it. What comes back is filled up as its pools say.
+    pub sizes: Sizes,
 }
 
 /// What a run answered.
@@ -77,7 +82,8 @@ impl Client {
         let call = match (task, run.passage) {
             (TaskRef::Digest(task), Passage::Sealed) => {
                 let (objects, args) = (run.objects.clone(), run.args.clone());
-                call.sealed(Sealing { task, objects, args, input: run.input.whole()? })
+                let (input, sizes) = (run.input.whole()?, run.sizes);
+                call.sealed(Sealing { task, objects, args, input, sizes })
             }
             _ => {
                 for arg in &run.args {
@@ -95,7 +101,14 @@ impl Client {
             return Ok(Answer { receipt, body: Download::new(response), request: None });
         };
         let sealed = Download::new(response).read(SEALED_ANSWER_BYTES_MAX).await?;
-        let body = Download::opened(opener.answer(sealed)?);
-        Ok(Answer { receipt, body, request: Some(opener.commitment()) })
+        let request = Some(opener.commitment());
+        match opener.answer(sealed)? {
+            Told::Answer(answer) => Ok(Answer { receipt, body: Download::opened(answer), request }),
+            Told::Failure(failure) => {
+                let problem = Box::new(sealing::problem_of(&failure));
+                let receipt = receipt.ok_or(Error::NotUnderstood("a run without a receipt"))?;
+                Err(Error::RunFailed { problem, receipt, request })
+            }
+        }
     }
 }

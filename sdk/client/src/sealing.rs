@@ -10,13 +10,16 @@ use bytes::Bytes;
 use notrace_policy_promise::digest::Digest;
 use notrace_policy_promise::limits::INPUT_BYTES_MAX;
 use notrace_policy_promise::name::ObjectName;
-use notrace_policy_promise::receipt::Commitment;
+use notrace_policy_promise::receipt::{Commitment, Ended};
+use notrace_policy_promise::release::Sizes;
 use notrace_policy_promise::verify::Trust;
 use notrace_sdk_seal::{
-    Binding, Content, Draw, NONCE_BYTES, RequestKey, RunKeys, SealError, seal_request,
+    Binding, Content, Draw, Failure, NONCE_BYTES, RequestKey, RunKeys, SealError, Told,
+    seal_request,
 };
 use notrace_sdk_wire::node::NodeDescription;
 use notrace_sdk_wire::path::NODE;
+use notrace_sdk_wire::problem::Exhausted;
 use notrace_sdk_wire::{Code, Problem};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use rustls::pki_types::UnixTime;
@@ -34,6 +37,7 @@ pub(crate) struct Sealing {
     pub(crate) objects: Vec<ObjectName>,
     pub(crate) args: Vec<String>,
     pub(crate) input: Zeroizing<Vec<u8>>,
+    pub(crate) sizes: Sizes,
 }
 
 /// What opens the answer to one attempt.
@@ -63,14 +67,15 @@ impl Sealing {
         let random = SystemRandom::new();
         let drawn = random.fill(&mut *ephemeral).and_then(|()| random.fill(&mut nonce));
         drawn.map_err(|_| Error::NoRandomness)?;
-        let Self { task, objects, args, input } = self;
+        let Self { task, objects, args, input, sizes } = self;
         let binding = Binding { task: *task, promise: key.promise, objects };
-        let (content, draw) = (Content { args, input }, Draw { ephemeral, nonce });
+        let (content, draw) = (Content { args, input, sizes: *sizes }, Draw { ephemeral, nonce });
         match seal_request(key, &binding, &content, &draw) {
             Ok((sealed, keys)) => Ok((sealed.into(), Opener { keys, nonce })),
             Err(SealError::TooLarge) => {
-                let what = "the input, or an argument,";
-                Err(Error::TooLarge { what, limit: INPUT_BYTES_MAX as u64 })
+                let what = "the input, with its arguments,";
+                let limit = sizes.room().min(INPUT_BYTES_MAX) as u64;
+                Err(Error::TooLarge { what, limit })
             }
             Err(_) => Err(Error::NotUnderstood("a request key")),
         }
@@ -78,9 +83,9 @@ impl Sealing {
 }
 
 impl Opener {
-    /// The answer.
+    /// The answer, or a failure that looked like one.
     /// # Errors  [`Error::AnswerFalse`]
-    pub(crate) fn answer(&self, sealed: Vec<u8>) -> Result<Vec<u8>, Error> {
+    pub(crate) fn answer(&self, sealed: Vec<u8>) -> Result<Told, Error> {
         self.keys.open_answer(sealed).map_err(Error::AnswerFalse)
     }
 
@@ -105,6 +110,29 @@ impl Opener {
         }
         Ok(problem)
     }
+}
+
+/// What a failure is that came in an answer's place: the problem that it would have been.
+pub(crate) fn problem_of(failure: &Failure) -> Problem {
+    let (code, exhausted) = match failure.ended {
+        Ended::Trapped => (Code::TaskTrapped, None),
+        Ended::FuelExhausted => (Code::TaskExhausted, Some(Exhausted::Fuel)),
+        Ended::TimeExhausted => (Code::TaskExhausted, Some(Exhausted::Time)),
+        Ended::MemoryExhausted => (Code::TaskExhausted, Some(Exhausted::Memory)),
+        Ended::OutputExhausted => (Code::TaskExhausted, Some(Exhausted::Output)),
+        Ended::Killed => (Code::TaskKilled, None),
+        Ended::Answered | Ended::Failed | Ended::Withheld => (Code::TaskFailed, None),
+    };
+    let mut problem = Problem::new(code, code.meaning());
+    problem.exhausted = exhausted;
+    problem.exit_status = failure.exit;
+    if failure.ended == Ended::Trapped {
+        problem.trap = Some(failure.trap.to_string());
+        problem.frames = failure.message.lines().map(str::to_owned).collect();
+    } else if !failure.message.is_empty() {
+        problem.detail.clone_from(&failure.message);
+    }
+    problem
 }
 
 impl Client {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use fake::{Fake, Told, refuse};
 use notrace_policy_promise::digest::{Digest, Domain};
 use notrace_policy_promise::name::ObjectName;
+use notrace_policy_promise::release::Sizes;
 use notrace_sdk_client::error::{Error, Unfit};
 use notrace_sdk_client::object::{At, Condition};
 use notrace_sdk_client::run::{Passage, Run};
@@ -34,6 +35,7 @@ fn echo() -> Run {
         input: Source::bytes("input"),
         timeout: Some(Duration::from_millis(1500)),
         passage: Passage::Plain,
+        sizes: Sizes::Powers,
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a client believes without a node, and what it calls the rest.
 #![cfg(test)]
 
+use notrace_policy_promise::cohosting::{Apart, Cohosting};
 use notrace_policy_promise::contract::{Kept, Logged, Promise, Retention};
 use notrace_policy_promise::digest::{Digest, Domain};
 use notrace_policy_promise::ledger::checkpoint::Checkpoint;
@@ -10,6 +11,7 @@ use notrace_policy_promise::note::NoteSigner;
 use notrace_policy_promise::receipt::{
     Commitment, Ended, Passage, Receipt, Scrub, ScrubCheck, Span, TrustLevel, entry,
 };
+use notrace_policy_promise::release::Release;
 use notrace_policy_promise::verify::Untrue;
 use notrace_sdk_client::Error;
 use notrace_sdk_client::verify;
@@ -58,6 +60,9 @@ fn proof(signer: &NoteSigner) -> String {
         scrub: Scrub::REQUIRED,
         check: ScrubCheck::None,
         span: Span::between(60, 120),
+        release: Release::OPEN,
+        cohosting: Cohosting::Shared,
+        apart: Apart::default(),
     };
     let salt = [7; 32];
     let mut edge = Edge::default();

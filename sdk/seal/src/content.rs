@@ -6,6 +6,8 @@ use notrace_policy_promise::private::Private;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::error::SealError;
+use crate::limits::CONTENT_TRAILER_BYTES;
+use crate::padding::is_zeros;
 use crate::request::Content;
 
 /// What a worker opened.
@@ -16,32 +18,40 @@ pub struct Opened {
     pub input: Private<Vec<u8>>,
 }
 
-/// All that stands behind the input: each argument after its length, how many there are, and how
-/// long that is.
-pub(crate) fn tail(content: &Content<'_>) -> Result<Zeroizing<Vec<u8>>, SealError> {
-    let Content { args, input } = content;
+/// What stands behind the input: each argument after its length and how many there are; and, at
+/// the very end, how long that is and how long the input. Zeros between fill it up.
+pub(crate) fn behind(
+    content: &Content<'_>,
+) -> Result<(Zeroizing<Vec<u8>>, [u8; CONTENT_TRAILER_BYTES]), SealError> {
+    let Content { args, input, .. } = content;
     let fits = args.iter().all(|arg| arg.len() <= RUN_ARG_BYTES_MAX && !arg.contains('\0'));
     if args.len() > RUN_ARGS_MAX || input.len() > INPUT_BYTES_MAX || !fits {
         return Err(SealError::TooLarge);
     }
     let length = 2 + args.iter().map(|arg| arg.len() + 2).sum::<usize>();
-    let mut tail = Zeroizing::new(Vec::with_capacity(length + 4));
+    let mut behind = Zeroizing::new(Vec::with_capacity(length));
     for arg in *args {
-        tail.extend_from_slice(&(arg.len() as u16).to_be_bytes());
-        tail.extend_from_slice(arg.as_bytes());
+        behind.extend_from_slice(&(arg.len() as u16).to_be_bytes());
+        behind.extend_from_slice(arg.as_bytes());
     }
-    tail.extend_from_slice(&(args.len() as u16).to_be_bytes());
-    tail.extend_from_slice(&(length as u32).to_be_bytes());
-    Ok(tail)
+    behind.extend_from_slice(&(args.len() as u16).to_be_bytes());
+    let [a, b, c, d] = (length as u32).to_be_bytes();
+    let [e, f, g, h] = (input.len() as u32).to_be_bytes();
+    Ok((behind, [a, b, c, d, e, f, g, h]))
 }
 
 /// Takes content apart. The input keeps its allocation.
 pub(crate) fn read(content: Vec<u8>) -> Result<Opened, SealError> {
     let mut input = Private::new(content);
     let args = input.reveal_mut(|content| {
-        let (rest, length) = content.split_last_chunk::<4>()?;
-        let start = rest.len().checked_sub(u32::from_be_bytes(*length) as usize)?;
-        let args = args(rest.get(start..)?)?;
+        let (rest, start) = content.split_last_chunk::<4>()?;
+        let (rest, length) = rest.split_last_chunk::<4>()?;
+        let start = u32::from_be_bytes(*start) as usize;
+        let end = start.checked_add(u32::from_be_bytes(*length) as usize)?;
+        let args = args(rest.get(start..end)?)?;
+        if !is_zeros(rest.get(end..)?) {
+            return None;
+        }
         content.get_mut(start..)?.zeroize();
         content.truncate(start);
         (start <= INPUT_BYTES_MAX).then_some(args)
@@ -73,10 +83,11 @@ fn args(tail: &[u8]) -> Option<Vec<Private<String>>> {
 #[cfg(test)]
 mod what_a_task_is_given {
     use super::*;
+    use notrace_policy_promise::release::Sizes;
 
     fn whole(args: &[String], input: &[u8]) -> Vec<u8> {
-        let tail = tail(&Content { args, input }).unwrap();
-        [input, &tail].concat()
+        let (args, tail) = behind(&Content { args, input, sizes: Sizes::Exact }).unwrap();
+        [input, &args, &[0; 5], &tail].concat()
     }
 
     fn opened(bytes: Vec<u8>) -> Option<(Vec<String>, Vec<u8>)> {
@@ -109,7 +120,7 @@ mod what_a_task_is_given {
             }
         }
         for length in 0..good.len() {
-            assert!(opened(good[..length].to_vec()).is_none_or(|(args, _)| args.is_empty()));
+            assert!(opened(good[..length].to_vec()).is_none(), "{length}");
         }
     }
 
@@ -118,10 +129,10 @@ mod what_a_task_is_given {
         let long = ["x".repeat(RUN_ARG_BYTES_MAX + 1)];
         let many = vec![String::new(); RUN_ARGS_MAX + 1];
         for args in [&long[..], &many, &["\0".to_owned()]] {
-            let refused = tail(&Content { args, input: b"" });
+            let refused = behind(&Content { args, input: b"", sizes: Sizes::Exact });
             assert_eq!(refused.err(), Some(SealError::TooLarge));
         }
         let input = vec![0; INPUT_BYTES_MAX + 1];
-        assert!(tail(&Content { args: &[], input: &input }).is_err());
+        assert!(behind(&Content { args: &[], input: &input, sizes: Sizes::Exact }).is_err());
     }
 }

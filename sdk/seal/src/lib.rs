@@ -9,8 +9,8 @@
 //! file.
 //!
 //! Reading order: `key`, `sealed`, `wrap` for what is kept; `error`, `limits`, `hpke`, `stream`,
-//! `content`, `request` and `request_key` for what travels; `invite` is how a node that joins a
-//! group proves its token.
+//! `padding`, `content`, `run_keys`, `request` and `request_key` for what travels; `invite` is how
+//! a node that joins a group proves its token.
 #![forbid(unsafe_code)]
 
 mod key;
@@ -22,18 +22,19 @@ pub mod limits;
 
 mod content;
 mod hpke;
+mod padding;
 mod request;
 mod request_key;
+mod run_keys;
 mod stream;
 
 mod invite;
 
 pub use content::Opened;
 pub use error::SealError;
-pub use request::{
-    Binding, Content, Draw, Failure, NONCE_BYTES, RunKeys, SealedRequest, VERSION, seal_request,
-};
+pub use request::{Binding, Content, Draw, NONCE_BYTES, SealedRequest, VERSION, seal_request};
 pub use request_key::{KeyEpoch, NotARequestKey, RequestKey, public_key};
+pub use run_keys::{Failure, RunKeys, Told, WordKey};
 
 pub use invite::{
     INVITE_ID_BYTES, INVITE_PROOF_BYTES, InviteKey, TOKEN_BYTES, WelcomeKey, is_asked, same_proof,

@@ -11,22 +11,21 @@
 
 use notrace_policy_promise::digest::Digest;
 use notrace_policy_promise::name::ObjectName;
-use notrace_policy_promise::receipt::Commitment;
+use notrace_policy_promise::release::Sizes;
 use ring::digest;
 use zeroize::{Zeroize as _, Zeroizing};
 
-use crate::content::{self, Opened};
+use crate::content;
 use crate::error::SealError;
-use crate::hpke::{self, Context, ENC_BYTES, PROOF_BYTES};
-use crate::limits::{
-    FAILURE_MESSAGE_BYTES_MAX, HEAD_BYTES, SEALED_ANSWER_BYTES_MAX, SEALED_FAILURE_BYTES_MAX,
-    SEALED_REQUEST_BYTES_MAX, sealed_answer_bytes,
-};
+use crate::hpke::{self, ENC_BYTES, PROOF_BYTES};
+use crate::limits::{HEAD_BYTES, SEALED_REQUEST_BYTES_MAX};
+use crate::padding::zeros;
 use crate::request_key::{KeyEpoch, RequestKey};
+use crate::run_keys::RunKeys;
 use crate::stream;
 
 /// The version that is written; no other is read.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;
 /// How long a nonce is.
 pub const NONCE_BYTES: usize = 32;
 
@@ -50,6 +49,8 @@ pub struct Content<'a> {
     pub args: &'a [String],
     /// Its input.
     pub input: &'a [u8],
+    /// To which length all of it is filled up, so that its length does not speak.
+    pub sizes: Sizes,
 }
 
 /// What the client draws at random for one request, and never for another.
@@ -59,19 +60,6 @@ pub struct Draw {
     /// What makes the request one of a kind, and its receipt its own.
     pub nonce: [u8; NONCE_BYTES],
 }
-
-/// How a task failed, for its owner alone.
-#[derive(PartialEq, Eq)]
-pub struct Failure {
-    /// The exit status of a command.
-    pub exit: Option<i32>,
-    /// What the task said, or its frames at a trap.
-    pub message: Zeroizing<String>,
-}
-
-/// The keys of one run: one for what goes in, one for the answer, one for a failure. Each seals one
-/// message. Wiped when dropped; no `Debug`, no `Clone`.
-pub struct RunKeys(Box<Zeroizing<[u8; RunKeys::BYTES]>>);
 
 /// A sealed request as it arrives. Whoever has it alone can open nothing.
 pub struct SealedRequest {
@@ -90,18 +78,22 @@ pub fn seal_request(
     content: &Content<'_>,
     draw: &Draw,
 ) -> Result<(Vec<u8>, RunKeys), SealError> {
-    let tail = content::tail(content)?;
+    let (args, tail) = content::behind(content)?;
     let (enc, context) = hpke::encapsulate(&key.public, &draw.ephemeral, INFO)?;
     let epoch = key.epoch();
     let bound = bound(binding, epoch, &draw.nonce);
     let proof = context.prove(&bound)?;
     let keys = RunKeys::of(&context, &bound);
-    let content_bytes = content.input.len() + tail.len();
-    let mut sealed = Vec::with_capacity(HEAD_BYTES + stream::stream_bytes(content_bytes));
+    let bytes = content.input.len() + args.len() + tail.len();
+    let padded = content.sizes.bucket(bytes).ok_or(SealError::TooLarge)?;
+    let mut sealed = Vec::with_capacity(HEAD_BYTES + stream::stream_bytes(padded));
     sealed.push(VERSION);
     let head: [&[u8]; 4] = [epoch.as_bytes(), &draw.nonce, &enc, &proof];
     head.iter().for_each(|part| sealed.extend_from_slice(part));
-    keys.seal(Part::Request, &[content.input, &tail], &mut sealed)?;
+    let mut parts: Vec<&[u8]> = vec![content.input, &args];
+    parts.extend(zeros(padded - bytes));
+    parts.push(&tail);
+    keys.seal_request(&parts, &mut sealed)?;
     Ok((sealed, keys))
 }
 
@@ -156,151 +148,6 @@ impl SealedRequest {
     pub fn into_content(mut self) -> Vec<u8> {
         self.bytes.drain(..HEAD_BYTES.min(self.bytes.len()));
         self.bytes
-    }
-}
-
-/// Which of a run's messages.
-#[derive(Clone, Copy)]
-enum Part {
-    Request,
-    Answer,
-    Failure,
-}
-
-impl Part {
-    const fn purpose(self) -> &'static [u8] {
-        match self {
-            Part::Request => b"notrace/v1/request",
-            Part::Answer => b"notrace/v1/answer",
-            Part::Failure => b"notrace/v1/failure",
-        }
-    }
-
-    const fn place(self) -> usize {
-        match self {
-            Part::Request => 32,
-            Part::Answer => 64,
-            Part::Failure => 96,
-        }
-    }
-}
-
-impl RunKeys {
-    /// How many bytes they are: what they are bound to, and three keys.
-    pub const BYTES: usize = 128;
-
-    fn of(context: &Context, bound: &[u8; 32]) -> Self {
-        let mut bytes = Box::new(Zeroizing::new([0; Self::BYTES]));
-        let mut put = |place: usize, key: &[u8; 32]| {
-            bytes.iter_mut().skip(place).zip(key).for_each(|(place, byte)| *place = *byte);
-        };
-        put(0, bound);
-        for part in [Part::Request, Part::Answer, Part::Failure] {
-            put(part.place(), &context.export(part.purpose()));
-        }
-        Self(bytes)
-    }
-
-    /// The keys that [`RunKeys::reveal`] lent. The caller wipes its copy.
-    #[must_use]
-    pub fn from_bytes(bytes: &[u8; Self::BYTES]) -> Self {
-        Self(Box::new(Zeroizing::new(*bytes)))
-    }
-
-    /// Lends the bytes for one call, for handing them on in secret memory.
-    pub fn reveal<R>(&self, read: impl FnOnce(&[u8; Self::BYTES]) -> R) -> R {
-        read(&self.0)
-    }
-
-    /// What the run's receipt is bound to: this request and no other.
-    #[must_use]
-    pub fn commitment(&self, nonce: &[u8; NONCE_BYTES]) -> Commitment {
-        Commitment::to(nonce, self.bound())
-    }
-
-    /// Opens what a client sealed: in the worker, and nowhere else.
-    /// # Errors  [`SealError::NotAuthentic`]; [`SealError::Form`] if a client sealed what no run
-    /// may be given.
-    pub fn open_request(&self, content: Vec<u8>) -> Result<Opened, SealError> {
-        content::read(stream::open(self.key(Part::Request), self.bound(), content)?)
-    }
-
-    /// Seals an answer, once.
-    /// # Errors  [`SealError::TooLarge`]
-    pub fn seal_answer(&self, answer: &[u8]) -> Result<Vec<u8>, SealError> {
-        let mut sealed = Vec::with_capacity(sealed_answer_bytes(answer.len()));
-        sealed.push(VERSION);
-        self.seal(Part::Answer, &[answer], &mut sealed)?;
-        if sealed.len() > SEALED_ANSWER_BYTES_MAX { Err(SealError::TooLarge) } else { Ok(sealed) }
-    }
-
-    /// Opens an answer.
-    /// # Errors  [`SealError`]; nothing of the answer is returned.
-    pub fn open_answer(&self, sealed: Vec<u8>) -> Result<Vec<u8>, SealError> {
-        self.open(Part::Answer, sealed, SEALED_ANSWER_BYTES_MAX)
-    }
-
-    /// Seals how a task failed, once. A longer message is cut.
-    /// # Errors  [`SealError::TooLarge`] never; the cipher's interface has the case.
-    pub fn seal_failure(&self, exit: Option<i32>, message: &str) -> Result<Vec<u8>, SealError> {
-        let head = match exit {
-            None => [0; 5],
-            Some(exit) => {
-                let [a, b, c, d] = exit.to_be_bytes();
-                [1, a, b, c, d]
-            }
-        };
-        let message = message.get(..message.floor_char_boundary(FAILURE_MESSAGE_BYTES_MAX));
-        let message = message.unwrap_or_default().as_bytes();
-        let room = 1 + stream::stream_bytes(head.len() + message.len());
-        let mut sealed = Vec::with_capacity(room);
-        sealed.push(VERSION);
-        self.seal(Part::Failure, &[&head, message], &mut sealed)?;
-        Ok(sealed)
-    }
-
-    /// Opens how a task failed.
-    /// # Errors  [`SealError`]
-    pub fn open_failure(&self, sealed: Vec<u8>) -> Result<Failure, SealError> {
-        let opened = Zeroizing::new(self.open(Part::Failure, sealed, SEALED_FAILURE_BYTES_MAX)?);
-        let (head, message) = opened.split_first_chunk::<5>().ok_or(SealError::Form)?;
-        let exit = match *head {
-            [0, 0, 0, 0, 0] => None,
-            [1, a, b, c, d] => Some(i32::from_be_bytes([a, b, c, d])),
-            _ => return Err(SealError::Form),
-        };
-        let message = core::str::from_utf8(message).map_err(|_| SealError::Form)?;
-        Ok(Failure { exit, message: Zeroizing::new(message.to_owned()) })
-    }
-
-    fn seal(&self, part: Part, message: &[&[u8]], sealed: &mut Vec<u8>) -> Result<(), SealError> {
-        stream::seal(self.key(part), self.bound(), message, sealed)
-    }
-
-    fn open(&self, part: Part, mut sealed: Vec<u8>, most: usize) -> Result<Vec<u8>, SealError> {
-        match sealed.first() {
-            Some(&VERSION) if sealed.len() > most => Err(SealError::TooLarge),
-            Some(&VERSION) => {
-                sealed.drain(..1);
-                stream::open(self.key(part), self.bound(), sealed)
-            }
-            Some(_) => Err(SealError::Version),
-            None => Err(SealError::Form),
-        }
-    }
-
-    fn bound(&self) -> &[u8; 32] {
-        self.part(0)
-    }
-
-    fn key(&self, part: Part) -> &[u8; 32] {
-        self.part(part.place())
-    }
-
-    fn part(&self, place: usize) -> &[u8; 32] {
-        const NONE: &[u8; 32] = &[0; 32];
-        // Every place is within the array; the compiler drops the other branch.
-        self.0.get(place..).and_then(|rest| rest.first_chunk()).unwrap_or(NONE)
     }
 }
 

@@ -6,9 +6,12 @@ use notrace_policy_promise::digest::{Digest, Domain};
 use notrace_policy_promise::limits::RUN_ARGS_MAX;
 use notrace_policy_promise::name::ObjectName;
 use notrace_policy_promise::note::NoteSigner;
+use notrace_policy_promise::receipt::Ended;
+use notrace_policy_promise::release::{Failures, Sizes};
 use notrace_sdk_seal::limits::{CHUNK_BYTES, HEAD_BYTES};
 use notrace_sdk_seal::{
-    Binding, Content, Draw, RequestKey, RunKeys, SealedRequest, public_key, seal_request,
+    Binding, Content, Draw, Failure, RequestKey, RunKeys, SealedRequest, Told, VERSION, public_key,
+    seal_request,
 };
 use proptest::prelude::*;
 
@@ -26,7 +29,7 @@ fn binding(objects: &[ObjectName]) -> Binding<'_> {
 
 fn sealed(args: &[String], input: &[u8], nonce: [u8; 32]) -> (Vec<u8>, RunKeys) {
     let draw = Draw { ephemeral: [5; 32].into(), nonce };
-    let content = Content { args, input };
+    let content = Content { args, input, sizes: Sizes::Padme };
     seal_request(&key(), &binding(&[]), &content, &draw).unwrap()
 }
 
@@ -57,7 +60,7 @@ proptest! {
     fn arbitrary_bytes_are_refused(mut bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
         prop_assert!(opened(bytes.clone()).is_none());
         if let Some(version) = bytes.first_mut() {
-            *version = 1;
+            *version = VERSION;
         }
         prop_assert!(opened(bytes.clone()).is_none());
         let (_, keys) = sealed(&[], b"", [1; 32]);
@@ -77,10 +80,15 @@ proptest! {
         let input: Vec<u8> = (0..length).map(|at| (at % 253) as u8).collect();
         let (bytes, keys) = sealed(&args, &input, nonce);
         prop_assert!(opened(bytes).is_some_and(|found| found == (args, input.clone())));
-        let answer = keys.open_answer(keys.seal_answer(&input).unwrap());
-        prop_assert!(answer.is_ok_and(|answer| answer == input));
-        let failure = keys.open_failure(keys.seal_failure(exit, &message).unwrap()).ok().unwrap();
-        prop_assert!(failure.exit == exit && *failure.message == message);
+        for sizes in [Sizes::Exact, Sizes::Padme, Sizes::Powers, Sizes::Fixed1M] {
+            let answer = keys.open_answer(keys.seal_answer(&input, sizes).unwrap());
+            prop_assert!(matches!(answer, Ok(Told::Answer(answer)) if answer == input));
+            let (ended, message) = (Ended::Failed, message.clone().into());
+            let failed = Failure { ended, exit, trap: String::new().into(), message };
+            let sealed = keys.seal_failure(&failed, sizes, Failures::Told).unwrap();
+            let opened = keys.open_failure(sealed).ok().unwrap();
+            prop_assert!(opened.exit == exit && *opened.message == *failed.message);
+        }
     }
 
     #[test]
@@ -97,14 +105,14 @@ proptest! {
         prop_assert!(opened(altered).is_none());
         prop_assert!(opened(good[..cut % good.len()].to_vec()).is_none());
         prop_assert!(opened([good.as_slice(), &more].concat()).is_none());
-        let answer = keys.seal_answer(&input).unwrap();
+        let answer = keys.seal_answer(&input, Sizes::Padme).unwrap();
         let mut altered = answer.clone();
         altered[place % answer.len()] ^= change;
         prop_assert!(keys.open_answer(altered).is_err());
         prop_assert!(keys.open_answer(answer[..cut % answer.len()].to_vec()).is_err());
         // Neither is another kind of message under the same run's keys.
         prop_assert!(keys.open_failure(answer.clone()).is_err());
-        prop_assert!(keys.open_answer([&[1], &good[HEAD_BYTES..]].concat()).is_err());
+        prop_assert!(keys.open_answer([&[VERSION], &good[HEAD_BYTES..]].concat()).is_err());
     }
 
     #[test]
@@ -118,7 +126,7 @@ proptest! {
         };
         let (named, others) = (parsed(&names), parsed(&other));
         let draw = Draw { ephemeral: [5; 32].into(), nonce: [1; 32] };
-        let content = Content { args: &[], input: b"" };
+        let content = Content { args: &[], input: b"", sizes: Sizes::Padme };
         let sealed = seal_request(&key(), &binding(&named), &content, &draw);
         let request = SealedRequest::parse(sealed.unwrap().0).unwrap();
         prop_assert!(request.keys(&SECRET, &binding(&named)).is_ok());

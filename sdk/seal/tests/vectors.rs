@@ -7,9 +7,12 @@ use std::path::Path;
 
 use notrace_policy_promise::digest::{Digest, Domain};
 use notrace_policy_promise::name::ObjectName;
+use notrace_policy_promise::receipt::Ended;
+use notrace_policy_promise::release::{Failures, Sizes};
 use notrace_sdk_seal::limits::CHUNK_BYTES;
 use notrace_sdk_seal::{
-    Binding, Content, Draw, RequestKey, RunKeys, SealError, SealedRequest, public_key, seal_request,
+    Binding, Content, Draw, Failure, RequestKey, RunKeys, SealError, SealedRequest, public_key,
+    seal_request,
 };
 use serde::{Deserialize, Serialize};
 
@@ -34,15 +37,23 @@ struct Vector {
     objects: Vec<String>,
     args: Vec<String>,
     input: Bytes,
+    /// To which lengths all is filled up.
+    sizes: String,
     request: Bytes,
-    /// What it is bound to, and the keys for request, answer and failure.
+    /// What it is bound to, and the keys for request, answer, failure and the node's word.
     run_keys: String,
     commitment: String,
     answer: Bytes,
     sealed_answer: Bytes,
     failure_exit: Option<i32>,
+    failure_trap: String,
     failure_message: String,
-    sealed_failure: String,
+    /// Told apart from answers.
+    sealed_failure: Bytes,
+    /// The same in an answer's place.
+    sealed_alike: Bytes,
+    /// The node's word that the worker was killed, in an answer's place.
+    sealed_word: Bytes,
 }
 
 /// Bytes in hexadecimal; long ones as their length and their digest. A long input is its first
@@ -86,20 +97,25 @@ struct Case {
     args: &'static [&'static str],
     input: Vec<u8>,
     answer: Vec<u8>,
-    failure: (Option<i32>, &'static str),
+    failure: (Option<i32>, &'static str, &'static str),
+    sizes: Sizes,
 }
 
 fn cases() -> Vec<Case> {
-    let none = (None, "");
-    let case = |seed, objects, args, input: &[u8], answer: &[u8], failure| {
+    let none = (None, "", "");
+    let case = |seed, objects, args, input: &[u8], answer: &[u8], failure, sizes| {
         let (input, answer) = (input.to_vec(), answer.to_vec());
-        Case { seed, objects, args, input, answer, failure }
+        Case { seed, objects, args, input, answer, failure, sizes }
     };
+    let (one, two) = ([b'x'; CHUNK_BYTES], [b'z'; 2 * CHUNK_BYTES + 17]);
+    let past_one = [b'y'; CHUNK_BYTES + 1];
+    let words = (Some(7), "", "it did not work");
+    let trap = (Some(-1), "unreachable", "");
     vec![
-        case(1, &["photos/rash.png"], &["--mode", "größe"], b"question", b"answer", none),
-        case(2, &[], &[], b"", b"", (Some(7), "it did not work")),
-        case(3, &["a/b", "a/c"], &[""], &[b'x'; CHUNK_BYTES], &[b'y'; CHUNK_BYTES + 1], none),
-        case(4, &[], &["arg"], &[b'z'; 2 * CHUNK_BYTES + 17], b"\0", (Some(-1), "")),
+        case(1, &["a/rash.png"], &["-m", "größe"], b"question", b"answer", none, Sizes::Exact),
+        case(2, &[], &[], b"", b"", words, Sizes::Padme),
+        case(3, &["a/b", "a/c"], &[""], &one, &past_one, none, Sizes::Powers),
+        case(4, &[], &["arg"], &two, b"\0", trap, Sizes::Fixed1M),
     ]
 }
 
@@ -115,7 +131,7 @@ fn run(case: &Case) -> (RequestKey, [u8; 32], Vec<ObjectName>, Vec<u8>, RunKeys)
     let args: Vec<String> = case.args.iter().map(|arg| (*arg).to_owned()).collect();
     let draw = Draw { ephemeral: [case.seed | 0x40; 32].into(), nonce: [case.seed | 0x80; 32] };
     let binding = Binding { task: task(case), promise: key.promise, objects: &objects };
-    let content = Content { args: &args, input: &case.input };
+    let content = Content { args: &args, input: &case.input, sizes: case.sizes };
     let (sealed, keys) = seal_request(&key, &binding, &content, &draw).unwrap();
     (key, secret, objects, sealed, keys)
 }
@@ -131,7 +147,12 @@ fn vector(case: &Case) -> Vector {
     let derived = request.keys(&secret, &binding).unwrap();
     let same = derived.reveal(|derived| keys.reveal(|keys| derived == keys));
     assert!(same, "both ends derive the same keys");
-    let (exit, message) = case.failure;
+    let (exit, trap, message) = case.failure;
+    let failure = |failures| {
+        let (ended, trap, message) = (Ended::Failed, trap.to_owned(), message.to_owned());
+        let failure = Failure { ended, exit, trap: trap.into(), message: message.into() };
+        bytes(&keys.seal_failure(&failure, case.sizes, failures).unwrap())
+    };
     Vector {
         node_secret: hex(&secret),
         node_public: hex(&key.public),
@@ -143,14 +164,18 @@ fn vector(case: &Case) -> Vector {
         objects: case.objects.iter().map(|name| (*name).to_owned()).collect(),
         args: case.args.iter().map(|arg| (*arg).to_owned()).collect(),
         input: bytes(&case.input),
+        sizes: case.sizes.to_string(),
         request: bytes(&sealed),
         run_keys: keys.reveal(|keys| hex(keys)),
         commitment: hex(&keys.commitment(request.nonce()).0),
         answer: bytes(&case.answer),
-        sealed_answer: bytes(&keys.seal_answer(&case.answer).unwrap()),
+        sealed_answer: bytes(&keys.seal_answer(&case.answer, case.sizes).unwrap()),
         failure_exit: exit,
+        failure_trap: trap.to_owned(),
         failure_message: message.to_owned(),
-        sealed_failure: hex(&keys.seal_failure(exit, message).unwrap()),
+        sealed_failure: failure(Failures::Told),
+        sealed_alike: failure(Failures::Alike),
+        sealed_word: bytes(&keys.word_key().seal(Ended::Killed, case.sizes).unwrap()),
     }
 }
 
@@ -203,7 +228,7 @@ fn refused() -> Vec<Refused> {
 
 #[test]
 fn the_vectors_are_what_they_were() {
-    let about = "Sealed requests of version 1. Bytes are in hexadecimal; those over 1,024 are \
+    let about = "Sealed requests of version 2. Bytes are in hexadecimal; those over 1,024 are \
                  told by length, first byte and SHA-256, and long inputs and answers repeat \
                  their first byte. \
                  The requests under `refused` are the first one's, altered, under its binding.";

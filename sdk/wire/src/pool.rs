@@ -33,6 +33,35 @@ pub struct PoolSpec {
     #[serde(default, skip_serializing_if = "Option::is_none", with = "text::maybe")]
     #[schema(value_type = Option<String>)]
     pub label: Option<Label>,
+    /// What shows outside of runs that read its objects; what is usual on the node if not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<ReleaseSpec>,
+}
+
+/// What is asked of a new pool's release. What is not said is what is usual on the node.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default, Debug, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReleaseSpec {
+    /// To which lengths what comes of a sealed run is filled up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sizes: Option<Sizes>,
+    /// When it leaves, counted from the request's arrival.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub times: Option<Times>,
+    /// Whether outsiders can tell a failure from an answer; `alike` takes sealed runs only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failures: Option<Failures>,
+}
+
+/// What shows outside of runs that read a pool's objects.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Debug, ToSchema)]
+pub struct Release {
+    /// To which lengths what comes of a sealed run is filled up.
+    pub sizes: Sizes,
+    /// When it leaves, counted from the request's arrival.
+    pub times: Times,
+    /// Whether outsiders can tell a failure from an answer.
+    pub failures: Failures,
 }
 
 /// A pool as it is: the answer to creating and to showing one.
@@ -54,6 +83,8 @@ pub struct Pool {
     #[serde(default, with = "text::maybe")]
     #[schema(value_type = Option<String>)]
     pub label: Option<Label>,
+    /// What shows outside of runs that read its objects.
+    pub release: Release,
     /// The version that created it.
     pub created: Version,
     /// When that was.
@@ -103,6 +134,51 @@ words! {
     Tls = "tls",
     /// Sealed to the worker; the node never sees the bytes.
     Sealed = "sealed",
+}
+
+words! {
+    /// To which lengths what travels sealed is filled up.
+    Sizes, NotSizes, "sizes is one of exact, padme, powers, 4k, 64k, 1m, 16m":
+    /// To none.
+    Exact = "exact",
+    /// At most 12 % longer, from 1 KiB.
+    Padme = "padme",
+    /// To a power of two, from 4 KiB.
+    Powers = "powers",
+    /// Always 4 KiB; what does not fit is too much output.
+    Fixed4K = "4k",
+    /// Always 64 KiB.
+    Fixed64K = "64k",
+    /// Always 1 MiB.
+    Fixed1M = "1m",
+    /// Always 16 MiB.
+    Fixed16M = "16m",
+}
+
+words! {
+    /// When what comes of a run leaves, counted from the request's arrival.
+    Times, NotTimes, "times is one of at_once, 10ms, 100ms, 1s, 10s, deadline":
+    /// As soon as it can.
+    AtOnce = "at_once",
+    /// At the next multiple of 10 ms.
+    TenMillis = "10ms",
+    /// At the next multiple of 100 ms.
+    HundredMillis = "100ms",
+    /// At the next full second.
+    Second = "1s",
+    /// At the next multiple of 10 s.
+    TenSeconds = "10s",
+    /// When all the time that the request was given is over.
+    Deadline = "deadline",
+}
+
+words! {
+    /// Whether outsiders can tell a failure of a sealed run from an answer.
+    Failures, NotFailures, "failures is one of told, alike":
+    /// They can.
+    Told = "told",
+    /// They cannot.
+    Alike = "alike",
 }
 
 /// How long something is kept: `forever`, or a whole number with `s`, `m`, `h` or `d`, as in `30d`.

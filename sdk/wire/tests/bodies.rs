@@ -1,7 +1,7 @@
 //! Bodies as they are spelt on the wire.
 
 use notrace_sdk_wire::object::{Change, ObjectList};
-use notrace_sdk_wire::pool::{Durability, Pool, PoolSpec, Retain};
+use notrace_sdk_wire::pool::{Durability, Pool, PoolSpec, Retain, Times};
 use notrace_sdk_wire::problem::Exhausted;
 use notrace_sdk_wire::transact::{Transact, TransactOp};
 use notrace_sdk_wire::watch::WatchEvent;
@@ -87,11 +87,25 @@ mod a_reply {
     #[test]
     fn about_a_pool_reads_back() {
         let text = r#"{"name":"photos","retain":"30d","durability":"all_durable",
-            "consistency":"linearizable","transport":"tls","label":null,"created":"1:1",
+            "consistency":"linearizable","transport":"tls","label":null,
+            "release":{"sizes":"powers","times":"100ms","failures":"alike"},"created":"1:1",
             "time":"2026-11-22T21:04:05.000006Z","objects":1,"size_bytes":41233}"#;
         let pool: Pool = serde_json::from_str(text).unwrap();
         let again: Pool = serde_json::from_str(&serde_json::to_string(&pool).unwrap()).unwrap();
         assert_eq!(pool, again);
+        assert_eq!(pool.release.times, Times::HundredMillis);
+    }
+
+    #[test]
+    fn is_never_asked_for_with_a_quantum_of_ones_own() {
+        let spec = |release: &str| {
+            let text = format!(r#"{{"retain":"1d","release":{release}}}"#);
+            serde_json::from_str::<PoolSpec>(&text)
+        };
+        assert!(spec(r#"{"sizes":"64k"}"#).is_ok());
+        for bad in [r#"{"times":"7ms"}"#, r#"{"sizes":4096}"#, r#"{"delay":"1s"}"#, r#""alike""#] {
+            assert!(spec(bad).is_err(), "{bad}");
+        }
     }
 }
 

@@ -18,7 +18,7 @@ use crate::limits::COMMAND_BYTES_MAX;
 use crate::objects::Objects;
 
 /// The version of both formats. A node reads what its own version wrote.
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 
 impl Machine for Objects {
     type Command = Command;

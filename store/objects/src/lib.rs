@@ -39,6 +39,7 @@ pub use command::{Command, Condition, ObjectsConfig, Op, Reply, Session, ShredSc
 pub use found::{
     At, Change, ChangeKind, Found, HistoryEntry, HistoryTrimmed, ListEntry, Listed, Missing,
 };
+pub use notrace_policy_promise::release::Release;
 pub use notrace_store_protocol::machine::Durability;
 pub use objects::Objects;
 pub use pool::{Consistency, Kept, PoolInfo, PoolSpec, Retain, Transport};

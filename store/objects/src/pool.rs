@@ -2,6 +2,7 @@
 
 use notrace_policy_promise::label::Label;
 use notrace_policy_promise::name::PoolName;
+use notrace_policy_promise::release::{Failures, Release};
 use notrace_store_protocol::machine::{Durability, Place};
 
 /// How long a version may stay.
@@ -81,6 +82,16 @@ pub struct PoolSpec {
     pub transport: Transport,
     /// How confidential the values are.
     pub label: Option<Label>,
+    /// What shows outside of runs that read them.
+    pub release: Release,
+}
+
+impl PoolSpec {
+    /// Whether runs that read the pool must come sealed. Failures can look like answers only where
+    /// both are.
+    pub fn sealed_only(&self) -> bool {
+        self.transport == Transport::Sealed || self.release.failures == Failures::Alike
+    }
 }
 
 /// A pool as it is now.

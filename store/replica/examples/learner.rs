@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use notrace_store_fabric::limits::REGION_BYTES_DEFAULT;
 use notrace_store_fabric::loopback::Network;
+use notrace_store_objects::Release;
 use notrace_store_objects::{
     Command, Condition, Consistency, Kept, Objects, ObjectsConfig, PoolSpec, Retain, Sealed,
     Transport, WrappedKey,
@@ -156,6 +157,7 @@ fn main() -> Result<(), Fault> {
         consistency: Consistency::Linearizable,
         transport: Transport::Any,
         label: None,
+        release: Release::OPEN,
     };
     let create = Command::CreatePool { pool: "bench".parse()?, spec, key_epoch: 1 };
     wait(shelf.ordered_send(create, MajorityDurable))?;

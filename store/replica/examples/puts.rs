@@ -13,6 +13,7 @@ use std::thread::Thread;
 use std::time::Duration;
 
 use notrace_store_fabric::loopback::Network;
+use notrace_store_objects::Release;
 use notrace_store_objects::{
     Command, Condition, Consistency, Kept, Objects, ObjectsConfig, PoolSpec, Retain, Sealed,
     Transport, WrappedKey,
@@ -99,6 +100,7 @@ fn measure(
         consistency: Consistency::Linearizable,
         transport: Transport::Any,
         label: None,
+        release: Release::OPEN,
     };
     let create = Command::CreatePool { pool: "bench".parse()?, spec, key_epoch: 1 };
     wait(group.ordered_send(create, durability))?;

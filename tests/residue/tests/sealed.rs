@@ -116,7 +116,7 @@ async fn run(
     let (body, keys) = sealer.seal(task, &[object], &args, input)?;
     let headers = [SEALED, ("notrace-object", "p/k")];
     let answer = link.ask_ok("POST", &format!("/v1/tasks/{task}/run"), &headers, body).await?;
-    Ok(keys.open_answer(answer.to_vec())?)
+    keys.open_answer(answer.to_vec())?.answer().context("a failure")
 }
 
 #[tokio::test]

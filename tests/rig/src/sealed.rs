@@ -5,6 +5,7 @@ use bytes::Bytes;
 use notrace_policy_promise::digest::Digest;
 use notrace_policy_promise::name::ObjectName;
 use notrace_policy_promise::note::VerifierKey;
+use notrace_policy_promise::release::Sizes;
 use notrace_sdk_seal::{Binding, Content, Draw, RequestKey, RunKeys, seal_request};
 use notrace_sdk_wire::node::NodeDescription;
 use ring::rand::{SecureRandom as _, SystemRandom};
@@ -65,7 +66,7 @@ impl Sealer {
         let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
         let binding = Binding { task, promise: self.key.promise, objects };
         let draw = Draw { ephemeral: ephemeral.into(), nonce };
-        let content = Content { args: &args, input };
+        let content = Content { args: &args, input, sizes: Sizes::Powers };
         let (sealed, keys) = seal_request(&self.key, &binding, &content, &draw)?;
         Ok((sealed.into(), keys))
     }

@@ -19,7 +19,9 @@ use clap::{Args, Parser, Subcommand};
 use notrace_platform_node::{CarrierWord, Provider};
 use notrace_policy_promise::label::Label;
 use notrace_policy_promise::name::PoolName;
-use notrace_sdk_client::wire::pool::{Consistency, Durability, Retain, Transport};
+use notrace_sdk_client::wire::pool::{
+    Consistency, Durability, Failures, Retain, Sizes, Times, Transport,
+};
 
 /// Runs code on private data and leaves nothing behind.
 #[derive(Parser)]
@@ -207,7 +209,8 @@ pub(crate) enum PoolCommand {
 
 #[derive(Args)]
 #[command(
-    after_help = "Example:\n  notrace pool create photos --retain 30d --durability all_durable"
+    after_help = "Examples:\n  notrace pool create photos --retain 30d --durability all_durable\n  \
+        notrace pool create scans --retain 1d --sizes 64k --times 1s --failures alike"
 )]
 pub(crate) struct PoolCreate {
     /// The pool's name: a-z, 0-9, `-`, `_` and `.`
@@ -228,6 +231,18 @@ pub(crate) struct PoolCreate {
     /// The confidentiality label of its objects
     #[arg(long)]
     pub(crate) label: Option<Label>,
+    /// To which lengths sealed answers are filled up: exact, padme, powers (of two), 4k, 64k, 1m
+    /// or 16m
+    #[arg(long)]
+    pub(crate) sizes: Option<Sizes>,
+    /// When answers leave: at_once, at the next multiple of 10ms, 100ms, 1s or 10s, or at the
+    /// deadline
+    #[arg(long)]
+    pub(crate) times: Option<Times>,
+    /// Whether outsiders can tell failures from answers: told, or alike, which takes sealed runs
+    /// only
+    #[arg(long)]
+    pub(crate) failures: Option<Failures>,
 }
 
 #[derive(Args)]

@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand, ValueEnum};
 use notrace_policy_promise::digest::Digest;
 use notrace_policy_promise::name::{ObjectName, TaskName};
+use notrace_policy_promise::release::Sizes;
 use notrace_sdk_client::task::TaskRef;
 use notrace_sdk_client::wire::Version;
 
@@ -101,6 +102,10 @@ pub(crate) struct Run {
     /// Do not seal the request: the node sees it, and the answer, in passing
     #[arg(long)]
     pub(crate) plain: bool,
+    /// To which length input and arguments are filled up when sealed: exact, padme (12 % at most),
+    /// powers (of two), 4k, 64k, 1m or 16m
+    #[arg(long, default_value = "powers", conflicts_with = "plain")]
+    pub(crate) sizes: Sizes,
     /// Wait for the receipt and write it to this file
     #[arg(long, value_name = "FILE")]
     pub(crate) receipt: Option<PathBuf>,

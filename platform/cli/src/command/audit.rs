@@ -32,6 +32,7 @@ pub(crate) fn verify(verify: &AuditVerify, json: bool) -> Done {
         }
         Passage::Plain => "plain: it came inside TLS alone, and the node saw it in passing",
     });
+    say::note(format_args!("what showed outside: {}", verified.receipt.release));
     Ok(())
 }
 
@@ -67,6 +68,13 @@ fn as_json(verified: &Verified) -> serde_json::Value {
         "sealed": receipt.passage == Passage::Sealed,
         "ended": format!("{:?}", receipt.ended).to_lowercase(),
         "scrub": receipt.scrub.to_string(),
+        "release": {
+            "sizes": receipt.release.sizes.as_str(),
+            "times": receipt.release.times.as_str(),
+            "failures": receipt.release.failures.as_str(),
+        },
+        "cohosting": receipt.cohosting.as_str(),
+        "apart": receipt.apart.to_string(),
         "began_minute": receipt.span.began_minute(),
         "ended_minute": receipt.span.ended_minute(),
         "leaf": index,

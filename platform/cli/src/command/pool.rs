@@ -1,6 +1,6 @@
 //! `notrace pool`.
 
-use notrace_sdk_client::wire::pool::{Pool, PoolList, PoolSpec};
+use notrace_sdk_client::wire::pool::{Pool, PoolList, PoolSpec, Release, ReleaseSpec};
 
 use crate::args::{PoolCreate, PoolNamed};
 use crate::exit::Done;
@@ -8,8 +8,10 @@ use crate::say;
 use crate::session::Session;
 
 pub(super) async fn create(session: &Session, create: PoolCreate, json: bool) -> Done {
-    let PoolCreate { name, retain, durability, consistency, transport, label } = create;
-    let spec = PoolSpec { retain, durability, consistency, transport, label };
+    let PoolCreate { name, retain, durability, consistency, transport, label, .. } = create;
+    let PoolCreate { sizes, times, failures, .. } = create;
+    let release = Some(ReleaseSpec { sizes, times, failures });
+    let spec = PoolSpec { retain, durability, consistency, transport, label, release };
     let pool = session.client.pool_create(&name, &spec).await;
     let pool = pool.map_err(|error| session.fail(error))?;
     if json { say::json(&pool) } else { say::table(&[row(&pool)]) }
@@ -35,6 +37,7 @@ pub(super) async fn show(session: &Session, named: &PoolNamed, json: bool) -> Do
         ["consistency".to_owned(), pool.consistency.to_string()],
         ["transport".to_owned(), pool.transport.to_string()],
         ["label".to_owned(), pool.label.map_or("none".to_owned(), |label| label.to_string())],
+        ["release".to_owned(), release(pool.release)],
         ["created".to_owned(), format!("version {}  {}", pool.created, pool.time)],
         ["objects".to_owned(), say::grouped(pool.objects)],
         ["size".to_owned(), say::counted(pool.size_bytes, "byte")],
@@ -47,7 +50,11 @@ pub(super) async fn shred(session: &Session, named: &PoolNamed, json: bool) -> D
     if json { say::json(&receipt) } else { say::line(super::object::shredded(&receipt)) }
 }
 
-fn row(pool: &Pool) -> [String; 6] {
+fn release(Release { sizes, times, failures }: Release) -> String {
+    format!("sizes {sizes}, times {times}, failures {failures}")
+}
+
+fn row(pool: &Pool) -> [String; 7] {
     let label = pool.label.as_ref().map_or("none", |label| label.as_str());
     [
         pool.name.to_string(),
@@ -56,5 +63,6 @@ fn row(pool: &Pool) -> [String; 6] {
         format!("consistency {}", pool.consistency),
         format!("transport {}", pool.transport),
         format!("label {label}"),
+        format!("release {}/{}/{}", pool.release.sizes, pool.release.times, pool.release.failures),
     ]
 }

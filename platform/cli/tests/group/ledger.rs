@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use notrace_policy_promise::release::Sizes;
 use notrace_policy_promise::verify::Verified;
 use notrace_sdk_client::receipt::ReceiptPath;
 use notrace_sdk_client::run::{Passage, Run};
@@ -37,6 +38,7 @@ impl Book<'_> {
             input: Source::bytes("once"),
             timeout: None,
             passage: Passage::Sealed,
+            sizes: Sizes::Powers,
         };
         loop {
             match client(self.group, number).run(&run).await {

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use notrace_policy_promise::release::Sizes;
 use notrace_sdk_client::run::{Answer, Passage, Run};
 use notrace_sdk_client::source::Source;
 use notrace_sdk_client::task::TaskRef;
@@ -25,6 +26,7 @@ fn echo() -> Run {
         input: Source::bytes("sealed"),
         timeout: None,
         passage: Passage::Sealed,
+        sizes: Sizes::Powers,
     }
 }
 

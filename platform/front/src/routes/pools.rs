@@ -20,7 +20,17 @@ pub(super) async fn verbs() -> Response {
     method_not_allowed("GET, HEAD, PUT, DELETE").into_response()
 }
 
-const FIELDS: [&str; 5] = ["retain", "durability", "consistency", "transport", "label"];
+const FIELDS: [&str; 9] = [
+    "retain",
+    "durability",
+    "consistency",
+    "transport",
+    "label",
+    "release",
+    "sizes",
+    "times",
+    "failures",
+];
 
 /// `PUT /v1/pools/{pool}`
 #[utoipa::path(
@@ -54,7 +64,8 @@ pub(super) async fn create(
     let arrived = front.room.collect(&parts.headers, body, JSON_BYTES_MAX).await;
     let arrived = arrived.map_err(|bad| bad_body(bad, Code::BodyTooLarge, JSON_BYTES_MAX))?;
     let spec: PoolSpec = arrived.bytes.reveal(|bytes| translate::json(bytes, &FIELDS))?;
-    let created = front.node.create_pool(&pool, translate::pool_spec(spec), session).await?;
+    let spec = translate::pool_spec(spec, front.node.usual_release());
+    let created = front.node.create_pool(&pool, spec, session).await?;
     let status = if created { StatusCode::CREATED } else { StatusCode::OK };
     let pool = translate::pool(front.node.pool(&pool).await?);
     Ok((status, Json(pool)).into_response())

@@ -2,10 +2,12 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+use notrace_policy_promise::cohosting::{Apart, Cohosting};
 use notrace_policy_promise::digest::{Digest, Domain};
 use notrace_policy_promise::receipt::{
     Commitment, Ended, Passage, Scrub, ScrubCheck, Span, TrustLevel,
 };
+use notrace_policy_promise::release::Release;
 use notrace_policy_promise::verify::{Trust, Verified, verify};
 
 use super::*;
@@ -36,6 +38,9 @@ pub(super) fn sample(number: u64) -> Receipt {
         scrub: Scrub::REQUIRED,
         check: ScrubCheck::None,
         span: Span::between(0, 0),
+        release: Release::OPEN,
+        cohosting: Cohosting::Shared,
+        apart: Apart::default(),
     }
 }
 

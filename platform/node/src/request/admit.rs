@@ -3,7 +3,6 @@
 use notrace_policy_promise::limits::RUN_OBJECTS_MAX;
 use notrace_policy_promise::name::ObjectName;
 use notrace_policy_rules::{Access, Asked, Denied, Grant, Handle};
-use notrace_store_objects::Transport;
 
 use crate::node::Node;
 use crate::refusal::Refusal;
@@ -22,7 +21,8 @@ pub(super) fn admit(node: &Node, call: &Call) -> Result<Grant, Refusal> {
             Ok(Handle {
                 object: object.clone(),
                 access: Access::Read,
-                sealed_only: spec.transport == Transport::Sealed,
+                sealed_only: spec.sealed_only(),
+                release: spec.release,
                 label: spec.label,
             })
         };

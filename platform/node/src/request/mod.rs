@@ -7,6 +7,7 @@ mod read;
 mod receipt;
 mod release;
 mod run;
+mod shows;
 mod unseal;
 
 use std::time::Duration;
@@ -16,10 +17,12 @@ use notrace_policy_promise::name::ObjectName;
 use notrace_policy_promise::private::Private;
 use notrace_policy_rules::{Principal, Seen};
 use notrace_runtime_worker::scrub;
+use tokio::time::Instant;
 
 use crate::ledger::ReceiptId;
 use crate::node::Node;
 use crate::refusal::Refusal;
+use shows::Shows;
 
 pub(crate) use receipt::Facts;
 
@@ -70,17 +73,24 @@ pub struct Reply {
 /// Serves one call from leave to receipt.
 /// # Errors  [`Refusal`] before the run; nothing was run then.
 pub(crate) async fn serve(node: Node, call: Call) -> Result<Reply, Refusal> {
+    let arrived = Instant::now();
     let grant = admit::admit(&node, &call)?;
     let site = place::place(&node, &grant)?;
-    let limits = run::limits(&node, call.timeout)?;
-    let unsealed = unseal::unseal(&node, &grant, &call.objects, call.body)?;
+    let shows = Shows::of(&node, &grant);
+    let _place = shows.place(&node)?;
+    let limits = run::limits(&node, call.timeout, shows.fits())?;
+    let unsealed = unseal::unseal(&node, &grant, &call.objects, call.body, shows.release)?;
     let cut = read::read(&node, &grant, &site).await?;
-    let asked = receipt::Asked::of(&cut, unsealed.request);
+    let asked = receipt::Asked::of(&cut, unsealed.request, shows.release);
     let principal = call.principal;
     let (outcome, residue) = run::run(&node, &grant, cut, unsealed.given, limits).await?;
     node.telemetry().run_ended(&outcome.end);
     let scrubbed = scrub(residue).await;
     let commit = commit::commit(&grant, &outcome);
     let verdict = release::release(&node, &grant, &principal, outcome, &limits);
+    let verdict = shows.alike(verdict, unsealed.word);
+    // From here on there is nothing of the run that could show how long it took: its receipt, too,
+    // goes into the log when its answer leaves.
+    shows.wait(arrived, limits.wall + node.config().workers.wait).await;
     receipt::receipt(&node, asked, &grant, &scrubbed, commit, verdict)
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use notrace_policy_promise::name::ObjectName;
 use notrace_policy_rules::Grant;
 use notrace_runtime_worker::GrantedObject;
-use notrace_store_objects::{Answer, At, Missing, Question, Transport};
+use notrace_store_objects::{Answer, At, Missing, Question};
 use notrace_store_protocol::ids::{ShardId, Version};
 use notrace_store_protocol::machine::Durability;
 
@@ -103,8 +103,8 @@ fn wanted<'a>(
         let pool = node.store().read(|objects| objects.pool(&name.pool));
         let pool = pool.ok_or(Refusal::PoolUnknown)?;
         // The grant was for the pool as it was then; one made anew since is another pool.
-        let sealed_only = pool.spec.transport == Transport::Sealed;
-        if (&pool.spec.label, sealed_only) != (&handle.label, handle.sealed_only) {
+        let now = (&pool.spec.label, pool.spec.sealed_only(), pool.spec.release);
+        if now != (&handle.label, handle.sealed_only, handle.release) {
             return Err(Refusal::Busy { retry_after: Duration::from_secs(1) });
         }
         if care_of(&pool).safe != Durability::Delivered {

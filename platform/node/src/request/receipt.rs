@@ -1,9 +1,11 @@
 //! The receipt: made from proof of the scrub, and on its way into the log before the answer leaves.
 
+use notrace_policy_promise::cohosting::{Apart, Cohosting};
 use notrace_policy_promise::digest::Digest;
 use notrace_policy_promise::receipt::{
     Commitment, Passage, Receipt, Scrub, ScrubCheck, ScrubFact, Span, TrustLevel,
 };
+use notrace_policy_promise::release::Release;
 use notrace_policy_rules::{Grant, Seen};
 use notrace_runtime_worker::Scrubbed;
 
@@ -29,11 +31,13 @@ pub(super) struct Asked {
     began_unix_micros: u64,
     /// What a client that sealed its request knows its receipt by.
     request: Option<Commitment>,
+    release: Release,
 }
 
 impl Asked {
-    pub(super) fn of(cut: &Cut, request: Option<Commitment>) -> Self {
-        Self { cut: cut.version.to_wire(), began_unix_micros: clock::unix_micros(), request }
+    pub(super) fn of(cut: &Cut, request: Option<Commitment>, release: Release) -> Self {
+        let began_unix_micros = clock::unix_micros();
+        Self { cut: cut.version.to_wire(), began_unix_micros, request, release }
     }
 }
 
@@ -68,12 +72,15 @@ pub(super) fn receipt(
         },
         cut: asked.cut,
         commit: commit.version.map(|version| version.to_wire()),
-        ended: verdict.end.into(),
+        ended: verdict.ended,
         // A plain request brings no nonce of the client's, so the receipt is bound to one of ours.
         request: asked.request.unwrap_or(Commitment::to(&nonce, &[])),
         scrub: scrub_facts(node, scrubbed),
         check: ScrubCheck::None,
         span: Span::between(asked.began_unix_micros / 1_000_000, clock::unix_micros() / 1_000_000),
+        release: asked.release,
+        cohosting: Cohosting::Shared,
+        apart: Apart::default(),
     };
     #[cfg(feature = "planted-leaks")]
     let receipt = crate::leak::receipt(receipt);

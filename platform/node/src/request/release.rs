@@ -1,6 +1,7 @@
 //! May this answer leave, and to whom?
 
 use notrace_policy_promise::private::Private;
+use notrace_policy_promise::receipt::Ended;
 use notrace_policy_rules::{Grant, Principal, Seen};
 use notrace_runtime_worker::{End, KillReason, Limits, Outcome, Resource};
 
@@ -11,8 +12,10 @@ use crate::refusal::Refusal;
 pub(super) struct Verdict {
     /// The answer, or why there is none.
     pub(super) answer: Result<Private<Vec<u8>>, Refusal>,
-    /// How the run ended, for the receipt.
+    /// How the run ended.
     pub(super) end: End,
+    /// What the receipt says of that.
+    pub(super) ended: Ended,
     /// The run's number.
     pub(super) slot: u64,
 }
@@ -44,7 +47,7 @@ pub(super) fn release(
             End::Killed(reason) => Err(killed(node, grant, reason, &outcome, limits)),
         },
     };
-    Verdict { answer, end, slot: outcome.slot }
+    Verdict { answer, end, ended: end.into(), slot: outcome.slot }
 }
 
 fn exhausted(resource: Resource, grant: &Grant, outcome: &Outcome, limits: &Limits) -> Refusal {

@@ -11,9 +11,10 @@ use crate::node::Node;
 use crate::refusal::Refusal;
 use crate::request::read::Cut;
 
-/// What a run may use up: the node's bounds, and the time that the client asks for within them.
+/// What a run may use up: the node's bounds, and within them the time that the client asks for and
+/// the answer that `fits` the size in which it leaves.
 /// # Errors  [`Refusal::TooMuch`] for more time than the node gives anybody.
-pub(super) fn limits(node: &Node, timeout: Option<Duration>) -> Result<Limits, Refusal> {
+pub(super) fn limits(node: &Node, timeout: Option<Duration>, fits: u64) -> Result<Limits, Refusal> {
     let bounds = &node.config().task;
     let wall = timeout.unwrap_or(bounds.wall);
     if wall > bounds.wall_max {
@@ -23,7 +24,7 @@ pub(super) fn limits(node: &Node, timeout: Option<Duration>) -> Result<Limits, R
     Ok(Limits {
         fuel: bounds.fuel,
         memory_bytes: bounds.memory_bytes,
-        output_bytes: bounds.output_bytes,
+        output_bytes: bounds.output_bytes.min(fits),
         wall,
         ..Limits::default()
     })

@@ -2,9 +2,10 @@
 
 use notrace_policy_promise::name::ObjectName;
 use notrace_policy_promise::receipt::Commitment;
+use notrace_policy_promise::release::Release;
 use notrace_policy_rules::Grant;
 use notrace_runtime_worker::Given;
-use notrace_sdk_seal::{Binding, SealedRequest};
+use notrace_sdk_seal::{Binding, SealedRequest, WordKey};
 
 use crate::node::Node;
 use crate::refusal::Refusal;
@@ -15,6 +16,8 @@ use crate::request_keys::Now;
 pub(super) struct Unsealed {
     pub(super) given: Given,
     pub(super) request: Option<Commitment>,
+    /// What the node's word is sealed with, if the worker cannot say what became of the run.
+    pub(super) word: Option<WordKey>,
 }
 
 /// Derives a sealed request's keys. Nothing is opened here: what the client sealed goes on to the
@@ -26,10 +29,12 @@ pub(super) fn unseal(
     grant: &Grant,
     objects: &[ObjectName],
     body: Body,
+    release: Release,
 ) -> Result<Unsealed, Refusal> {
     let bytes = match body {
         Body::Plain { args, input } => {
-            return Ok(Unsealed { given: Given::Plain { args, input }, request: None });
+            let given = Given::Plain { args, input };
+            return Ok(Unsealed { given, request: None, word: None });
         }
         Body::Sealed(bytes) => bytes,
     };
@@ -37,6 +42,8 @@ pub(super) fn unseal(
     let binding = Binding { task: grant.task(), promise: node.promise().digest(), objects };
     let keys = node.request_keys().take(&request, &binding, Now::read())?;
     let commitment = keys.commitment(request.nonce());
-    let given = Given::Sealed { keys, content: request.into_content() };
-    Ok(Unsealed { given, request: Some(commitment) })
+    let word = Some(keys.word_key());
+    let Release { sizes, failures, .. } = release;
+    let given = Given::Sealed { keys, content: request.into_content(), sizes, failures };
+    Ok(Unsealed { given, request: Some(commitment), word })
 }

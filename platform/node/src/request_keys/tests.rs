@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use notrace_policy_promise::digest::Domain;
 use notrace_policy_promise::name::ObjectName;
+use notrace_policy_promise::release::Sizes;
 use notrace_sdk_seal::{Content, Draw, seal_request};
 
 use super::*;
@@ -38,7 +39,7 @@ fn sealed(keys: &RequestKeys, now: Now, number: u64) -> SealedRequest {
     let mut nonce = [0; NONCE_BYTES];
     nonce[..8].copy_from_slice(&number.to_be_bytes());
     let draw = Draw { ephemeral: [9; 32].into(), nonce };
-    let content = Content { args: &[], input: b"input" };
+    let content = Content { args: &[], input: b"input", sizes: Sizes::Powers };
     let (bytes, _) = seal_request(&key, &bound(&[]), &content, &draw).unwrap();
     SealedRequest::parse(bytes).unwrap()
 }

@@ -57,7 +57,9 @@ impl Supervisor {
         let (limits, run) = (job.limits, residue.run());
         let answer_bytes_max = match &job.given {
             Given::Plain { .. } => limits.output_bytes,
-            Given::Sealed { .. } => sealed_answer_bytes(limits.output_bytes as usize) as u64,
+            Given::Sealed { sizes, .. } => {
+                sealed_answer_bytes(limits.output_bytes as usize, *sizes) as u64
+            }
         };
         // The request is ciphertext in the slot now; our copy of it goes at once.
         drop(job);

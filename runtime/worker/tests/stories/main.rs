@@ -49,6 +49,7 @@ const STORIES: &[Story] = stories! {
         answers_to_its_client_alone,
         sees_its_arguments_and_objects,
         tells_its_client_alone_how_it_failed,
+        fails_as_it_answers_where_it_shall,
         whose_content_was_altered_never_begins,
     }
     a_worker {

@@ -6,9 +6,12 @@ pub(crate) mod a_sealed_run {
     use anyhow::{Context, Result, ensure};
     use notrace_policy_promise::digest::{Digest, Domain};
     use notrace_policy_promise::limits::INPUT_BYTES_MAX;
-    use notrace_runtime_worker::{Code, End, Given, Job, KillReason};
+    use notrace_policy_promise::receipt::Ended;
+    use notrace_policy_promise::release::{Failures, Sizes};
+    use notrace_runtime_worker::{Code, End, Given, Job, KillReason, Outcome};
+    use notrace_sdk_seal::limits::answer_room;
     use notrace_sdk_seal::{
-        Binding, Content, Draw, RequestKey, RunKeys, SealedRequest, public_key, seal_request,
+        Binding, Content, Draw, RequestKey, RunKeys, SealedRequest, Told, public_key, seal_request,
     };
 
     const SECRET: [u8; 32] = [5; 32];
@@ -22,7 +25,7 @@ pub(crate) mod a_sealed_run {
         let binding = Binding { task, promise, objects: &[] };
         let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
         let draw = Draw { ephemeral: [8; 32].into(), nonce: [9; 32] };
-        let content = Content { args: &args, input };
+        let content = Content { args: &args, input, sizes: Sizes::Padme };
         let (bytes, clients) = seal_request(&key, &binding, &content, &draw)?;
         let request = SealedRequest::parse(bytes)?;
         let nodes = request.keys(&SECRET, &binding)?;
@@ -30,7 +33,16 @@ pub(crate) mod a_sealed_run {
     }
 
     fn sealed_job(code: &Code, keys: RunKeys, content: Vec<u8>) -> Job {
-        Job { given: Given::Sealed { keys, content }, ..job(code, b"") }
+        shaped_job(code, keys, content, (Sizes::Exact, Failures::Told))
+    }
+
+    fn shaped_job(
+        code: &Code,
+        keys: RunKeys,
+        content: Vec<u8>,
+        (sizes, failures): (Sizes, Failures),
+    ) -> Job {
+        Job { given: Given::Sealed { keys, content, sizes, failures }, ..job(code, b"") }
     }
 
     pub(crate) async fn answers_to_its_client_alone() -> Result<()> {
@@ -44,7 +56,8 @@ pub(crate) mod a_sealed_run {
             let answer = answer(&outcome);
             let same = answer.windows(32).any(|window| input.starts_with(window));
             ensure!(bytes == 0 || !same, "the answer is in the clear");
-            ensure!(client.open_answer(answer)? == input, "the answer differs at {bytes} bytes");
+            let opened = client.open_answer(answer)?.answer();
+            ensure!(opened.as_ref() == Some(&input), "the answer differs at {bytes} bytes");
         }
         Ok(())
     }
@@ -56,7 +69,8 @@ pub(crate) mod a_sealed_run {
         job.objects = vec![object("photos/zero", &[1; 100])?, object("photos/one", b"pixels ")?];
         let outcome = run(&supervisor, job).await?;
         ensure!(outcome.end == End::Answered, "{:?}", outcome.end);
-        let answer = String::from_utf8(client.open_answer(answer(&outcome))?)?;
+        let answer = client.open_answer(answer(&outcome))?.answer().context("a failure")?;
+        let answer = String::from_utf8(answer)?;
         ensure!(answer.starts_with("pixels ") && answer.ends_with("left\0right\0"), "{answer:?}");
         Ok(())
     }
@@ -70,6 +84,33 @@ pub(crate) mod a_sealed_run {
         ensure!(outcome.message.is_none(), "it is said in the clear");
         let failure = client.open_failure(outcome.failure.context("no sealed failure")?)?;
         ensure!(failure.exit == Some(1) && *failure.message == "oh", "it says something else");
+        Ok(())
+    }
+
+    pub(crate) async fn fails_as_it_answers_where_it_shall() -> Result<()> {
+        let supervisor = supervisor(2, 2).await?;
+        let mut seen = Vec::new();
+        let output = Ended::OutputExhausted;
+        let tries = [(ECHO, 9, Ended::Answered), (FAIL, 9, Ended::Failed), (ECHO, 5000, output)];
+        for (guest, bytes, ended) in tries {
+            let (client, keys, content) = sealed(&[], &vec![1; bytes])?;
+            let code = compile(&supervisor, guest).await?;
+            let mut job = shaped_job(&code, keys, content, (Sizes::Fixed4K, Failures::Alike));
+            job.limits.output_bytes = answer_room(Sizes::Fixed4K) as u64;
+            let outcome = run(&supervisor, job).await?;
+            let told = match client.open_answer(answer(&outcome))? {
+                Told::Answer(_) => Ended::Answered,
+                Told::Failure(failure) => failure.ended,
+            };
+            ensure!(told == ended, "{told:?} instead of {ended:?}");
+            let Outcome { end, fuel_used, memory_peak_bytes, failure, .. } = &outcome;
+            let bytes = answer(&outcome).len();
+            seen.push((*end, *fuel_used, *memory_peak_bytes, failure.is_some(), bytes));
+        }
+        ensure!(
+            seen.iter().zip(seen.iter().skip(1)).all(|(one, next)| one == next),
+            "they differ: {seen:?}"
+        );
         Ok(())
     }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::fake::{Authority, Fake, Seen, Told, authority, refuse};
 use notrace_policy_promise::name::ObjectName;
+use notrace_policy_promise::release::Sizes;
 use notrace_sdk_client::error::Error;
 use notrace_sdk_client::object::{At, Condition};
 use notrace_sdk_client::run::{Passage, Run};
@@ -31,6 +32,7 @@ fn echo() -> Run {
         input: Source::bytes("input"),
         timeout: None,
         passage: Passage::Plain,
+        sizes: Sizes::Powers,
     }
 }
 

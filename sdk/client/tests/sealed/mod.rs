@@ -10,12 +10,16 @@ use base64::engine::general_purpose::STANDARD;
 use notrace_policy_promise::digest::{Digest, Domain};
 use notrace_policy_promise::limits::ANSWER_BYTES_MAX;
 use notrace_policy_promise::note::NoteSigner;
+use notrace_policy_promise::receipt::Ended;
+use notrace_policy_promise::release::{Failures, Sizes};
 use notrace_sdk_client::error::Error;
 use notrace_sdk_client::run::{Passage, Run};
 use notrace_sdk_client::source::Source;
 use notrace_sdk_client::task::TaskRef;
 use notrace_sdk_client::{Client, Patience};
-use notrace_sdk_seal::{Binding, NotARequestKey, RequestKey, RunKeys, SealedRequest, public_key};
+use notrace_sdk_seal::{
+    Binding, Failure, NotARequestKey, RequestKey, RunKeys, SealedRequest, public_key,
+};
 use notrace_sdk_wire::run::SEALED_MEDIA_TYPE;
 use notrace_sdk_wire::{Code, Problem, header};
 
@@ -48,6 +52,7 @@ fn run() -> Run {
         input: Source::bytes(INPUT),
         timeout: None,
         passage: Passage::Sealed,
+        sizes: Sizes::Powers,
     }
 }
 
@@ -97,7 +102,7 @@ fn serves(secret: u8, seen: &Seen) -> Told {
         return announces(secret);
     }
     match opened(secret, seen) {
-        Some((keys, _, input)) => answers(keys.seal_answer(&input).unwrap()),
+        Some((keys, _, input)) => answers(keys.seal_answer(&input, Sizes::Powers).unwrap()),
         None => refuse(Code::SealKeyUnknown, None),
     }
 }
@@ -202,7 +207,7 @@ mod a_sealed_run {
             }
             let keys = opened(2, seen).unwrap().0;
             let mut problem = Problem::new(Code::TaskFailed, "it failed");
-            let sealed = keys.seal_failure(Some(7), "the third line is no date").unwrap();
+            let sealed = keys.seal_failure(&failed(), Sizes::Powers, Failures::Told).unwrap();
             problem.sealed = Some(STANDARD.encode(sealed));
             let headers = vec![
                 ("content-type", "application/problem+json".to_owned()),
@@ -217,6 +222,38 @@ mod a_sealed_run {
         assert!(request.is_some(), "its receipt could be anybody's");
         assert_eq!(problem.detail, "the third line is no date");
         assert_eq!((problem.exit_status, problem.sealed), (Some(7), None));
+    }
+
+    #[tokio::test]
+    async fn may_be_a_failure_that_looked_like_one() {
+        for word in [false, true] {
+            let fake = member(&authority(), move |_, seen| {
+                if seen.method == "GET" {
+                    return announces(2);
+                }
+                let keys = opened(2, seen).unwrap().0;
+                let sealed = match word {
+                    true => keys.word_key().seal(Ended::TimeExhausted, Sizes::Powers),
+                    false => keys.seal_failure(&failed(), Sizes::Powers, Failures::Alike),
+                };
+                answers(sealed.unwrap())
+            })
+            .await;
+            let Err(Error::RunFailed { problem, request, .. }) = asked(&fake).await else {
+                panic!("it did not fail as it should");
+            };
+            assert!(request.is_some(), "its receipt could be anybody's");
+            let (code, exit) = match word {
+                true => (Code::TaskExhausted, None),
+                false => (Code::TaskFailed, Some(7)),
+            };
+            assert_eq!((problem.code, problem.exit_status), (code, exit));
+        }
+    }
+
+    fn failed() -> Failure {
+        let (trap, message) = (String::new().into(), "the third line is no date".to_owned().into());
+        Failure { ended: Ended::Failed, exit: Some(7), trap, message }
     }
 }
 
@@ -263,7 +300,8 @@ mod an_answer {
                 if seen.method == "GET" {
                     return announces(2);
                 }
-                let mut sealed = opened(2, seen).unwrap().0.seal_answer(&[7; 70_000]).unwrap();
+                let mut sealed =
+                    opened(2, seen).unwrap().0.seal_answer(&[7; 70_000], Sizes::Exact).unwrap();
                 match lie {
                     0 => {
                         // True, and repeated in the next round.

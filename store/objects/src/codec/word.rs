@@ -1,6 +1,7 @@
 //! The parts that commands and snapshots have in common, in their serialised form.
 
 use notrace_policy_promise::name::{ObjectKey, PoolName};
+use notrace_policy_promise::release::{Failures, Release, Sizes, Times};
 use notrace_store_protocol::ids::Version;
 use notrace_store_protocol::machine::{Durability, Malformed, Place};
 use notrace_store_protocol::time::Hlc;
@@ -67,6 +68,8 @@ pub(super) struct SpecWord<'a> {
     transport: u8,
     #[serde(borrow)]
     label: Option<&'a str>,
+    /// Sizes, times, failures.
+    release: (u8, u8, u8),
 }
 
 /// What stands for a pool that is never on a disk, and so is as durable as memory.
@@ -96,6 +99,10 @@ impl<'a> SpecWord<'a> {
                 Transport::Tls => 2,
             },
             label: spec.label.as_ref().map(|label| label.as_str()),
+            release: {
+                let Release { sizes, times, failures } = spec.release;
+                (sizes.code(), times.code(), failures.code())
+            },
         }
     }
 
@@ -125,6 +132,18 @@ impl<'a> SpecWord<'a> {
                 Some(label) => Some(label.parse().map_err(|_| Malformed)?),
                 None => None,
             },
+            release: self.release().ok_or(Malformed)?,
+        })
+    }
+}
+
+impl SpecWord<'_> {
+    fn release(&self) -> Option<Release> {
+        let (sizes, times, failures) = self.release;
+        Some(Release {
+            sizes: Sizes::from_code(sizes)?,
+            times: Times::from_code(times)?,
+            failures: Failures::from_code(failures)?,
         })
     }
 }

@@ -49,7 +49,7 @@ fn commands_come_back_and_no_shorter_or_longer_bytes_do() {
             assert_eq!(Objects::decode(&bytes[..cut]), Err(Malformed));
         }
         assert_eq!(Objects::decode(&[bytes.as_slice(), &[0]].concat()), Err(Malformed));
-        assert_eq!(Objects::decode(&[&[2], &bytes[1..]].concat()), Err(Malformed));
+        assert_eq!(Objects::decode(&[&[3], &bytes[1..]].concat()), Err(Malformed));
     }
 }
 

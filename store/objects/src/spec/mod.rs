@@ -11,6 +11,7 @@ mod stories;
 use std::sync::Arc;
 
 use notrace_policy_promise::name::{ObjectKey, PoolName};
+use notrace_policy_promise::release::{Failures, Release, Sizes, Times};
 use notrace_store_protocol::ids::Version;
 use notrace_store_protocol::machine::{Durability, Machine, Place};
 use notrace_store_protocol::time::Hlc;
@@ -46,6 +47,7 @@ pub(crate) fn spec(retain: Retain) -> PoolSpec {
         consistency: Consistency::Linearizable,
         transport: Transport::Tls,
         label: Some("medical".parse().unwrap()),
+        release: Release { sizes: Sizes::Padme, times: Times::Second, failures: Failures::Alike },
     }
 }
 

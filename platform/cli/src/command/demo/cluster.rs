@@ -41,6 +41,7 @@ pub(super) async fn story() -> Done {
         consistency: None,
         transport: None,
         label: None,
+        release: None,
     };
     let first = sessions.first().ok_or_else(lacking)?;
     first.client.pool_create(&pool, &spec).await.map_err(|error| first.fail(error))?;

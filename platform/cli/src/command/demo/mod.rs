@@ -9,6 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use notrace_policy_promise::name::{ObjectName, PoolName};
+use notrace_policy_promise::release::Sizes;
 use notrace_sdk_client::object::{At, Condition};
 use notrace_sdk_client::run::{Passage, Run};
 use notrace_sdk_client::source::Source;
@@ -104,6 +105,7 @@ async fn store(session: &Session) -> Result<[ObjectName; 2], Failure> {
         consistency: None,
         transport: None,
         label: None,
+        release: None,
     };
     session.client.pool_create(&pool, &spec).await.map_err(|error| session.fail(error))?;
     let mut names = Vec::new();
@@ -162,6 +164,7 @@ async fn answer(
         input: Source::bytes(Vec::new()),
         timeout: Some(PATIENCE),
         passage: Passage::Sealed,
+        sizes: Sizes::Powers,
     };
     let answer = session.client.run(&run).await.map_err(|error| session.fail(error))?;
     let receipt = answer.receipt;

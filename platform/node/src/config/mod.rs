@@ -1,17 +1,21 @@
 //! The node's configuration: one TOML file, read once, unknown keys are errors.
 
+mod file;
+
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use notrace_policy_promise::digest::{Digest, Domain};
 use notrace_policy_promise::limits::ANSWER_BYTES_MAX;
+use notrace_policy_promise::release::{Release, Sizes};
 use serde::Deserialize;
 
 use crate::files;
 use crate::group::GroupShape;
-use crate::limits::{CONFIG_BYTES_MAX, DATA_SHARDS_MAX, NODES_MAX};
+use crate::limits::CONFIG_BYTES_MAX;
 use crate::telemetry::Says;
+use file::{File, malformed};
 
 /// What a node is told at start.
 #[derive(Clone, Debug)]
@@ -36,6 +40,8 @@ pub struct Config {
     pub says: Says,
     /// Bounds of one run.
     pub task: TaskBounds,
+    /// What shows outside of runs that read no pool, and what pools are made with that do not say.
+    pub release: Release,
     /// The most ciphertext the store keeps, in bytes.
     pub store_bytes_max: u64,
     /// How long an epoch of the ledger lasts.
@@ -205,71 +211,6 @@ pub struct TaskBounds {
     pub wall_max: Duration,
 }
 
-/// The file as written. Every key is optional and has the default that [`Config::new`] gives.
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields)]
-struct File {
-    listen: Option<SocketAddr>,
-    strict: Option<bool>,
-    names: Option<Vec<String>>,
-    operator: Option<String>,
-    workers: Option<FileWorkers>,
-    task: Option<FileTask>,
-    store: Option<FileStore>,
-    ledger: Option<FileLedger>,
-    cluster: Option<FileCluster>,
-    telemetry: Option<FileTelemetry>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a table, as in [cluster]")]
-struct FileCluster {
-    listen: SocketAddr,
-    fabric: Option<CarrierWord>,
-    provider: Option<Provider>,
-    card: Option<IpAddr>,
-    advertise: Option<String>,
-    shards: Option<u64>,
-    copies: Option<u64>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a table, as in [telemetry]")]
-struct FileTelemetry {
-    events: Option<bool>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a table, as in [workers]")]
-struct FileWorkers {
-    idle: Option<u16>,
-    running_max: Option<u16>,
-    wait_ms: Option<u64>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a table, as in [task]")]
-struct FileTask {
-    fuel: Option<u64>,
-    memory_mib: Option<u64>,
-    output_mib: Option<u64>,
-    timeout_ms: Option<u64>,
-    timeout_ms_max: Option<u64>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a table, as in [store]")]
-struct FileStore {
-    mib_max: Option<u64>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a table, as in [ledger]")]
-struct FileLedger {
-    epoch_ms: Option<u64>,
-    receipt_window_hours: Option<u64>,
-}
-
 /// Why a configuration is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -299,6 +240,9 @@ pub enum ConfigError {
     /// There is a provider, and no libfabric that it could be of.
     #[error("`provider` is libfabric's; it goes with `fabric` = libfabric")]
     ProviderAlone,
+    /// A word is none of those there are.
+    #[error("{0}")]
+    Word(&'static str),
     /// A value is outside its bounds.
     #[error("`{key}` must be between {least} and {most}")]
     OutOfBounds {
@@ -331,6 +275,7 @@ impl Config {
                 wall: Duration::from_secs(10),
                 wall_max: Duration::from_secs(60),
             },
+            release: Release { sizes: Sizes::Powers, ..Release::OPEN },
             store_bytes_max: 4 << 30,
             epoch: Duration::from_secs(1),
             receipt_window: Duration::from_secs(24 * 60 * 60),
@@ -354,8 +299,8 @@ impl Config {
 
     /// What stands for this configuration in receipts. The folder is not part of it.
     pub fn digest(&self) -> Digest {
-        let Self { workers, task, .. } = self;
-        let numbers: [u64; 11] = [
+        let Self { workers, task, release, .. } = self;
+        let numbers: [u64; 14] = [
             u64::from(self.strictness == Strictness::Refuse),
             u64::from(workers.idle),
             u64::from(workers.running_max),
@@ -367,188 +312,14 @@ impl Config {
             task.wall_max.as_millis() as u64,
             self.store_bytes_max,
             self.receipt_window.as_secs(),
+            u64::from(release.sizes.code()),
+            u64::from(release.times.code()),
+            u64::from(release.failures.code()),
         ];
         let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_be_bytes()).collect();
         Digest::of_parts(Domain::Config, &[&bytes, self.operator.as_bytes()])
     }
 }
 
-impl File {
-    fn change(self, config: &mut Config) -> Result<(), ConfigError> {
-        config.listen = self.listen.unwrap_or(config.listen);
-        if self.strict == Some(true) {
-            config.strictness = Strictness::Refuse;
-        }
-        config.names = self.names.unwrap_or_default();
-        config.operator = self.operator.unwrap_or_else(|| config.operator.clone());
-        if let Some(workers) = self.workers {
-            workers.change(&mut config.workers)?;
-        }
-        if let Some(task) = self.task {
-            task.change(&mut config.task)?;
-        }
-        if self.telemetry.is_some_and(|telemetry| telemetry.events == Some(true)) {
-            config.says = Says::Events;
-        }
-        config.cluster = self.cluster.map(FileCluster::checked).transpose()?;
-        if let Some(mib) = self.store.and_then(|store| store.mib_max) {
-            config.store_bytes_max = within("store.mib_max", mib, 1, 1 << 20)? << 20;
-        }
-        if let Some(ledger) = self.ledger {
-            let epoch = ledger.epoch_ms.unwrap_or(config.epoch.as_millis() as u64);
-            config.epoch = Duration::from_millis(within("ledger.epoch_ms", epoch, 20, 60_000)?);
-            let hours = ledger.receipt_window_hours.unwrap_or(24);
-            let hours = within("ledger.receipt_window_hours", hours, 1, 24 * 366)?;
-            config.receipt_window = Duration::from_secs(hours * 60 * 60);
-        }
-        Ok(())
-    }
-}
-
-impl FileCluster {
-    fn checked(self) -> Result<Cluster, ConfigError> {
-        let Self { listen, fabric, provider, card, advertise, shards, copies } = self;
-        let carrier = Carrier::of(fabric, provider)?;
-        let number = |key, number: Option<u64>, most: usize| {
-            let number = number.map(|number| within(key, number, 1, most as u64)).transpose();
-            number.map(|number| number.map(|number| number as u16))
-        };
-        let shards = number("cluster.shards", shards, DATA_SHARDS_MAX)?;
-        let copies = number("cluster.copies", copies, NODES_MAX)?;
-        Ok(Cluster { listen, carrier, card, advertise, shards, copies })
-    }
-}
-
-impl FileWorkers {
-    fn change(self, workers: &mut Workers) -> Result<(), ConfigError> {
-        let idle = u64::from(self.idle.unwrap_or(workers.idle));
-        let running = u64::from(self.running_max.unwrap_or(workers.running_max));
-        let wait = self.wait_ms.unwrap_or(workers.wait.as_millis() as u64);
-        workers.idle = within("workers.idle", idle, 1, 256)? as u16;
-        workers.running_max = within("workers.running_max", running, 1, 1024)? as u16;
-        workers.wait = Duration::from_millis(within("workers.wait_ms", wait, 0, 60_000)?);
-        Ok(())
-    }
-}
-
-impl FileTask {
-    fn change(self, task: &mut TaskBounds) -> Result<(), ConfigError> {
-        let mib = |bytes: u64| bytes >> 20;
-        let fuel = self.fuel.unwrap_or(task.fuel);
-        let memory = self.memory_mib.unwrap_or(mib(task.memory_bytes));
-        let output = self.output_mib.unwrap_or(mib(task.output_bytes));
-        let wall_max = self.timeout_ms_max.unwrap_or(task.wall_max.as_millis() as u64);
-        let wall = self.timeout_ms.unwrap_or((task.wall.as_millis() as u64).min(wall_max));
-        task.fuel = within("task.fuel", fuel, 1_000, 1 << 50)?;
-        task.memory_bytes = within("task.memory_mib", memory, 1, 4096)? << 20;
-        task.output_bytes =
-            within("task.output_mib", output, 1, mib(ANSWER_BYTES_MAX as u64))? << 20;
-        let wall_max = within("task.timeout_ms_max", wall_max, 1, 600_000)?;
-        task.wall_max = Duration::from_millis(wall_max);
-        task.wall = Duration::from_millis(within("task.timeout_ms", wall, 1, wall_max)?);
-        Ok(())
-    }
-}
-
-fn malformed(text: &str, error: &toml::de::Error) -> ConfigError {
-    let begin = error.span().map_or(0, |span| span.start);
-    let before = text.get(..begin).unwrap_or(text);
-    let line = before.matches('\n').count() + 1;
-    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-    ConfigError::Malformed { line, column, what: error.message().replace('\n', ", ") }
-}
-
-fn within(key: &'static str, value: u64, least: u64, most: u64) -> Result<u64, ConfigError> {
-    if (least..=most).contains(&value) {
-        Ok(value)
-    } else {
-        Err(ConfigError::OutOfBounds { key, least, most })
-    }
-}
-
 #[cfg(test)]
-mod a_configuration {
-    use super::*;
-
-    fn read(text: &str) -> Result<Config, ConfigError> {
-        let mut config = Config::new(Path::new("x"));
-        let file: File = toml::from_str(text).map_err(|error| malformed(text, &error))?;
-        file.change(&mut config)?;
-        Ok(config)
-    }
-
-    #[test]
-    fn changes_only_what_it_names() {
-        let config = read("strict = true\n[task]\ntimeout_ms = 50\n").unwrap();
-        assert_eq!(config.strictness, Strictness::Refuse);
-        assert_eq!(config.task.wall, Duration::from_millis(50));
-        assert_eq!(config.task.fuel, Config::new(Path::new("x")).task.fuel);
-        assert_ne!(config.digest(), Config::new(Path::new("x")).digest());
-    }
-
-    #[test]
-    fn with_an_unknown_key_is_refused_with_its_line() {
-        let error = read("strict = true\nspeed = 9\n").unwrap_err().to_string();
-        assert!(error.contains("line 2") && error.contains("speed"), "{error}");
-    }
-
-    #[test]
-    fn that_is_no_table_is_refused_in_words_of_the_file() {
-        let error = read("\ncluster = \"127.0.0.1:1\"\n").unwrap_err().to_string();
-        let line = error.strip_prefix("line 2, column 11: ");
-        assert!(line.is_some_and(|what| what.ends_with("expected a table, as in [cluster]")));
-    }
-
-    #[test]
-    fn tells_others_an_address_that_they_can_reach() {
-        let told = |listen: &str, advertise: Option<&str>| {
-            let cluster = Cluster::at(listen.parse().unwrap());
-            Cluster { advertise: advertise.map(str::to_owned), ..cluster }.told()
-        };
-        assert_eq!(told("127.0.0.1:7", None).unwrap(), "127.0.0.1:7");
-        assert!(matches!(told("0.0.0.0:7", None), Err(ConfigError::Unreachable)));
-        for good in ["n1:7", "n1.example.:7", "10.0.0.1:7", "[::1]:7", "pod_1.svc:65535"] {
-            assert_eq!(told("0.0.0.0:7", Some(good)).unwrap(), good);
-        }
-        for bad in [
-            "",
-            "n1",
-            "n1:0",
-            "n1:+7",
-            "n1:65536",
-            ":7",
-            "0.0.0.0:7",
-            "[::]:7",
-            "::1:7",
-            "a b:7",
-            "a..b:7",
-        ] {
-            assert!(matches!(told("127.0.0.1:7", Some(bad)), Err(ConfigError::Advertise)), "{bad}");
-        }
-    }
-
-    #[test]
-    fn names_what_carries_the_group() {
-        let carrier = |more: &str| {
-            let config = read(&format!("[cluster]\nlisten = \"127.0.0.1:1\"\n{more}"));
-            config.map(|config| config.cluster.unwrap().carrier)
-        };
-        assert_eq!(carrier("").unwrap(), Carrier::Tcp);
-        assert_eq!(carrier("fabric = \"tcp\"").unwrap(), Carrier::Tcp);
-        let libfabric = carrier("fabric = \"libfabric\"").unwrap();
-        assert_eq!(libfabric, Carrier::Libfabric(Provider::Tcp));
-        let verbs = carrier("fabric = \"libfabric\"\nprovider = \"verbs\"").unwrap();
-        assert_eq!(verbs, Carrier::Libfabric(Provider::Verbs));
-        for alone in ["provider = \"shm\"", "fabric = \"tcp\"\nprovider = \"shm\""] {
-            assert!(matches!(carrier(alone), Err(ConfigError::ProviderAlone)));
-        }
-        assert!(carrier("fabric = \"carrier pigeon\"").is_err());
-    }
-
-    #[test]
-    fn outside_its_bounds_is_refused_by_name() {
-        let error = read("[workers]\nidle = 0\n").unwrap_err().to_string();
-        assert_eq!(error, "`workers.idle` must be between 1 and 256");
-        assert!(read("[task]\ntimeout_ms = 9\ntimeout_ms_max = 5\n").is_err());
-    }
-}
+mod tests;
