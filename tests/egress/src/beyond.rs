@@ -4,11 +4,8 @@
 /// A channel, and what bounds it.
 pub(crate) const BEYOND: &[(&str, &str)] = &[
     ("what comes through the hatch", "counted above; all of it goes to who asked, and no further"),
-    ("size of the answer, on the wire", "the task's output limit; there are no size classes yet"),
-    (
-        "time until the answer, on the wire",
-        "the task's wall time; there are no release classes yet",
-    ),
+    ("size of the answer, on the wire", "the sizes of the pools that it reads"),
+    ("time until the answer, on the wire", "the times of the pools that it reads"),
     ("which objects are read, in which order", "all granted ones are opened before it runs"),
     ("names and versions of objects written", "none: there is no import that writes one"),
     ("arguments of services it calls", "none: there is no import that calls one"),

@@ -1,7 +1,7 @@
 //! The node under measure: the release binary, in a folder of its own.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
@@ -31,7 +31,23 @@ impl Node {
 
     /// The same in a folder that may have been used before, on a given port.
     pub async fn start_in(dir: TempDir, port: u16) -> Result<Self> {
-        let process = Process::start(&mut Self::command(dir.path(), port)?)?;
+        Self::start_as(dir, port, |command| {
+            command.stdout(Stdio::null()).stderr(Stdio::null());
+        })
+        .await
+    }
+
+    /// The same with something else about how it is started, such as where it prints to.
+    ///
+    /// # Errors  It does not start.
+    pub async fn start_as(
+        dir: TempDir,
+        port: u16,
+        change: impl FnOnce(&mut Command),
+    ) -> Result<Self> {
+        let mut command = Self::command(dir.path(), port)?;
+        change(&mut command);
+        let process = Process::start_heard(&mut command)?;
         let credentials = until(Duration::from_secs(20), || ready(dir.path(), port)).await?;
         Ok(Self { process, credentials, dir })
     }

@@ -20,6 +20,7 @@ pub const SEALED: (&str, &str) = ("content-type", notrace_sdk_wire::run::SEALED_
 #[derive(Clone)]
 pub struct Sealer {
     key: RequestKey,
+    sizes: Sizes,
 }
 
 impl Sealer {
@@ -39,7 +40,8 @@ impl Sealer {
         let node: NodeDescription = serde_json::from_slice(&node)?;
         let note = node.request_key.context("a request key")?.note;
         let signer: VerifierKey = vkey.parse().map_err(|_| anyhow!("the ledger's key"))?;
-        Ok(Self { key: RequestKey::open(&note, &[signer], 0, 0)? })
+        let key = RequestKey::open(&note, &[signer], 0, 0)?;
+        Ok(Self { key, sizes: Sizes::Powers })
     }
 
     /// The same with something else about the key, such as another promise.
@@ -47,6 +49,12 @@ impl Sealer {
     pub fn but(mut self, change: impl FnOnce(&mut RequestKey)) -> Self {
         change(&mut self.key);
         self
+    }
+
+    /// The same, filling requests up to other lengths.
+    #[must_use]
+    pub fn sizes(self, sizes: Sizes) -> Self {
+        Self { sizes, ..self }
     }
 
     /// Seals a request, and keeps what opens its answer.
@@ -66,7 +74,7 @@ impl Sealer {
         let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
         let binding = Binding { task, promise: self.key.promise, objects };
         let draw = Draw { ephemeral: ephemeral.into(), nonce };
-        let content = Content { args: &args, input, sizes: Sizes::Powers };
+        let content = Content { args: &args, input, sizes: self.sizes };
         let (sealed, keys) = seal_request(&self.key, &binding, &content, &draw)?;
         Ok((sealed.into(), keys))
     }

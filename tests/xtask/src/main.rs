@@ -38,6 +38,8 @@ cargo xtask COMMAND
                            --seed FIRST, --hosts H, or --replay SEED for one of them again
   egress                   96 ways out of a worker against each choice of four walls; a table
   mutants [WORD ...]       deliberate faults in the protocol, and whether the simulator finds them
+  observer [--runs N]      what somebody outside can tell of two secrets under each release policy;
+                           a table, and the time within a quantum over N runs, 500 if not said
   proofs [--all]           the machine-checked proofs that changed; --all does everything again
   residue [--runs N]       the hunt for what runs leave behind, in release; 1,000 if not said
   residue --planted [...]  nodes with leaks that the hunt must find; all of them, or by number
@@ -68,6 +70,7 @@ fn command(words: &[&str]) -> Result<bool> {
         ["guests", rest @ ..] if guests::knows(rest) => guests::run(rest),
         ["bench", rest @ ..] => suites::bench(rest),
         ["egress"] => suites::egress(),
+        ["observer", arguments @ ..] => suites::observer(arguments),
         ["mutants", rest @ ..] => mutants::run(rest),
         ["proofs", rest @ ..] if proofs::knows(rest) => proofs::run(rest),
         ["residue", "--planted", rest @ ..] => suites::planted(rest),

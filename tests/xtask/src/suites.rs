@@ -65,6 +65,11 @@ pub(crate) fn planted_leaks(numbers: &[&str]) -> Result<Outcome> {
     step::run(step::command(&hunt.to_string_lossy(), &[&["--planted"], numbers].concat())?)
 }
 
+/// What an observer can tell of a secret.
+pub(crate) fn observer(arguments: &[&str]) -> Result<bool> {
+    suite("observer", "notrace-tests-observer", arguments)
+}
+
 /// Every way out against every choice of walls. In debug, because no other build can open a wall.
 pub(crate) fn egress() -> Result<bool> {
     let mut steps = Steps::default();
