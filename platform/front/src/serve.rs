@@ -13,6 +13,7 @@ use notrace_platform_node::{
     Carrier, CarrierWord, Config, ConfigError, Identity, IdentityError, Node, Provider, Refusal,
     StartError, Validity,
 };
+use notrace_policy_promise::cohosting::Cohosting;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_rustls::TlsAcceptor;
@@ -40,6 +41,8 @@ pub struct ServeOptions {
     pub listen: Option<SocketAddr>,
     /// Refuse to serve when a required fence is missing, whatever the file says.
     pub strict: bool,
+    /// Whose runs may be on the same hardware, over what the configuration says.
+    pub cohosting: Option<Cohosting>,
     /// Where to listen for other nodes, over what the file says.
     pub cluster: Option<SocketAddr>,
     /// What carries what nodes tell each other, and which of libfabric's providers, over what the
@@ -233,6 +236,7 @@ fn configure(options: &ServeOptions) -> Result<Config, ConfigError> {
         cluster.copies = options.copies.or(cluster.copies);
         cluster.told()?;
     }
+    config.workers.cohosting = options.cohosting.unwrap_or(config.workers.cohosting);
     if options.strict {
         config.strictness = notrace_platform_node::Strictness::Refuse;
     }

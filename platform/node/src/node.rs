@@ -94,6 +94,7 @@ impl Node {
             exe,
             idle_workers: config.workers.idle,
             running_max: config.workers.running_max,
+            cohosting: config.workers.cohosting,
         });
         let (says, group) = (config.says, group::open(&config, &identity)?);
         let store = group.shelves.home();

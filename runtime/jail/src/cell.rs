@@ -187,6 +187,9 @@ impl Cell {
                 whole = whole.and_then(|()| privileges::drop_last_capabilities());
             }
         }
+        if fences.stands(Fence::CoreScheduled) {
+            whole = whole.and_then(|()| speculation::have_core_to_itself());
+        }
         if self.swaps && fences.stands(Fence::LockedMemory) {
             whole = whole.and_then(|()| swap::lock_everything());
         }

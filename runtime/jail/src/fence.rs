@@ -44,6 +44,8 @@ pub enum Fence {
     IndirectBranchOff,
     /// The first-level data cache is flushed when a worker leaves the processor.
     CacheFlush,
+    /// Nobody else's thread is on a hardware thread of the core that a worker is on.
+    CoreScheduled,
     /// All capability sets are empty.
     Capabilities,
     /// No right on any file, port, abstract socket or foreign process.
@@ -65,7 +67,7 @@ pub enum Fence {
 
 impl Fence {
     /// Every fence.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::ClosedDescriptors,
         Self::UserNamespace,
         Self::MountNamespace,
@@ -85,6 +87,7 @@ impl Fence {
         Self::StoreBypassOff,
         Self::IndirectBranchOff,
         Self::CacheFlush,
+        Self::CoreScheduled,
         Self::Capabilities,
         Self::Landlock { abi: 0 },
         Self::Seccomp,

@@ -13,6 +13,7 @@ const CONTROLS: [(Fence, libc::c_ulong, libc::c_ulong); 3] = [
     (Fence::CacheFlush, L1D_FLUSH, ENABLE),
 ];
 
+const SCHED_CORE: libc::c_int = 62;
 const GET: libc::c_int = 52;
 const SET: libc::c_int = 53;
 const STORE_BYPASS: libc::c_ulong = 0;
@@ -28,6 +29,23 @@ pub(crate) fn restrict(plan: Plan, fences: &mut Fences) {
     for (fence, which, wanted) in CONTROLS.into_iter().filter(|(fence, ..)| plan.keeps(*fence)) {
         fences.set(fence, control(which, wanted));
     }
+    if plan.keeps(Fence::CoreScheduled) {
+        fences.note(Fence::CoreScheduled, have_core_to_itself());
+    }
+}
+
+/// Gives this process a mark of its own: the kernel lets no thread with another mark onto a core's
+/// hardware threads at the same instant. A fork has its parent's mark until it asks for its own.
+/// Where a core has one hardware thread, or the kernel cannot do it, there is no such thing.
+///
+/// Source: "Core Scheduling" in the kernel's administration guide.
+pub(crate) fn have_core_to_itself() -> Result<(), Errno> {
+    const CREATE: libc::c_ulong = 1;
+    const SELF: libc::c_ulong = 0;
+    const THREAD: libc::c_ulong = 0;
+    const NOWHERE: libc::c_ulong = 0;
+    // SAFETY: takes only numbers; none of them stands for memory when a mark is made.
+    check(unsafe { libc::prctl(SCHED_CORE, CREATE, SELF, THREAD, NOWHERE) }).map(drop)
 }
 
 fn control(which: libc::c_ulong, wanted: libc::c_ulong) -> State {

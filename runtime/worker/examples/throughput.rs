@@ -11,8 +11,8 @@ use anyhow::{Context, Result, ensure};
 use notrace_policy_promise::digest::{Digest, Domain};
 use notrace_policy_promise::private::Private;
 use notrace_runtime_worker::{
-    Code, End, Given, Job, KillReason, Limits, Supervisor, SupervisorConfig, compile_main, scrub,
-    worker_main,
+    Code, End, Given, Job, KillReason, Limits, Supervisor, SupervisorConfig, Tenant, compile_main,
+    scrub, worker_main,
 };
 
 #[global_allocator]
@@ -91,6 +91,7 @@ async fn forking() -> Result<()> {
 
 fn job(code: &Code) -> Job {
     Job {
+        tenant: Tenant(Digest::of(Domain::Session, b"")),
         code: code.clone(),
         given: Given::plain(b"hello".to_vec()),
         objects: vec![],

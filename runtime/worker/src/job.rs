@@ -17,10 +17,13 @@ use notrace_sdk_seal::{DataKey, RunKeys};
 use serde::{Deserialize, Serialize};
 
 use crate::code::Code;
+use crate::cores::Tenant;
 use crate::limits::{JOB_BYTES_MAX, WALL_MAX};
 
 /// One run: what to run, and everything it may see.
 pub struct Job {
+    /// On whose behalf.
+    pub tenant: Tenant,
     /// The compiled task.
     pub code: Code,
     /// Its arguments and its input.

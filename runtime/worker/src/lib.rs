@@ -7,8 +7,8 @@
 //!
 //! Reading order: `limits`; `job` is what goes in and comes out; `code` and `cache` are
 //! what is run; `channel` and `letter` are what passes; `worker` is the one side, `guest`
-//! its call of the sandbox; `supervisor` is the other side, `residue` what is left of a run;
-//! `compile` makes code.
+//! its call of the sandbox; `cores` and `topology` are which core it is on; `supervisor` is the
+//! other side, `residue` what is left of a run; `compile` makes code.
 #![forbid(unsafe_code)]
 
 #[cfg(feature = "planted-leaks")]
@@ -30,12 +30,16 @@ mod worker;
 
 mod compile;
 
+mod cores;
+mod topology;
+
 mod residue;
 mod supervisor;
 
 pub use cache::{CacheError, CodeCache};
 pub use code::Code;
 pub use compile::{CompileError, Compiled, main as compile_main};
+pub use cores::Tenant;
 pub use job::{End, Given, GrantedObject, Job, KillReason, Limits, Outcome, RunError};
 pub use notrace_runtime_jail::{Fence, State, Why, harden_process};
 pub use notrace_runtime_sandbox::{Refused, Resource, Task, TrapKind, World};

@@ -7,6 +7,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use crate::limits::SECRET_BYTES;
 use crate::supervisor::Inner;
 use crate::supervisor::process::{Exit, Process};
+use crate::supervisor::seat::Seat;
 use crate::supervisor::slot::Slot;
 use crate::supervisor::template::Membership;
 
@@ -30,6 +31,8 @@ pub(crate) struct Place {
     pub(crate) _membership: Membership,
     /// One of those that may run at once. A worker that never got a job has none.
     pub(crate) _permit: Option<OwnedSemaphorePermit>,
+    /// The core that is its tenant's while the process lives.
+    pub(crate) _seat: Option<Seat>,
 }
 
 impl Residue {

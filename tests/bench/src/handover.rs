@@ -10,7 +10,7 @@ use anyhow::{Result, ensure};
 use notrace_policy_promise::digest::{Digest, Domain};
 use notrace_policy_promise::private::Private;
 use notrace_runtime_worker::{
-    Code, End, Given, Job, KillReason, Limits, Supervisor, SupervisorConfig, scrub,
+    Code, End, Given, Job, KillReason, Limits, Supervisor, SupervisorConfig, Tenant, scrub,
 };
 use notrace_tests_rig::node;
 
@@ -63,6 +63,7 @@ async fn time(supervisor: &Supervisor, code: &Code, end: End) -> Result<(Vec<f64
 
 fn job(code: &Code) -> Job {
     Job {
+        tenant: Tenant(Digest::of(Domain::Session, b"")),
         code: code.clone(),
         given: Given::plain(vec![b'x'; 1024]),
         objects: Vec::new(),

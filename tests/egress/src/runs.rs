@@ -8,7 +8,8 @@ use anyhow::{Context, Result, bail, ensure};
 use notrace_policy_promise::digest::{Digest, Domain};
 use notrace_policy_promise::private::Private;
 use notrace_runtime_worker::{
-    Code, CompileError, End, Given, Job, KillReason, Limits, Supervisor, SupervisorConfig, scrub,
+    Code, CompileError, End, Given, Job, KillReason, Limits, Supervisor, SupervisorConfig, Tenant,
+    scrub,
 };
 
 use crate::outside::{Numbers, Outside};
@@ -81,7 +82,8 @@ pub(crate) async fn supervisor(
     numbers: Numbers,
 ) -> Result<Supervisor> {
     let exe = exe(folder, walls, numbers)?;
-    let config = SupervisorConfig { exe, idle_workers: 3, running_max: 1 };
+    let config =
+        SupervisorConfig { exe, idle_workers: 3, running_max: 1, ..SupervisorConfig::default() };
     Ok(Supervisor::start(config).await?)
 }
 
@@ -163,6 +165,7 @@ async fn tried(
 
 pub(crate) fn job(code: &Code, number: u32) -> Job {
     Job {
+        tenant: Tenant(Digest::of(Domain::Session, b"")),
         code: code.clone(),
         given: Given::plain(vec![]),
         objects: vec![],

@@ -10,8 +10,8 @@ use crate::secrets::BRIEF;
 use crate::stage::{Policy, Stage};
 use crate::transcript::record;
 
-/// Beyond this, two means differ. Source: the test vector leakage assessment of Goodwill, Jun, Jaffe
-/// and Rohatgi (NIST, 2011), which uses Welch's test.
+/// Beyond this, two means differ. Source: the test vector leakage assessment of Goodwill, Jun,
+/// Jaffe and Rohatgi (NIST, 2011), which uses Welch's test.
 pub const T_MAX: f64 = 4.5;
 
 /// What was measured.

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use notrace_platform_node::{CarrierWord, Provider};
+use notrace_policy_promise::cohosting::Cohosting;
 use notrace_policy_promise::label::Label;
 use notrace_policy_promise::name::PoolName;
 use notrace_sdk_client::wire::pool::{
@@ -132,6 +133,10 @@ pub(crate) struct Serve {
     /// Refuse to serve when a required fence is missing on this host
     #[arg(long)]
     pub(crate) strict: bool,
+    /// Whose runs may be on the same hardware at the same time: shared, tenant_exclusive_core or
+    /// tenant_exclusive_node [default: shared]
+    #[arg(long, value_name = "MODE")]
+    pub(crate) cohosting: Option<Cohosting>,
     /// Listen here for other nodes, to keep the store together with them
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) cluster: Option<SocketAddr>,

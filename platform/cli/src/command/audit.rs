@@ -32,6 +32,7 @@ pub(crate) fn verify(verify: &AuditVerify, json: bool) -> Done {
         }
         Passage::Plain => "plain: it came inside TLS alone, and the node saw it in passing",
     });
+    say::note(format_args!("who could be beside it: {}", verified.receipt.cohosting));
     say::note(format_args!("what showed outside: {}", verified.receipt.release));
     Ok(())
 }

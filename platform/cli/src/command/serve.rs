@@ -21,13 +21,14 @@ pub(crate) async fn serve(serve: Serve) -> Done {
     })?;
     join_if_told(&serve).await?;
     let Serve { dir, listen, config, strict, cluster, advertise, invites, .. } = serve;
-    let (shards, copies, fabric, provider) =
-        (serve.shards, serve.copies, serve.fabric, serve.provider);
+    let (shards, copies, fabric, provider, cohosting) =
+        (serve.shards, serve.copies, serve.fabric, serve.provider, serve.cohosting);
     let options = ServeOptions {
         dir,
         config,
         listen,
         strict,
+        cohosting,
         cluster,
         fabric,
         provider,

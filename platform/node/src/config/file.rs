@@ -54,6 +54,7 @@ struct FileWorkers {
     idle: Option<u16>,
     running_max: Option<u16>,
     wait_ms: Option<u64>,
+    cohosting: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -143,6 +144,11 @@ impl FileWorkers {
         let wait = self.wait_ms.unwrap_or(workers.wait.as_millis() as u64);
         workers.idle = within("workers.idle", idle, 1, 256)? as u16;
         workers.running_max = within("workers.running_max", running, 1, 1024)? as u16;
+        if let Some(cohosting) = self.cohosting {
+            let known = "`workers.cohosting` is one of shared, tenant_exclusive_core, \
+                         tenant_exclusive_node";
+            workers.cohosting = cohosting.parse().map_err(|_| ConfigError::Word(known))?;
+        }
         workers.wait = Duration::from_millis(within("workers.wait_ms", wait, 0, 60_000)?);
         Ok(())
     }

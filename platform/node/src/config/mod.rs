@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use notrace_policy_promise::cohosting::Cohosting;
 use notrace_policy_promise::digest::{Digest, Domain};
 use notrace_policy_promise::limits::ANSWER_BYTES_MAX;
 use notrace_policy_promise::release::{Release, Sizes};
@@ -194,6 +195,8 @@ pub struct Workers {
     pub running_max: u16,
     /// How long a run waits for a worker before it is refused as busy.
     pub wait: Duration,
+    /// Whose runs may be on the same hardware at the same time.
+    pub cohosting: Cohosting,
 }
 
 /// Bounds of one run.
@@ -267,7 +270,12 @@ impl Config {
             names: Vec::new(),
             operator: "unnamed operator".to_owned(),
             says: Says::Nothing,
-            workers: Workers { idle: 16, running_max: 32, wait: Duration::from_secs(2) },
+            workers: Workers {
+                idle: 16,
+                running_max: 32,
+                wait: Duration::from_secs(2),
+                cohosting: Cohosting::Shared,
+            },
             task: TaskBounds {
                 fuel: 20_000_000_000,
                 memory_bytes: 256 << 20,
@@ -300,7 +308,7 @@ impl Config {
     /// What stands for this configuration in receipts. The folder is not part of it.
     pub fn digest(&self) -> Digest {
         let Self { workers, task, release, .. } = self;
-        let numbers: [u64; 14] = [
+        let numbers: [u64; 15] = [
             u64::from(self.strictness == Strictness::Refuse),
             u64::from(workers.idle),
             u64::from(workers.running_max),
@@ -315,6 +323,7 @@ impl Config {
             u64::from(release.sizes.code()),
             u64::from(release.times.code()),
             u64::from(release.failures.code()),
+            u64::from(workers.cohosting.code()),
         ];
         let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_be_bytes()).collect();
         Digest::of_parts(Domain::Config, &[&bytes, self.operator.as_bytes()])

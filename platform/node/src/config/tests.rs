@@ -29,6 +29,14 @@ mod a_configuration {
     }
 
     #[test]
+    fn says_who_may_be_beside_whom() {
+        let config = read("[workers]\ncohosting = \"tenant_exclusive_core\"\n").unwrap();
+        assert_eq!(config.workers.cohosting, Cohosting::TenantExclusiveCore);
+        assert_ne!(config.digest(), Config::new(Path::new("x")).digest());
+        assert!(read("[workers]\ncohosting = \"exclusive\"\n").is_err());
+    }
+
+    #[test]
     fn with_an_unknown_key_is_refused_with_its_line() {
         let error = read("strict = true\nspeed = 9\n").unwrap_err().to_string();
         assert!(error.contains("line 2") && error.contains("speed"), "{error}");

@@ -144,6 +144,13 @@ const WORDS: [Words; Fence::ALL.len()] = [
         "The first-level data cache is flushed when a worker leaves the processor.",
         "Boot with `l1d_flush=on`, on a processor whose microcode has it, without SMT.",
     ),
+    of(
+        Fence::CoreScheduled,
+        "core_scheduling",
+        WISHED,
+        "Where cores have several hardware threads, nobody else's is on a worker's core.",
+        "Run a kernel with CONFIG_SCHED_CORE; with `nosmt` it is not needed.",
+    ),
     of(Fence::Capabilities, "no_capabilities", REQUIRED, "All capability sets are empty.", KERNEL),
     of(
         Fence::Landlock { abi: 0 },

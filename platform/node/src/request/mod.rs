@@ -83,7 +83,8 @@ pub(crate) async fn serve(node: Node, call: Call) -> Result<Reply, Refusal> {
     let cut = read::read(&node, &grant, &site).await?;
     let asked = receipt::Asked::of(&cut, unsealed.request, shows.release);
     let principal = call.principal;
-    let (outcome, residue) = run::run(&node, &grant, cut, unsealed.given, limits).await?;
+    let (outcome, residue) =
+        run::run(&node, &grant, cut, unsealed.given, limits, &principal).await?;
     node.telemetry().run_ended(&outcome.end);
     let scrubbed = scrub(residue).await;
     let commit = commit::commit(&grant, &outcome);

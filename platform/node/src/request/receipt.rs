@@ -1,6 +1,6 @@
 //! The receipt: made from proof of the scrub, and on its way into the log before the answer leaves.
 
-use notrace_policy_promise::cohosting::{Apart, Cohosting};
+use notrace_policy_promise::cohosting::{Apart, ApartFact, Cohosting};
 use notrace_policy_promise::digest::Digest;
 use notrace_policy_promise::receipt::{
     Commitment, Passage, Receipt, Scrub, ScrubCheck, ScrubFact, Span, TrustLevel,
@@ -79,8 +79,8 @@ pub(super) fn receipt(
         check: ScrubCheck::None,
         span: Span::between(asked.began_unix_micros / 1_000_000, clock::unix_micros() / 1_000_000),
         release: asked.release,
-        cohosting: Cohosting::Shared,
-        apart: Apart::default(),
+        cohosting: node.config().workers.cohosting,
+        apart: apart_facts(node),
     };
     #[cfg(feature = "planted-leaks")]
     let receipt = crate::leak::receipt(receipt);
@@ -104,4 +104,21 @@ fn scrub_facts(node: &Node, scrubbed: &Scrubbed) -> Scrub {
     let held: Vec<ScrubFact> =
         known.into_iter().filter(|(_, holds)| *holds).map(|(fact, _)| fact).collect();
     Scrub::of(&held)
+}
+
+/// What kept the run apart from others on its hardware. A run that could not be put on its core did
+/// not take place.
+fn apart_facts(node: &Node) -> Apart {
+    let posture = node.known_posture();
+    let mode = node.config().workers.cohosting;
+    let known = [
+        (ApartFact::CoreAlone, mode != Cohosting::Shared),
+        (ApartFact::NodeAlone, mode == Cohosting::TenantExclusiveNode),
+        (ApartFact::CoreScheduled, posture.holds(&["core_scheduling"])),
+        (ApartFact::CacheFlushed, posture.holds(&["cache_flush"])),
+        (ApartFact::BranchesFlushed, posture.holds(&["indirect_branch_off"])),
+        (ApartFact::NoSiblings, posture.holds(&["smt_off"])),
+    ];
+    let held = known.into_iter().filter(|(_, holds)| *holds);
+    Apart::of(&held.map(|(fact, _)| fact).collect::<Vec<_>>())
 }

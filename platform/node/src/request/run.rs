@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use notrace_policy_promise::digest::{Digest, Domain};
 use notrace_policy_promise::limits::RUN_ARGS_MAX;
-use notrace_policy_rules::Grant;
-use notrace_runtime_worker::{Given, Job, Limits, Outcome, Residue, RunError};
+use notrace_policy_rules::{Grant, Principal};
+use notrace_runtime_worker::{Given, Job, Limits, Outcome, Residue, RunError, Tenant};
 
 use crate::identity::fill;
 use crate::node::Node;
@@ -40,7 +41,13 @@ pub(super) async fn run(
     cut: Cut,
     given: Given,
     limits: Limits,
+    principal: &Principal,
 ) -> Result<(Outcome, Residue), Refusal> {
+    // Nobody in particular is one tenant, too; the rules let none of them run anything.
+    let tenant = Tenant(match principal {
+        Principal::Owner { id, .. } => *id,
+        Principal::Anonymous => Digest::of(Domain::Session, b"anonymous"),
+    });
     let code = node.code(grant.task()).await?;
     if matches!(&given, Given::Plain { args, .. } if args.len() > RUN_ARGS_MAX) {
         return Err(Refusal::TooMuch {
@@ -53,6 +60,7 @@ pub(super) async fn run(
     let mut seed = [0; 32];
     fill(&mut seed).map_err(|_| Refusal::Internal("drawing a seed"))?;
     let job = Job {
+        tenant,
         code,
         given,
         objects: cut.objects,

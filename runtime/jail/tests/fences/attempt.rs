@@ -71,6 +71,7 @@ pub(crate) fn attempt(
         "bypass_stores" => speculate(0),
         "guess_branches" => speculate(1),
         "keep_cache" => speculate(2),
+        "share_core" => share_core(),
         "change_root" => call(libc::SYS_chroot, [c"/".as_ptr() as usize, 0, 0, 0]),
         "change_code" => change_code(worker),
         "make_code" => make_code(worker),
@@ -131,6 +132,16 @@ fn speculate(which: usize) -> Result<(), Error> {
     }
     let wanted = if which == 2 { 1 << 1 } else { 1 << 3 };
     told(state & wanted == 0)
+}
+
+/// Succeeds if the process has no mark of its own, so that anybody may be beside it.
+fn share_core() -> Result<(), Error> {
+    let mut mark = 0u64;
+    let place = core::ptr::from_mut(&mut mark).expose_provenance();
+    match raw::call(libc::SYS_prctl, [62, 0, 0, 0, place, 0]) {
+        Ok(_) => told(mark == 0),
+        Err(_) => exit_now(NOT_HERE),
+    }
 }
 
 /// Succeeds if nothing of this process is locked into memory.

@@ -59,6 +59,7 @@ const TRIALS: &[Trial] = &[
     (Fence::StoreBypassOff, &[], Separated, "bypass_stores", &[libc::EPERM]),
     (Fence::IndirectBranchOff, &[], Separated, "guess_branches", &[libc::EPERM]),
     (Fence::CacheFlush, &[], Separated, "keep_cache", &[libc::EPERM]),
+    (Fence::CoreScheduled, &[], Separated, "share_core", &[libc::EPERM]),
     (Fence::Capabilities, &[], Separated, "change_root", &[libc::EPERM]),
     (LANDLOCK, &[Fence::NoNewPrivileges], Separated, "open", &[libc::EACCES]),
     (LANDLOCK, &[Fence::NoNewPrivileges], Separated, "connect", &[libc::EACCES]),

@@ -6,6 +6,7 @@
 mod pool;
 pub(crate) mod process;
 mod run;
+pub(crate) mod seat;
 pub(crate) mod slot;
 pub(crate) mod template;
 
@@ -14,6 +15,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use notrace_policy_promise::cohosting::Cohosting;
 use notrace_runtime_jail::{Fence, State, Why};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, oneshot, watch};
@@ -23,6 +25,7 @@ use crate::channel::{FromTemplate, exactly};
 use crate::limits::{COMPILING_MAX, SLOTS_MAX, TEMPLATE_PAUSE_MAX};
 use crate::residue::{Place, Residue, scrub};
 use pool::{Idle, Pool};
+use seat::Seats;
 use slot::Slot;
 use template::{StartError, Template};
 
@@ -35,12 +38,15 @@ pub struct SupervisorConfig {
     pub idle_workers: u16,
     /// How many runs there may be at once.
     pub running_max: u16,
+    /// Whose runs may be on the same hardware at the same time.
+    pub cohosting: Cohosting,
 }
 
 impl Default for SupervisorConfig {
     /// This very binary, and a pool that suits a machine of a few cores.
     fn default() -> Self {
-        Self { exe: PathBuf::from("/proc/self/exe"), idle_workers: 8, running_max: 32 }
+        let exe = PathBuf::from("/proc/self/exe");
+        Self { exe, idle_workers: 8, running_max: 32, cohosting: Cohosting::Shared }
     }
 }
 
@@ -56,6 +62,7 @@ pub(crate) struct Inner {
     /// One permit for each run that may still begin.
     pub(crate) running: Arc<Semaphore>,
     pub(crate) compiling: Semaphore,
+    seats: Option<Seats>,
     waiting: AtomicUsize,
     runs: AtomicU64,
     secret_memory: bool,
@@ -78,6 +85,7 @@ impl Supervisor {
         let slots = slots.map_err(|_| StartError::NoMemory)?;
         let (ended_sender, ended) = watch::channel(false);
         let inner = Arc::new(Inner {
+            seats: Seats::of(&config),
             config,
             secret_memory: slots.iter().all(Slot::is_secret_memory),
             pool: Mutex::new(Pool::new(idle, slots)),
@@ -220,6 +228,6 @@ async fn dismiss(inner: &Arc<Inner>, idle: Idle) {
     let Idle { slot, doorbell, process, membership } = idle;
     drop(doorbell);
     process.kill();
-    let place = Place { _membership: membership, _permit: None };
+    let place = Place { _membership: membership, _permit: None, _seat: None };
     scrub(Residue::new(inner.clone(), process, slot, place, 0)).await;
 }

@@ -1,9 +1,10 @@
 //! A process of ours, seen from outside: its end is observed, and it is ended, through its pidfd.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use rustix::io::Errno;
-use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
+use rustix::thread::{CpuSet, sched_setaffinity};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -26,6 +27,23 @@ pub(crate) struct Process {
 impl Process {
     pub(crate) fn new(pidfd: OwnedFd) -> Result<Self, Errno> {
         watch(pidfd).map(|pidfd| Self { pidfd })
+    }
+
+    /// Lets it run on these processors alone. It cannot undo that: it has no such call.
+    ///
+    /// # Errors  [`Errno::SRCH`] if it has ended; otherwise what the kernel said.
+    pub(crate) fn pin(&self, cpus: &CpuSet) -> Result<(), Errno> {
+        sched_setaffinity(Some(self.pid()?), cpus)
+    }
+
+    /// Its number, which stays its own until it is [reaped](Process::reap).
+    fn pid(&self) -> Result<Pid, Errno> {
+        let path = format!("/proc/self/fdinfo/{}", self.pidfd.get_ref().as_raw_fd());
+        let told = std::fs::read_to_string(path).map_err(|_| Errno::NOSYS)?;
+        let number = told.lines().find_map(|line| line.strip_prefix("Pid:"));
+        // -1 once it has been waited for, 0 for one of another namespace.
+        let number = number.and_then(|number| number.trim().parse::<i32>().ok());
+        number.filter(|number| *number > 0).and_then(Pid::from_raw).ok_or(Errno::SRCH)
     }
 
     /// Ends it now. Nothing happens to one that has ended.

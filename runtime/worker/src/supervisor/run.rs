@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 
 use super::pool::Idle;
 use super::process::Exit;
+use super::seat::Seat;
 use super::{Inner, Supervisor, dismiss};
 use crate::channel::{self, Doorbell};
 use crate::guest::GuestEnd;
@@ -37,6 +38,7 @@ impl Supervisor {
         job.check()?;
         let inner = &self.0;
         let deadline = Instant::now() + wait;
+        let seat = inner.seat(job.tenant, deadline).await?;
         let permit = inner.admit(deadline).await?;
         let run_key = run_key()?;
         let head = JobHead::of(&job).ok_or(RunError::TooLarge)?;
@@ -53,7 +55,8 @@ impl Supervisor {
             }
         );
         drop(head);
-        let mut residue = inner.hand_over(&job, &run_key, &letter, permit, deadline).await?;
+        let mut residue =
+            inner.hand_over(&job, &run_key, &letter, (permit, seat), deadline).await?;
         let (limits, run) = (job.limits, residue.run());
         let answer_bytes_max = match &job.given {
             Given::Plain { .. } => limits.output_bytes,
@@ -118,12 +121,18 @@ impl Inner {
         job: &Job,
         run_key: &DataKey,
         letter: &[u8],
-        permit: OwnedSemaphorePermit,
+        (permit, seat): (OwnedSemaphorePermit, Option<Seat>),
         deadline: Instant,
     ) -> Result<Residue, RunError> {
         loop {
             let mut idle = self.take(deadline).await?;
-            if idle.slot.put(run_key, letter, job).is_none() {
+            // On its core before it has anything. A worker that died while it waited has none.
+            let pinned = seat.as_ref().map_or(Ok(()), |seat| idle.process.pin(&seat.cpus()));
+            if pinned == Err(Errno::SRCH) {
+                dismiss(self, idle).await;
+                continue;
+            }
+            if pinned.is_err() || idle.slot.put(run_key, letter, job).is_none() {
                 dismiss(self, idle).await;
                 return Err(RunError::Host);
             }
@@ -141,7 +150,8 @@ impl Inner {
                         crate::leak::hold(std::os::fd::AsFd::as_fd(&doorbell));
                     }
                     drop(doorbell);
-                    let place = Place { _membership: membership, _permit: Some(permit) };
+                    let place =
+                        Place { _membership: membership, _permit: Some(permit), _seat: seat };
                     return Ok(Residue::new(self.clone(), process, slot, place, run));
                 }
                 // It died while it waited. Another one gets the job.
@@ -156,10 +166,10 @@ impl Inner {
 }
 
 /// A caller that waits, counted.
-struct Waiting<'a>(&'a Inner);
+pub(super) struct Waiting<'a>(&'a Inner);
 
 impl<'a> Waiting<'a> {
-    fn enter(inner: &'a Inner) -> Option<Self> {
+    pub(super) fn enter(inner: &'a Inner) -> Option<Self> {
         let before = inner.waiting.fetch_add(1, Ordering::Relaxed);
         let waiting = Self(inner);
         (before < WAITING_MAX).then_some(waiting)

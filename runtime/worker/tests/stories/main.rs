@@ -7,6 +7,7 @@ mod guests;
 #[cfg(feature = "weaken")]
 mod rules;
 mod sealed;
+mod seats;
 mod stage;
 mod stories;
 
@@ -22,6 +23,7 @@ static ALLOCATOR: zeroizing_alloc::ZeroAlloc<std::alloc::System> =
 type Story = (&'static str, fn() -> Pin<Box<dyn Future<Output = anyhow::Result<()>>>>);
 
 use sealed::a_sealed_run;
+use seats::a_tenant;
 use stories::{a_module, a_run, a_supervisor, a_worker, the_fences};
 
 macro_rules! stories {
@@ -51,6 +53,11 @@ const STORIES: &[Story] = stories! {
         tells_its_client_alone_how_it_failed,
         fails_as_it_answers_where_it_shall,
         whose_content_was_altered_never_begins,
+    }
+    a_tenant {
+        has_its_cores_alone,
+        has_the_machine_alone,
+        may_be_beside_others_where_all_share,
     }
     a_worker {
         killed_from_outside_costs_its_run_alone,

@@ -10,7 +10,7 @@ use notrace_policy_promise::digest::{Digest, Domain};
 use notrace_policy_promise::private::Private;
 use notrace_runtime_worker::{
     Code, Compiled, Fence, Given, GrantedObject, Job, Limits, Outcome, Residue, State, Supervisor,
-    SupervisorConfig, scrub,
+    SupervisorConfig, Tenant, scrub,
 };
 use notrace_sdk_seal::{DataKey, seal};
 
@@ -19,7 +19,25 @@ pub(crate) const WAIT: Duration = Duration::from_secs(20);
 
 pub(crate) async fn supervisor(idle_workers: u16, running_max: u16) -> Result<Supervisor> {
     let exe = std::env::current_exe()?;
-    Ok(Supervisor::start(SupervisorConfig { exe, idle_workers, running_max }).await?)
+    Ok(Supervisor::start(SupervisorConfig {
+        exe,
+        idle_workers,
+        running_max,
+        ..SupervisorConfig::default()
+    })
+    .await?)
+}
+
+/// How many cores there are, as far as this process may use them, told by the kernel's own list of
+/// hardware threads.
+pub(crate) fn cores() -> u8 {
+    let allowed = rustix::thread::sched_getaffinity(None).ok();
+    let cpus = (0..1024).filter(|cpu| allowed.as_ref().is_some_and(|set| set.is_set(*cpu)));
+    let siblings = cpus.map(|cpu| {
+        let path = format!("/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list");
+        std::fs::read_to_string(path).unwrap_or_default()
+    });
+    siblings.collect::<std::collections::BTreeSet<_>>().len() as u8
 }
 
 pub(crate) async fn compile(supervisor: &Supervisor, text: &str) -> Result<Code> {
@@ -34,6 +52,7 @@ pub(crate) async fn compile_bytes(supervisor: &Supervisor, module: Vec<u8>) -> R
 
 pub(crate) fn job(code: &Code, input: &[u8]) -> Job {
     Job {
+        tenant: Tenant(Digest::of(Domain::Session, b"")),
         code: code.clone(),
         given: Given::plain(input.to_vec()),
         objects: vec![],

@@ -349,7 +349,12 @@ pub(crate) mod the_fences {
         if userns.trim() != "0" {
             let mut missing = missing(&supervisor);
             // These are the processor's, and a virtual one often lacks them.
-            let of_processor = [Fence::StoreBypassOff, Fence::IndirectBranchOff, Fence::CacheFlush];
+            let of_processor = [
+                Fence::StoreBypassOff,
+                Fence::IndirectBranchOff,
+                Fence::CacheFlush,
+                Fence::CoreScheduled,
+            ];
             missing.retain(|(fence, _)| !of_processor.contains(fence));
             // A user other than root has no other users to give away.
             missing.retain(|(fence, _)| *fence != Fence::OwnUser || geteuid().is_root());
