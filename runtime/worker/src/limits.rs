@@ -78,3 +78,5 @@ const _: () = assert!(EXCHANGE_BYTES <= u32::MAX as usize, "lengths fit 32 bits"
 pub const HOT_CODE_FILES_MAX: usize = 256;
 /// The most bytes of compiled modules kept ready in memory.
 pub const HOT_CODE_BYTES_MAX: u64 = 512 << 20;
+/// How long a core stays its tenant's after the last run on it.
+pub const KEPT: Duration = Duration::from_secs(10);

@@ -13,9 +13,11 @@ fn cores(count: u16, runs_max: u32) -> Cores {
     Cores::new((0..count).map(|at| Box::from([2 * at, 2 * at + 1])).collect(), runs_max)
 }
 
+const NOW: Duration = Duration::from_secs(100);
+
 fn enter(cores: &mut Cores, number: u8) -> Option<CoreId> {
-    cores.arrive(tenant(number));
-    cores.take(tenant(number))
+    cores.arrive(tenant(number), NOW);
+    cores.take(tenant(number), NOW)
 }
 
 mod a_tenant {
@@ -35,8 +37,8 @@ mod a_tenant {
         let mut cores = cores(1, 8);
         let held = enter(&mut cores, 1).unwrap();
         assert_eq!(enter(&mut cores, 2), None);
-        cores.leave(held);
-        assert_eq!(cores.take(tenant(2)), Some(held));
+        cores.leave(held, NOW);
+        assert_eq!(cores.take(tenant(2), NOW), Some(held));
     }
 
     #[test]
@@ -46,8 +48,8 @@ mod a_tenant {
         assert_eq!(enter(&mut cores, 2), None);
         // The first tenant goes on with the core that was not promised.
         let third = enter(&mut cores, 1).unwrap();
-        cores.leave(if third == one { two } else { one });
-        assert!(cores.take(tenant(2)).is_some());
+        cores.leave(if third == one { two } else { one }, NOW);
+        assert!(cores.take(tenant(2), NOW).is_some());
     }
 
     #[test]
@@ -55,7 +57,7 @@ mod a_tenant {
         let mut cores = cores(1, 8);
         let held = enter(&mut cores, 1).unwrap();
         assert_eq!(enter(&mut cores, 2), None);
-        cores.give_up(tenant(2));
+        cores.give_up(tenant(2), NOW);
         assert_eq!(enter(&mut cores, 1), Some(held));
     }
 
@@ -67,11 +69,34 @@ mod a_tenant {
             assert_eq!(enter(&mut cores, number), None);
         }
         for number in [2, 3, 2] {
-            cores.leave(held);
+            cores.leave(held, NOW);
             let others = [2, 3].into_iter().filter(|other| *other != number);
-            others.for_each(|other| assert_eq!(cores.take(tenant(other)), None));
-            held = cores.take(tenant(number)).unwrap();
+            others.for_each(|other| assert_eq!(cores.take(tenant(other), NOW), None));
+            held = cores.take(tenant(number), NOW).unwrap();
         }
+    }
+
+    #[test]
+    fn keeps_its_core_for_a_while_when_others_have_theirs() {
+        let mut cores = cores(2, 8);
+        let mine = enter(&mut cores, 1).unwrap();
+        let theirs = enter(&mut cores, 2).unwrap();
+        cores.leave(mine, NOW);
+        assert_eq!(enter(&mut cores, 2), Some(theirs), "it has one already");
+        assert_eq!(enter(&mut cores, 1), Some(mine));
+        cores.leave(mine, NOW);
+        cores.arrive(tenant(2), NOW + KEPT);
+        assert_eq!(cores.take(tenant(2), NOW + KEPT), Some(mine), "it was not kept for ever");
+    }
+
+    #[test]
+    fn that_has_none_takes_an_idle_one_of_who_has_most() {
+        let mut cores = cores(3, 8);
+        let held = [1, 2, 1].map(|number| enter(&mut cores, number).unwrap());
+        held.into_iter().for_each(|core| cores.leave(core, NOW));
+        let taken = enter(&mut cores, 3).unwrap();
+        assert!(taken == held[0] || taken == held[2]);
+        assert_eq!(enter(&mut cores, 2), Some(held[1]));
     }
 
     #[test]
@@ -80,8 +105,8 @@ mod a_tenant {
         let first = enter(&mut cores, 1).unwrap();
         assert!(enter(&mut cores, 1).is_some());
         assert_eq!(enter(&mut cores, 1), None);
-        cores.leave(first);
-        assert!(cores.take(tenant(1)).is_some());
+        cores.leave(first, NOW);
+        assert!(cores.take(tenant(1), NOW).is_some());
     }
 }
 
@@ -91,6 +116,7 @@ enum Step {
     Take(u8),
     GiveUp(u8),
     Leave(usize),
+    Pass(u64),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -99,6 +125,7 @@ fn step() -> impl Strategy<Value = Step> {
         (0u8..4).prop_map(Step::Take),
         (0u8..4).prop_map(Step::GiveUp),
         (0usize..8).prop_map(Step::Leave),
+        (0u64..20).prop_map(Step::Pass),
     ]
 }
 
@@ -110,16 +137,16 @@ proptest! {
         steps in proptest::collection::vec(step(), 0..200),
     ) {
         let mut cores = cores(count, runs_max);
-        let mut waiting = [0u32; 4];
+        let (mut waiting, mut now) = ([0u32; 4], NOW);
         let mut seated: Vec<(CoreId, u8)> = Vec::new();
         for step in steps {
             match step {
                 Step::Arrive(who) => {
-                    cores.arrive(tenant(who));
+                    cores.arrive(tenant(who), now);
                     waiting[usize::from(who)] += 1;
                 }
                 Step::Take(who) => {
-                    let taken = cores.take(tenant(who));
+                    let taken = cores.take(tenant(who), now);
                     prop_assert!(taken.is_none() || waiting[usize::from(who)] > 0);
                     if let Some(core) = taken {
                         waiting[usize::from(who)] -= 1;
@@ -127,15 +154,16 @@ proptest! {
                     }
                 }
                 Step::GiveUp(who) if waiting[usize::from(who)] > 0 => {
-                    cores.give_up(tenant(who));
+                    cores.give_up(tenant(who), now);
                     waiting[usize::from(who)] -= 1;
                 }
                 Step::GiveUp(_) => {}
                 Step::Leave(which) if !seated.is_empty() => {
                     let (core, _) = seated.swap_remove(which % seated.len());
-                    cores.leave(core);
+                    cores.leave(core, now);
                 }
                 Step::Leave(_) => {}
+                Step::Pass(seconds) => now += Duration::from_secs(seconds),
             }
             for (at, (core, who)) in seated.iter().enumerate() {
                 let beside = seated.iter().filter(|(other, _)| other == core);
@@ -148,7 +176,7 @@ proptest! {
         for _ in 0..2 * (left as usize + seated.len()) + 2 {
             for who in 0..4u8 {
                 while waiting[usize::from(who)] > 0 {
-                    let Some(core) = cores.take(tenant(who)) else { break };
+                    let Some(core) = cores.take(tenant(who), now) else { break };
                     waiting[usize::from(who)] -= 1;
                     left -= 1;
                     seated.push((core, who));
@@ -158,7 +186,7 @@ proptest! {
                 break;
             }
             let (core, _) = seated.remove(0);
-            cores.leave(core);
+            cores.leave(core, now);
         }
         prop_assert_eq!(left, 0, "somebody waits for ever");
     }

@@ -1,6 +1,7 @@
 //! A run's seat: the core that is its tenant's while its process lives.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use notrace_policy_promise::cohosting::Cohosting;
 use rustix::thread::CpuSet;
@@ -17,6 +18,7 @@ use crate::topology;
 pub(crate) struct Seats {
     cores: Mutex<Cores>,
     changed: Notify,
+    began: Instant,
 }
 
 /// A place on a core. To be dropped when the process that had it is dead.
@@ -44,7 +46,11 @@ impl Seats {
         // waits because of others.
         let most = u32::from(config.running_max) / groups.len().max(1) as u32;
         let cores = Mutex::new(Cores::new(groups, most));
-        Some(Self { cores, changed: Notify::new() })
+        Some(Self { cores, changed: Notify::new(), began: Instant::now() })
+    }
+
+    fn now(&self) -> Duration {
+        self.began.elapsed()
     }
 
     fn cores(&self) -> MutexGuard<'_, Cores> {
@@ -61,14 +67,14 @@ impl Inner {
     ) -> Result<Option<Seat>, RunError> {
         let Some(seats) = &self.seats else { return Ok(None) };
         let _waiting = Waiting::enter(self).ok_or(RunError::Busy)?;
-        seats.cores().arrive(tenant);
+        seats.cores().arrive(tenant, seats.now());
         let mut arrived = Arrived { seats, tenant, seated: false };
         loop {
             let changed = seats.changed.notified();
             tokio::pin!(changed);
             // From here on no change is missed.
             changed.as_mut().enable();
-            let taken = seats.cores().take(tenant);
+            let taken = seats.cores().take(tenant, seats.now());
             if let Some(core) = taken {
                 arrived.seated = true;
                 return Ok(Some(Seat { inner: self.clone(), core }));
@@ -95,7 +101,7 @@ impl Seat {
 impl Drop for Seat {
     fn drop(&mut self) {
         if let Some(seats) = &self.inner.seats {
-            seats.cores().leave(self.core);
+            seats.cores().leave(self.core, seats.now());
             seats.changed.notify_waiters();
         }
     }
@@ -104,7 +110,7 @@ impl Drop for Seat {
 impl Drop for Arrived<'_> {
     fn drop(&mut self) {
         if !self.seated {
-            self.seats.cores().give_up(self.tenant);
+            self.seats.cores().give_up(self.tenant, self.seats.now());
             // A promise may have been withdrawn, which others wait for.
             self.seats.changed.notify_waiters();
         }
