@@ -10,7 +10,7 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use rustls::KeyLog;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -30,13 +30,40 @@ pub async fn connect_telling(
     ca_pem: &str,
     secrets: Arc<dyn KeyLog>,
 ) -> Result<TlsStream<TcpStream>> {
+    connected(authority, ca_pem, None, secrets).await
+}
+
+/// The same for a client who shows a certificate, given as PEM with its key.
+///
+/// # Errors  There is no connection.
+pub async fn connect_as(
+    authority: &str,
+    ca_pem: &str,
+    own: Option<(&str, &str)>,
+) -> Result<TlsStream<TcpStream>> {
+    connected(authority, ca_pem, own, Arc::new(rustls::NoKeyLog)).await
+}
+
+async fn connected(
+    authority: &str,
+    ca_pem: &str,
+    own: Option<(&str, &str)>,
+    secrets: Arc<dyn KeyLog>,
+) -> Result<TlsStream<TcpStream>> {
     let mut roots = rustls::RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(ca_pem.as_bytes())?)?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = rustls::ClientConfig::builder_with_provider(provider)
+    let config = rustls::ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+        .with_root_certificates(roots);
+    let mut config = match own {
+        None => config.with_no_client_auth(),
+        Some((certificate, key)) => {
+            let certificate = CertificateDer::from_pem_slice(certificate.as_bytes())?;
+            let key = PrivateKeyDer::from_pem_slice(key.as_bytes())?;
+            config.with_client_auth_cert(vec![certificate], key)?
+        }
+    };
     config.key_log = secrets;
     let stream = TcpStream::connect(authority).await?;
     stream.set_nodelay(true)?;
