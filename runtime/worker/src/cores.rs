@@ -151,8 +151,8 @@ impl Cores {
         self.cores.get(core.0).map_or(&[], |core| &core.cpus)
     }
 
-    /// Promises a core to each who waits, has none, can enter none and has no promise yet, as far as
-    /// there are cores: one of whoever has most, and of those the emptiest.
+    /// Promises a core to each who waits, has none, can enter none and has no promise yet, as far
+    /// as there are cores: one of whoever has most, and of those the emptiest.
     fn promise(&mut self, now: Duration) {
         for index in 0..self.waiting.len() {
             let Some((tenant, _)) = self.waiting.get(index).copied() else { return };
