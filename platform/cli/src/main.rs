@@ -49,6 +49,7 @@ fn main() -> ExitCode {
     match std::env::args_os().nth(1).as_deref().and_then(OsStr::to_str) {
         Some("worker") => notrace_runtime_worker::worker_main(),
         Some("compile") => notrace_runtime_worker::compile_main(),
+        Some("sweep") => return notrace_runtime_worker::sweep_main(),
         _ => {}
     }
     // No core file, nobody reads along, and a panic tells its place without its message. The node

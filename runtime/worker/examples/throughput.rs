@@ -12,7 +12,7 @@ use notrace_policy_promise::digest::{Digest, Domain};
 use notrace_policy_promise::private::Private;
 use notrace_runtime_worker::{
     Code, End, Given, Job, KillReason, Limits, Supervisor, SupervisorConfig, Tenant, compile_main,
-    scrub, worker_main,
+    scrub, sweep_main, worker_main,
 };
 
 #[global_allocator]
@@ -29,6 +29,10 @@ fn main() -> Result<()> {
     match args.first().map(String::as_str) {
         Some("worker") => worker_main(),
         Some("compile") => compile_main(),
+        Some("sweep") => {
+            sweep_main();
+            return Ok(());
+        }
         _ => {}
     }
     let number = |index: usize, otherwise: u64| {

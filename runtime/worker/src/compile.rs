@@ -27,9 +27,9 @@ use crate::limits::{
     CODE_BYTES_MAX, COMPILE_BYTES, COMPILE_PROCESSOR_SECONDS, COMPILE_WALL, FACTS_BYTES_MAX,
 };
 use crate::planted;
-use crate::supervisor::Supervisor;
 use crate::supervisor::process::{Exit, Process};
 use crate::supervisor::template::open_child;
+use crate::supervisor::{Inner, Supervisor};
 
 /// A module that was taken, and its code.
 pub struct Compiled {
@@ -138,12 +138,13 @@ impl Supervisor {
         planted!(15, crate::leak::hold(std::os::fd::AsFd::as_fd(&module)));
         let result = File::from(memory_file().map_err(host)?);
         let theirs = result.try_clone().map_err(|_| CompileError::Host)?;
-        let compiler = Compiler(launch(self, module, theirs.into())?);
-        if timeout(COMPILE_WALL, compiler.0.ended()).await.is_err() {
+        let process = launch(self, module, theirs.into())?;
+        let mut compiler = Compiler { process, inner: self.0.clone(), succeeded: false };
+        if timeout(COMPILE_WALL, compiler.process.ended()).await.is_err() {
             return Err(CompileError::Limit);
         }
-        match compiler.0.reap() {
-            Some(Exit::Status(0)) => {}
+        match compiler.process.reap() {
+            Some(Exit::Status(0)) => compiler.succeeded = true,
             Some(Exit::Status(status)) if is_limit(status - EXIT_BY_SIGNAL) => {
                 return Err(CompileError::Limit);
             }
@@ -163,18 +164,24 @@ fn is_limit(signal: i32) -> bool {
 }
 
 /// A compiler at work. Killed when it is no longer waited for.
-struct Compiler(Arc<Process>);
+struct Compiler {
+    process: Arc<Process>,
+    inner: Arc<Inner>,
+    succeeded: bool,
+}
 
 impl Drop for Compiler {
     fn drop(&mut self) {
-        self.0.kill();
-        if self.0.reap().is_none() {
-            let process = self.0.clone();
-            tokio::spawn(async move {
-                process.ended().await;
-                process.reap();
-            });
+        if self.succeeded {
+            return;
         }
+        self.process.kill();
+        let (process, inner) = (self.process.clone(), self.inner.clone());
+        tokio::spawn(async move {
+            process.ended().await;
+            process.reap();
+            inner.sweeper.somebody_died();
+        });
     }
 }
 

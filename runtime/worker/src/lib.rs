@@ -8,7 +8,8 @@
 //! Reading order: `limits`; `job` is what goes in and comes out; `code` and `cache` are
 //! what is run; `channel` and `letter` are what passes; `worker` is the one side, `guest`
 //! its call of the sandbox; `cores` and `topology` are which core it is on; `supervisor` is the
-//! other side, `residue` what is left of a run; `compile` makes code.
+//! other side, `residue` what is left of a run, `sweep` what the kernel keeps of the dead;
+//! `compile` makes code.
 #![forbid(unsafe_code)]
 
 #[cfg(feature = "planted-leaks")]
@@ -35,6 +36,7 @@ mod topology;
 
 mod residue;
 mod supervisor;
+mod sweep;
 
 pub use cache::{CacheError, CodeCache};
 pub use code::Code;
@@ -47,6 +49,7 @@ pub use residue::{Residue, Scrubbed, scrub};
 pub use supervisor::process::Exit;
 pub use supervisor::template::StartError;
 pub use supervisor::{Supervisor, SupervisorConfig};
+pub use sweep::main as sweep_main;
 pub use worker::main as worker_main;
 
 /// For tests that leave fences out.

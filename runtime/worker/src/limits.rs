@@ -78,5 +78,7 @@ const _: () = assert!(EXCHANGE_BYTES <= u32::MAX as usize, "lengths fit 32 bits"
 pub const HOT_CODE_FILES_MAX: usize = 256;
 /// The most bytes of compiled modules kept ready in memory.
 pub const HOT_CODE_BYTES_MAX: u64 = 512 << 20;
+/// How long the sweeper may take to end.
+pub const SWEEPING_MAX: Duration = Duration::from_secs(5);
 /// How long a core stays its tenant's after the last run on it.
 pub const KEPT: Duration = Duration::from_secs(10);

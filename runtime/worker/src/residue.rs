@@ -77,7 +77,13 @@ impl Residue {
         if crate::leak::is_warm() && self.holds_answer() {
             return *self.exit.get_or_insert(Exit::Status(0));
         }
-        *self.exit.get_or_insert_with(|| self.process.reap().unwrap_or(Exit::Unknown))
+        *self.exit.get_or_insert_with(|| {
+            let exit = self.process.reap().unwrap_or(Exit::Unknown);
+            if exit != Exit::Status(0) {
+                self.inner.sweeper.somebody_died();
+            }
+            exit
+        })
     }
 
     /// The sealed answer in the slot of a worker that is dead.
@@ -96,6 +102,7 @@ impl Drop for Residue {
             process.ended().await;
             if !reaped {
                 process.reap();
+                inner.sweeper.somebody_died();
             }
             wipe(&inner, slot);
             drop(place);

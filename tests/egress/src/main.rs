@@ -23,6 +23,7 @@ use std::process::ExitCode;
 use std::sync::OnceLock;
 
 use anyhow::Result;
+use notrace_runtime_worker::sweep_main;
 use notrace_runtime_worker::weakened::{attempt_main, compile_main, open, worker_main};
 
 use outside::{Numbers, Outside};
@@ -53,6 +54,9 @@ fn main() -> ExitCode {
             "worker" => worker_main(walls.plan()),
             _ => compile_main(walls.plan()),
         }
+    }
+    if words.first() == Some(&"sweep") {
+        return sweep_main();
     }
     match run() {
         Ok(true) => ExitCode::SUCCESS,

@@ -8,6 +8,7 @@ pub(crate) mod process;
 mod run;
 pub(crate) mod seat;
 pub(crate) mod slot;
+mod sweeper;
 pub(crate) mod template;
 
 use std::path::PathBuf;
@@ -27,6 +28,7 @@ use crate::residue::{Place, Residue, scrub};
 use pool::{Idle, Pool};
 use seat::Seats;
 use slot::Slot;
+use sweeper::Sweeper;
 use template::{StartError, Template};
 
 /// What a supervisor is started with.
@@ -63,6 +65,7 @@ pub(crate) struct Inner {
     pub(crate) running: Arc<Semaphore>,
     pub(crate) compiling: Semaphore,
     seats: Option<Seats>,
+    pub(crate) sweeper: Sweeper,
     waiting: AtomicUsize,
     runs: AtomicU64,
     secret_memory: bool,
@@ -86,6 +89,7 @@ impl Supervisor {
         let (ended_sender, ended) = watch::channel(false);
         let inner = Arc::new(Inner {
             seats: Seats::of(&config),
+            sweeper: Sweeper::of(&config.exe),
             config,
             secret_memory: slots.iter().all(Slot::is_secret_memory),
             pool: Mutex::new(Pool::new(idle, slots)),
@@ -166,6 +170,7 @@ async fn manage(
                 pause = Duration::from_millis(10);
                 inner.pool().attach(template.line.clone(), template.fences.clone());
                 if let Some(started) = started.take() {
+                    inner.sweeper.begin();
                     let _ = started.send(Ok(()));
                 }
                 tokio::select! {
@@ -195,6 +200,7 @@ async fn manage(
     }
     // Every template is seen off only after its last worker was scrubbed.
     while old.join_next().await.is_some() {}
+    inner.sweeper.see_off().await;
     ended.send_replace(true);
 }
 

@@ -67,6 +67,7 @@ const STORIES: &[Story] = stories! {
         with_all_workers_busy_says_so,
         recovers_when_its_template_is_killed,
         recovers_when_its_namespace_is_killed,
+        replaces_a_sweeper_that_is_gone,
         scrubs_what_a_caller_that_left_has_left,
         that_drains_leaves_no_process,
         that_is_dropped_by_a_crash_leaves_no_process,
@@ -98,6 +99,7 @@ fn main() -> ExitCode {
         Some(word @ ("worker" | "compile")) if rules::are_counted() => rules::main(word),
         Some("worker") => notrace_runtime_worker::worker_main(),
         Some("compile") => notrace_runtime_worker::compile_main(),
+        Some("sweep") => return notrace_runtime_worker::sweep_main(),
         #[cfg(feature = "weaken")]
         Some("dying") => rules::die(&args),
         Some("report") => return block_on(stage::report()),

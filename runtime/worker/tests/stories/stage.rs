@@ -84,6 +84,7 @@ pub(crate) fn answer(outcome: &Outcome) -> Vec<u8> {
 pub(crate) struct Seen {
     pub(crate) pid: i32,
     pub(crate) parent: i32,
+    /// Its number in a namespace of its own; nought for one that has none: the sweeper.
     pub(crate) inner_pid: i32,
     pub(crate) zombie: bool,
     pub(crate) ticks: u64,
@@ -99,13 +100,16 @@ fn seen(path: &Path) -> Option<Seen> {
     Some(Seen {
         pid: field("Pid:").parse().ok()?,
         parent: field("PPid:").parse().ok()?,
-        inner_pid: field("NSpid:").split_whitespace().last()?.parse().ok()?,
+        inner_pid: match field("NSpid:").split_once(char::is_whitespace) {
+            Some((_, inner)) => inner.trim().parse().ok()?,
+            None => 0,
+        },
         zombie: field("State:").starts_with('Z'),
         ticks: after.get(11)?.parse::<u64>().ok()? + after.get(12)?.parse::<u64>().ok()?,
     })
 }
 
-/// The children of process `parent`, lowest number first: init, template, workers.
+/// The children of process `parent`, lowest number first: sweeper, init, template, workers.
 pub(crate) fn children_of(parent: u32) -> Vec<Seen> {
     let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     let mut found: Vec<Seen> = entries.filter_map(|entry| seen(&entry.path())).collect();

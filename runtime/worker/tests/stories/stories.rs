@@ -217,6 +217,22 @@ pub(crate) mod a_supervisor {
         Ok(())
     }
 
+    pub(crate) async fn replaces_a_sweeper_that_is_gone() -> Result<()> {
+        let supervisor = supervisor(1, 1).await?;
+        let sweeper = || children().into_iter().find(|seen| seen.inner_pid == 0 && !seen.zombie);
+        let first = sweeper().context("no sweeper")?;
+        kill(&first)?;
+        until("it is gone", || sweeper().is_none()).await?;
+        let mut endless = job(&compile(&supervisor, LOOP).await?, b"");
+        endless.limits.fuel = u64::MAX / 2;
+        let left = tokio::time::timeout(Duration::from_millis(300), supervisor.run(endless, WAIT));
+        ensure!(left.await.is_err(), "it ended by itself");
+        until("there is another", || sweeper().is_some_and(|now| now.pid != first.pid)).await?;
+        supervisor.drain().await;
+        ensure!(children().is_empty(), "{:?}", children());
+        Ok(())
+    }
+
     pub(crate) async fn scrubs_what_a_caller_that_left_has_left() -> Result<()> {
         let supervisor = supervisor(1, 1).await?;
         let mut endless = job(&compile(&supervisor, LOOP).await?, b"");
@@ -258,7 +274,7 @@ pub(crate) mod a_supervisor {
         BufReader::new(node.stdout.take().context("its output")?).read_line(&mut line)?;
         ensure!(line == "ready\n", "{line:?}");
         let orphans = children_of(node.id());
-        ensure!(orphans.len() == 5, "{orphans:?}");
+        ensure!(orphans.len() == 6, "{orphans:?}");
         node.kill()?;
         node.wait()?;
         let path = |pid: i32| std::path::PathBuf::from(format!("/proc/{pid}/exe"));
