@@ -159,14 +159,14 @@ fn of_files(shown: &mut Shown, search: &Search, canary: &Canary, stage: &Stage) 
 
 /// What is asked of the node is searched: the ledger's key is in what it says of itself.
 async fn of_answers(shown: &mut Shown, stage: &Stage) -> Result<()> {
-    let key = Canary::of(What::Control, stage.credentials.ledger_vkey.as_bytes());
+    let key = Canary::of(What::Control, stage.door.credentials.ledger_vkey.as_bytes());
     let search = Search::of([&key])?;
     let mut finds = Finds::new(&search, Place::Answers);
-    let mut link = stage.stranger().await?;
+    let mut link = stage.door.stranger().await?;
     let about = link.ask_ok("GET", "/v1/node", &[], Bytes::new()).await?;
     finds.look(&about, "/v1/node");
     shown.see(Place::Answers, &finds.all)?;
-    let origin = stage.credentials.ledger_vkey.split('+').next().unwrap_or_default();
+    let origin = stage.door.credentials.ledger_vkey.split('+').next().unwrap_or_default();
     let search = Search::of([&Canary::of(What::Control, origin.as_bytes())])?;
     let mut finds = Finds::new(&search, Place::Receipts);
     let checkpoint = link.ask_ok("GET", "/v1/ledger/checkpoint", &[], Bytes::new()).await?;
@@ -179,7 +179,7 @@ async fn in_a_worker(ground: &Ground<'_>, path: &str) -> Result<()> {
     let canary = Canary::raw(What::Control)?;
     let search = Search::of([&canary])?;
     let input = Bytes::from(Mode::Lasts.input(&canary, 0));
-    let (mut link, path) = (ground.stage.link().await?, path.to_owned());
+    let (mut link, path) = (ground.stage.door.link().await?, path.to_owned());
     let running = tokio::spawn(async move {
         link.ask("POST", &path, &[("notrace-timeout-ms", "20000")], input).await
     });

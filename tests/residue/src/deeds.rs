@@ -16,7 +16,7 @@ use crate::keys;
 use crate::places::files;
 use crate::places::image::Image;
 use crate::search::Search;
-use crate::stage::Stage;
+use crate::stage::{Door, Stage};
 
 /// What is left of deeds for the hunt.
 #[derive(Default)]
@@ -39,8 +39,8 @@ impl Deeds {
     /// Makes the pool and uploads the task; tells where it runs.
     ///
     /// # Errors  The node refuses.
-    pub async fn prepare(stage: &Stage) -> Result<String> {
-        let mut link = stage.link().await?;
+    pub async fn prepare(door: &Door) -> Result<String> {
+        let mut link = door.link().await?;
         make_pool(&mut link, "p").await?;
         let (data, name) = (Canary::text(What::Control)?, Canary::text(What::Control)?);
         push(&mut link, &guest::module(&data, &name)?).await
@@ -50,12 +50,12 @@ impl Deeds {
     /// sizes and with all ends, with an argument and an object each.
     ///
     /// # Errors  A run does not go as it should.
-    pub async fn run(&mut self, stage: &Stage, path: &str, count: usize) -> Result<Link> {
+    pub async fn run(&mut self, door: &Door, path: &str, count: usize) -> Result<Link> {
         let secrets = Arc::new(Secrets::default());
-        let authority = stage.authority()?;
-        let ca = &stage.credentials.ca_pem;
+        let authority = door.authority()?;
+        let ca = &door.credentials.ca_pem;
         let stream = connect_telling(authority, ca, secrets.clone()).await?;
-        let mut link = Link::over(stream, authority, Some(&stage.credentials.token)).await?;
+        let mut link = Link::over(stream, authority, Some(&door.credentials.token)).await?;
         let object = Canary::raw(What::Object)?;
         let bytes = Bytes::copy_from_slice(object.bytes());
         link.ask_ok("PUT", "/v1/objects/p/k", &[], bytes.clone()).await?;
@@ -124,8 +124,8 @@ impl Deeds {
     /// Asks for what is refused, with a canary in every part of a request.
     ///
     /// # Errors  A refusal has no words, or something is not refused.
-    pub async fn be_refused(&mut self, stage: &Stage) -> Result<()> {
-        let mut link = stage.link().await?;
+    pub async fn be_refused(&mut self, door: &Door) -> Result<()> {
+        let mut link = door.link().await?;
         let canary = Canary::text(What::Header)?;
         let text = canary.as_text();
         let requests = [
@@ -153,7 +153,7 @@ impl Deeds {
     ///
     /// # Errors  The node refuses.
     pub async fn upload_and_remove(&mut self, stage: &Stage) -> Result<()> {
-        let mut link = stage.link().await?;
+        let mut link = stage.door.link().await?;
         let (data, name) = (Canary::text(What::ModuleData)?, Canary::text(What::ModuleName)?);
         let path = push(&mut link, &guest::module(&data, &name)?).await?;
         let input = Canary::raw(What::Input)?;
@@ -177,7 +177,7 @@ impl Deeds {
     ///
     /// # Errors  The node refuses, or its table of keys does not open.
     pub async fn shred(&mut self, stage: &Stage) -> Result<()> {
-        let mut link = stage.link().await?;
+        let mut link = stage.door.link().await?;
         make_pool(&mut link, "doomed").await?;
         let object = Canary::raw(What::Object)?;
         let bytes = Bytes::copy_from_slice(object.bytes());

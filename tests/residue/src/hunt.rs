@@ -93,7 +93,7 @@ impl Ground<'_> {
     /// right.
     async fn answers(&self, search: &Search) -> Result<Vec<Find>> {
         let mut finds = Finds::new(search, Place::Answers);
-        for mut link in [self.stage.link().await?, self.stage.stranger().await?] {
+        for mut link in [self.stage.door.link().await?, self.stage.door.stranger().await?] {
             for path in ASKED {
                 look_at_answer(&mut finds, &mut link, path).await?;
             }
@@ -104,7 +104,7 @@ impl Ground<'_> {
     /// Every receipt, and the ledger as its mirrors see it.
     async fn receipts(&self, search: &Search, deeds: &Deeds) -> Result<Vec<Find>> {
         let mut finds = Finds::new(search, Place::Receipts);
-        let mut link = self.stage.link().await?;
+        let mut link = self.stage.door.link().await?;
         for receipt in &deeds.receipts {
             let path = format!("{receipt}?wait=true");
             let status = look_at_answer(&mut finds, &mut link, &path).await?;
@@ -132,7 +132,7 @@ impl Ground<'_> {
 pub async fn in_settled_processes(stage: &Stage, search: &Search) -> Result<Vec<Find>> {
     let mut finds = Vec::new();
     for _ in 0..TRIES {
-        stage.let_it_settle().await?;
+        stage.door.let_it_settle().await?;
         finds = in_processes(stage, search)?;
         if finds.is_empty() {
             break;

@@ -32,6 +32,8 @@ mod sleeper;
 pub mod planted;
 pub mod rounds;
 
+pub mod machine;
+
 pub use canary::{Canary, What};
 pub use find::{Find, Place};
 pub use search::Search;

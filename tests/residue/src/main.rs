@@ -3,14 +3,19 @@
 
 use std::io::Write as _;
 use std::os::unix::process::CommandExt as _;
+use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context as _, Result, bail};
+use notrace_tests_residue::machine::Recipe;
+use notrace_tests_residue::machine::scenes::{self, Row};
 use notrace_tests_residue::planted::{self, Fared};
 use notrace_tests_residue::rounds::{self, Report, Surroundings};
 use tokio::runtime::Runtime;
 
 const USUAL_RUNS: usize = 1000;
+/// How many finds of one hunt are shown.
+const SHOWN: usize = 12;
 /// How the program tells itself that the network it is in is its own.
 const INSIDE: &str = "--inside";
 
@@ -26,6 +31,11 @@ fn main() -> ExitCode {
 }
 
 fn run(mut arguments: Vec<String>) -> Result<bool> {
+    if let [first, folder] = arguments.as_slice()
+        && first == "--machine"
+    {
+        return machine(folder.as_ref());
+    }
     let inside = arguments.first().is_some_and(|first| first == INSIDE);
     if inside {
         arguments.remove(0);
@@ -47,7 +57,7 @@ fn run(mut arguments: Vec<String>) -> Result<bool> {
             let numbers: Result<Vec<u32>, _> = numbers.iter().map(|text| text.parse()).collect();
             planted(&numbers.context("--planted [NUMBER ...]")?, &surroundings)
         }
-        _ => bail!("usage: residue [--runs NUMBER] | residue --planted [NUMBER ...]"),
+        _ => bail!("usage: residue [--runs NUMBER | --planted [NUMBER ...] | --machine FOLDER]"),
     }
 }
 
@@ -61,6 +71,27 @@ fn honest(runs: usize, surroundings: &Surroundings) -> Result<bool> {
     rounds::accounted_for(&report.shown)?;
     tell(&report);
     Ok(report.finds.is_empty())
+}
+
+/// A machine of its own, searched from outside; whether nothing was found in one that zeroes memory
+/// as it is freed, and something in one that does not.
+fn machine(folder: &Path) -> Result<bool> {
+    let recipe = Recipe::below(folder)?;
+    let mut tell = |row: &Row| {
+        say(&row.to_string());
+        let finds = row.memory.iter().flatten().chain(&row.disk);
+        finds.take(SHOWN).for_each(|find| say(&format!("  {find}")));
+    };
+    say("| after | canaries | all memory | disk |\n|---|---:|---|---|");
+    let clean = runtime()?.block_on(scenes::zeroed(&recipe, &mut tell))?;
+    say("\nthe same where the kernel keeps what is freed, and something must be found");
+    let seen = runtime()?.block_on(scenes::kept(&recipe, &mut tell))?;
+    say(match (clean, seen) {
+        (true, true) => "nothing was found where memory is zeroed, and something where it is not",
+        (false, _) => "something was found",
+        (true, false) => "nothing was found anywhere, so the search proves nothing",
+    });
+    Ok(clean && seen)
 }
 
 /// A node for each leak, or for those with these numbers; whether all were caught that could be.

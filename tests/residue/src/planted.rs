@@ -190,10 +190,10 @@ pub async fn try_none(number: u32, surroundings: &Surroundings) -> Result<()> {
 async fn hunt(number: u32, surroundings: &Surroundings) -> Result<Vec<Find>> {
     let home = surroundings.image.as_ref().map(|image| image.folder(number)).transpose()?;
     let mut stage = Stage::start(Setting { binary: BINARY, leak: Some(number), home }).await?;
-    let path = Deeds::prepare(&stage).await?;
+    let path = Deeds::prepare(&stage.door).await?;
     let mut deeds = Deeds::default();
-    drop(deeds.run(&stage, &path, RUNS).await?);
-    deeds.be_refused(&stage).await?;
+    drop(deeds.run(&stage.door, &path, RUNS).await?);
+    deeds.be_refused(&stage.door).await?;
     deeds.upload_and_remove(&stage).await?;
     deeds.shred(&stage).await?;
     let search = Search::of(&deeds.canaries)?;

@@ -69,7 +69,7 @@ pub async fn honest(
 ) -> Result<Report> {
     let home = surroundings.image.as_ref().map(|image| image.root().join("home"));
     let mut stage = Stage::start(Setting { binary: "notrace", leak: None, home }).await?;
-    let path = Deeds::prepare(&stage).await?;
+    let path = Deeds::prepare(&stage.door).await?;
     let ground = Ground {
         stage: &stage,
         capture: surroundings.capture.as_ref(),
@@ -79,18 +79,18 @@ pub async fn honest(
     let (finds, while_open, took) = (Vec::new(), Vec::new(), [Duration::ZERO; 2]);
     let mut report = Report { runs: 0, canaries: 0, hunts: 0, finds, while_open, shown, took };
     // Somebody else is connected all the while, and says nothing.
-    let mut idle = stage.link().await?;
+    let mut idle = stage.door.link().await?;
     idle.ask_ok("GET", "/v1/health", &[], Bytes::new()).await?;
     let mut all: Vec<Canary> = Vec::new();
     while report.runs < runs {
         let began = Instant::now();
         let mut deeds = Deeds::default();
-        let link = deeds.run(&stage, &path, BATCH.min(runs - report.runs)).await?;
+        let link = deeds.run(&stage.door, &path, BATCH.min(runs - report.runs)).await?;
         if report.hunts == 0 {
             report.while_open = self::while_open(&stage, &deeds).await?;
         }
         drop(link);
-        deeds.be_refused(&stage).await?;
+        deeds.be_refused(&stage.door).await?;
         deeds.upload_and_remove(&stage).await?;
         deeds.shred(&stage).await?;
         let ran = Instant::now();
@@ -156,7 +156,7 @@ async fn in_the_middle(stage: &Stage, path: &str) -> Result<(Search, JoinHandle<
     let canary = Canary::raw(What::Input)?;
     let search = Search::of([&canary])?;
     let input = Bytes::from(Mode::Lasts.input(&canary, 0));
-    let (mut link, path) = (stage.link().await?, path.to_owned());
+    let (mut link, path) = (stage.door.link().await?, path.to_owned());
     let running = tokio::spawn(async move {
         // How it ends is not its client's to judge: somebody is about to crash.
         let _ = link.ask("POST", &path, &[("notrace-timeout-ms", "20000")], input).await;

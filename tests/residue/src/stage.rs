@@ -24,11 +24,49 @@ pub struct Setting {
     pub home: Option<PathBuf>,
 }
 
+/// How a client reaches a node, wherever that runs.
+pub struct Door {
+    /// What lets a client in.
+    pub credentials: Credentials,
+}
+
+impl Door {
+    /// Where the node listens.
+    ///
+    /// # Errors  Its credentials do not say.
+    pub fn authority(&self) -> Result<&str> {
+        self.credentials.url.strip_prefix("https://").context("an address")
+    }
+
+    /// A new connection of the node's owner.
+    ///
+    /// # Errors  There is none.
+    pub async fn link(&self) -> Result<Link> {
+        notrace_tests_rig::node::link(&self.credentials).await
+    }
+
+    /// A new connection of somebody without a credential.
+    ///
+    /// # Errors  There is none.
+    pub async fn stranger(&self) -> Result<Link> {
+        Link::tls(self.authority()?, &self.credentials.ca_pem, None).await
+    }
+
+    /// Lets the node have its turn: by the end of an exchange on a fresh connection, what it had
+    /// to do before is done.
+    ///
+    /// # Errors  It answers nobody.
+    pub async fn let_it_settle(&self) -> Result<()> {
+        let mut link = self.stranger().await?;
+        link.ask_ok("GET", "/v1/health", &[], Bytes::new()).await.map(drop)
+    }
+}
+
 /// A node that runs.
 pub struct Stage {
     node: Process,
-    /// What lets a client in.
-    pub credentials: Credentials,
+    /// How it is reached.
+    pub door: Door,
     home: PathBuf,
     work: TempDir,
 }
@@ -66,7 +104,7 @@ impl Stage {
         let credentials = until(START_MAX, || ready(&home, 0)).await;
         let said = || fs::read_to_string(work.path().join("stderr")).unwrap_or_default();
         let credentials = credentials.with_context(|| format!("no node: {}", said()))?;
-        Ok(Self { node, credentials, home, work })
+        Ok(Self { node, door: Door { credentials }, home, work })
     }
 
     /// The node's processes, each with what it is.
@@ -103,36 +141,6 @@ impl Stage {
     /// The files with what it prints.
     pub fn output(&self) -> [PathBuf; 2] {
         ["stdout", "stderr"].map(|name| self.work.path().join(name))
-    }
-
-    /// Where it listens.
-    ///
-    /// # Errors  Its credentials do not say.
-    pub fn authority(&self) -> Result<&str> {
-        self.credentials.url.strip_prefix("https://").context("an address")
-    }
-
-    /// A new connection of its owner.
-    ///
-    /// # Errors  There is none.
-    pub async fn link(&self) -> Result<Link> {
-        notrace_tests_rig::node::link(&self.credentials).await
-    }
-
-    /// A new connection of somebody without a credential.
-    ///
-    /// # Errors  There is none.
-    pub async fn stranger(&self) -> Result<Link> {
-        Link::tls(self.authority()?, &self.credentials.ca_pem, None).await
-    }
-
-    /// Lets the node have its turn: by the end of an exchange on a fresh connection, what it had
-    /// to do before is done.
-    ///
-    /// # Errors  It answers nobody.
-    pub async fn let_it_settle(&self) -> Result<()> {
-        let mut link = self.stranger().await?;
-        link.ask_ok("GET", "/v1/health", &[], Bytes::new()).await.map(drop)
     }
 
     /// Waits for a process of the node's to be gone.

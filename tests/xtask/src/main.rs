@@ -2,8 +2,8 @@
 //!
 //! [`say`] prints, [`step`] runs one thing and remembers how it went. A command is a list of steps:
 //! [`gate`] is what has to pass before a change lands, [`guests`] rebuilds the committed examples,
-//! [`proofs`] checks the proofs, [`suites`] are the long ones. [`tools`] finds what a step needs,
-//! and fetches it where it may.
+//! [`proofs`] checks the proofs, [`suites`] are the long ones, and [`machine`] one in a machine of
+//! its own. [`tools`] finds what a step needs, and fetches it where it may.
 
 #![forbid(unsafe_code)]
 #![expect(
@@ -14,6 +14,7 @@
 mod gate;
 mod guests;
 mod libfabric;
+mod machine;
 mod mutants;
 mod proofs;
 mod say;
@@ -37,6 +38,7 @@ cargo xtask COMMAND
   chaos [ARGUMENTS]        faults on three real nodes, 1,000 runs of 20 s; --runs N, --seconds S,
                            --seed FIRST, --hosts H, or --replay SEED for one of them again
   egress                   96 ways out of a worker against each choice of four walls; a table
+  machine                  a whole machine under QEMU, its memory and disk searched from outside
   mutants [WORD ...]       deliberate faults in the protocol, and whether the simulator finds them
   observer [--runs N]      what somebody outside can tell of two secrets under each release policy;
                            a table, and the time within a quantum over N runs, 500 if not said
@@ -71,6 +73,7 @@ fn command(words: &[&str]) -> Result<bool> {
         ["bench", rest @ ..] => suites::bench(rest),
         ["egress"] => suites::egress(),
         ["observer", arguments @ ..] => suites::observer(arguments),
+        ["machine"] => machine::run(),
         ["mutants", rest @ ..] => mutants::run(rest),
         ["proofs", rest @ ..] if proofs::knows(rest) => proofs::run(rest),
         ["residue", "--planted", rest @ ..] => suites::planted(rest),
