@@ -1,8 +1,9 @@
 //! What clients do with canaries, and the canaries they did it with.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use bytes::Bytes;
 use notrace_tests_rig::Link;
 use notrace_tests_rig::link::connect_telling;
@@ -34,6 +35,9 @@ pub struct Deeds {
 /// Sizes that inputs are filled up to: alone, within one record of TLS, over several, and more than
 /// any buffer keeps.
 const FILLERS: [usize; 4] = [0, 900, 40_000, 700_000];
+
+/// How long compiling the task may take, in seconds.
+const COMPILED_MAX_S: u32 = 120;
 
 impl Deeds {
     /// Makes the pool and uploads the task; tells where it runs.
@@ -213,6 +217,25 @@ async fn push(link: &mut Link, module: &[u8]) -> Result<String> {
     let answer: serde_json::Value = serde_json::from_slice(&answer)?;
     let digest = answer.get("digest").and_then(|digest| digest.as_str());
     Ok(format!("/v1/tasks/{}/run", digest.context("an upload without a digest")?))
+}
+
+/// Waits until the task can be run: in software, compiling takes a while.
+///
+/// # Errors  It is refused, or takes too long.
+pub async fn compiled(door: &Door, path: &str) -> Result<()> {
+    let task = path.strip_suffix("/run").context("a path")?;
+    let mut link = door.link().await?;
+    let mut again = tokio::time::interval(Duration::from_secs(1));
+    for _ in 0..COMPILED_MAX_S {
+        let about = link.ask_ok("GET", task, &[], Bytes::new()).await?;
+        let about: serde_json::Value = serde_json::from_slice(&about)?;
+        match about.get("state").and_then(serde_json::Value::as_str) {
+            Some("ready") => return Ok(()),
+            Some("compiling") => drop(again.tick().await),
+            state => bail!("the task is {state:?}"),
+        }
+    }
+    bail!("the task is never compiled")
 }
 
 /// What a client's connections are encrypted with.

@@ -8,7 +8,8 @@
 //! Reading order: `canary` and `spelling` are what is looked for, `search` how; `find` names the
 //! places, `places` looks into them; `guest` is the task that is run, `stage` a node, `keys` its
 //! table of keys, `deeds` what is done to it; `hunt` is the hunt, `controls` its controls,
-//! `rounds` many of them; `planted` the leaks that it must find.
+//! `rounds` many of them; `planted` the leaks that it must find; `faults` is the hunt
+//! after violence, `machine` that in a whole machine.
 #![forbid(unsafe_code)]
 
 pub mod canary;
@@ -32,6 +33,7 @@ mod sleeper;
 pub mod planted;
 pub mod rounds;
 
+pub mod faults;
 pub mod machine;
 
 pub use canary::{Canary, What};

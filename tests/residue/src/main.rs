@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context as _, Result, bail};
+use notrace_tests_residue::faults;
 use notrace_tests_residue::machine::Recipe;
 use notrace_tests_residue::machine::scenes::{self, Row};
 use notrace_tests_residue::planted::{self, Fared};
@@ -52,12 +53,19 @@ fn run(mut arguments: Vec<String>) -> Result<bool> {
     match words.as_slice() {
         [] => honest(USUAL_RUNS, &surroundings),
         ["--runs", number] => honest(number.parse().context("--runs NUMBER")?, &surroundings),
+        ["--faults", points, only @ ..] => {
+            let points = points.parse().context("--faults POINTS [WORD ...]")?;
+            violent(points, &only.join(" "), &surroundings)
+        }
         ["--planted"] => planted(&[], &surroundings),
         ["--planted", numbers @ ..] => {
             let numbers: Result<Vec<u32>, _> = numbers.iter().map(|text| text.parse()).collect();
             planted(&numbers.context("--planted [NUMBER ...]")?, &surroundings)
         }
-        _ => bail!("usage: residue [--runs NUMBER | --planted [NUMBER ...] | --machine FOLDER]"),
+        _ => bail!(
+            "usage: residue [--runs N | --faults POINTS [WORD ...] | --planted [N ...] | \
+             --machine FOLDER]"
+        ),
     }
 }
 
@@ -71,6 +79,28 @@ fn honest(runs: usize, surroundings: &Surroundings) -> Result<bool> {
     rounds::accounted_for(&report.shown)?;
     tell(&report);
     Ok(report.finds.is_empty())
+}
+
+/// Each fault at so many moments; whether nothing was found.
+fn violent(points: usize, only: &str, surroundings: &Surroundings) -> Result<bool> {
+    say("| fault | points | a run was under way | canaries | found |\n|---|---:|---:|---:|---:|");
+    let (mut sum, mut found) = (0, 0);
+    let shown =
+        runtime()?.block_on(faults::all(points, only, surroundings.capture.as_ref(), |row| {
+            let faults::Row { fault, points, under_way, canaries, finds, skipped } = row;
+            say(&match skipped {
+                Some(why) => format!("| {fault} | skipped: {why} | | | |"),
+                None => {
+                    format!("| {fault} | {points} | {under_way} | {canaries} | {} |", finds.len())
+                }
+            });
+            finds.iter().take(SHOWN).for_each(|find| say(&format!("  {find}")));
+            sum += points;
+            found += finds.len();
+        }))?;
+    rounds::accounted_for(&shown)?;
+    say(&format!("{sum} points: {found} found"));
+    Ok(found == 0)
 }
 
 /// A machine of its own, searched from outside; whether nothing was found in one that zeroes memory

@@ -25,6 +25,7 @@ pub struct Setting {
 }
 
 /// How a client reaches a node, wherever that runs.
+#[derive(Clone)]
 pub struct Door {
     /// What lets a client in.
     pub credentials: Credentials,
@@ -57,8 +58,14 @@ impl Door {
     ///
     /// # Errors  It answers nobody.
     pub async fn let_it_settle(&self) -> Result<()> {
-        let mut link = self.stranger().await?;
-        link.ask_ok("GET", "/v1/health", &[], Bytes::new()).await.map(drop)
+        // Also one that can serve nobody just now, because its disk is full, answers this.
+        self.stranger().await?.ask("GET", "/v1/health", &[], Bytes::new()).await.map(drop)
+    }
+
+    /// Whether the node says of itself that it serves.
+    pub async fn is_open(&self) -> bool {
+        let Ok(mut link) = self.stranger().await else { return false };
+        link.ask_ok("GET", "/v1/health", &[], Bytes::new()).await.is_ok()
     }
 }
 
@@ -161,6 +168,11 @@ impl Stage {
         let said = || fs::read_to_string(self.work.path().join("stderr")).unwrap_or_default();
         ensure!(status.success(), "the node ended with {status}: {}", said());
         Ok(())
+    }
+
+    /// Whether the node's own process runs.
+    pub fn is_alive(&mut self) -> bool {
+        self.node.is_alive()
     }
 
     /// Waits until the node has ended by itself.

@@ -44,6 +44,7 @@ cargo xtask COMMAND
                            a table, and the time within a quantum over N runs, 500 if not said
   proofs [--all]           the machine-checked proofs that changed; --all does everything again
   residue [--runs N]       the hunt for what runs leave behind, in release; 1,000 if not said
+  residue --faults N       the hunt after each of 13 kinds of violence, at N random moments each
   residue --planted [...]  nodes with leaks that the hunt must find; all of them, or by number
   simulate [ARGUMENTS]     whole clusters from seeds, 100,000 of them; --seeds N for fewer or more
 

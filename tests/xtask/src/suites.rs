@@ -11,6 +11,9 @@ use crate::tools;
 /// Of `--cluster`, `--engine` measures what orders updates by itself, over each fabric that can be
 /// built here.
 pub(crate) fn bench(arguments: &[&str]) -> Result<bool> {
+    if arguments == ["price"] {
+        return price();
+    }
     let ["--cluster", rest @ ..] = arguments else {
         return suite("bench", "notrace-tests-bench", arguments);
     };
@@ -23,6 +26,17 @@ pub(crate) fn bench(arguments: &[&str]) -> Result<bool> {
         }
     }
     Ok(suite("bench", "notrace-tests-bench", &[&["--cluster"], &rest[..]].concat())? && passed)
+}
+
+/// What each protection costs; a build of its own, because no release can leave one out.
+fn price() -> Result<bool> {
+    let mut steps = Steps::default();
+    steps.step("price", || {
+        let what = ["--package", "notrace-runtime-worker", "--example", "price"];
+        let how = ["run", "--profile", "priced", "--quiet", "--features", "weaken"];
+        step::run(step::cargo(&[&how[..], &what].concat())?)
+    });
+    Ok(steps.summary())
 }
 
 fn engine() -> Result<bool> {

@@ -95,7 +95,7 @@ impl Guest {
             {
                 read.url = format!("https://localhost:{}", self.port);
                 let door = Door { credentials: read };
-                if door.let_it_settle().await.is_ok() {
+                if door.is_open().await {
                     credentials = Some(door);
                     break;
                 }

@@ -4,14 +4,14 @@ use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Result, ensure};
 use bytes::Bytes;
 use tokio::task::JoinHandle;
 
 use super::guest::{Freed, Guest};
 use super::recipe::Recipe;
 use crate::canary::{Canary, What};
-use crate::deeds::Deeds;
+use crate::deeds::{Deeds, compiled};
 use crate::find::{Find, Place};
 use crate::guest::Mode;
 use crate::places::files;
@@ -22,8 +22,6 @@ use crate::stage::Door;
 const RUNS: usize = 48;
 /// How long a run that never ends may take, in milliseconds: longer than it takes to find it.
 const LASTS_MS: &str = "120000";
-/// How long compiling the task may take, in seconds.
-const COMPILED_MAX_S: u32 = 120;
 /// How long a machine is left alone before it is searched, in seconds: what died is cleared then.
 const LEFT_ALONE_S: u32 = 3;
 /// How long what was killed may take to be gone.
@@ -217,23 +215,6 @@ impl Scene {
             None => find,
         }
     }
-}
-
-/// Waits until the task can be run: in software, compiling takes a while.
-async fn compiled(door: &Door, path: &str) -> Result<()> {
-    let task = path.strip_suffix("/run").context("a path")?;
-    let mut link = door.link().await?;
-    let mut again = tokio::time::interval(Duration::from_secs(1));
-    for _ in 0..COMPILED_MAX_S {
-        let about = link.ask_ok("GET", task, &[], Bytes::new()).await?;
-        let about: serde_json::Value = serde_json::from_slice(&about)?;
-        match about.get("state").and_then(serde_json::Value::as_str) {
-            Some("ready") => return Ok(()),
-            Some("compiling") => drop(again.tick().await),
-            state => bail!("the task is {state:?}"),
-        }
-    }
-    bail!("the task is never compiled")
 }
 
 fn on_disk(search: &Search, control: &Search, disk: &Path) -> Result<Vec<Find>> {
