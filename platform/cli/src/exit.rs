@@ -240,6 +240,15 @@ words! {
     DemoFailed = "demo_failed", Unavailable,
         "The demo did not come to its end.",
         "The step that failed is named above; please report it with the code.";
+    RulesMalformed = "rules_malformed", Usage,
+        "The rules are not ones that a node can follow.",
+        "Each mistake is named with its place; policy/rules/README.md says what rules can name.";
+    QuestionsMalformed = "questions_malformed", Usage,
+        "The file of questions is not one.",
+        "See examples/rules for three of them.";
+    RulesDiffer = "rules_differ", Conflict,
+        "The rules answer a question otherwise than its writer expects.",
+        "Mend the rules, or the question; the lines above say which rules decided.";
     OutputClosed = "output_closed", Done,
         "Nobody reads the output.",
         "Nothing.";

@@ -82,6 +82,7 @@ fn run(cli: Cli) -> Done {
         Command::Task(args::TaskCommand::New(new)) => command::new::write(&new),
         Command::Task(args::TaskCommand::Check(check)) => command::check::check(&check, json),
         Command::Audit(args::AuditCommand::Verify(verify)) => command::audit::verify(&verify, json),
+        Command::Rules(args::RulesCommand::Check(check)) => command::rules::check(&check, json),
         Command::Serve(serve) => {
             let mut runtime = tokio::runtime::Builder::new_multi_thread();
             // What a request left on a thread's stack must not wait there for the next one.

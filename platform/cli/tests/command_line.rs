@@ -14,7 +14,7 @@ fn notrace_with(dir: &std::path::Path, line: &str, config: &str) -> Ran {
 }
 
 /// Every command there is, as it is typed before its arguments.
-const COMMANDS: [&str; 33] = [
+const COMMANDS: [&str; 35] = [
     "",
     "demo",
     "serve",
@@ -47,11 +47,13 @@ const COMMANDS: [&str; 33] = [
     "audit",
     "audit verify",
     "audit log",
+    "rules",
+    "rules check",
     "explain",
 ];
 
 /// Groups show their members instead of an example of their own.
-const GROUPS: [&str; 4] = ["pool", "task", "promise", "audit"];
+const GROUPS: [&str; 5] = ["pool", "task", "promise", "audit", "rules"];
 
 mod help {
     use super::*;

@@ -7,6 +7,9 @@
 //! anything, and a pool that asks for sealed requests gets no plain ones.
 #![forbid(unsafe_code)]
 
+pub mod limits;
+pub mod set;
+
 mod admit;
 mod principal;
 mod release;

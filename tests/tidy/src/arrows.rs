@@ -44,9 +44,16 @@ const NODE: &[&str] = &[
     "platform/attest",
 ];
 
-/// One program hosts the node, the worker and the compiler, so the program names all three.
-const CLI: &[&str] =
-    &["platform/node", "platform/front", "sdk/client", "runtime/worker", "runtime/sandbox"];
+/// One program hosts the node, the worker and the compiler, so the program names all three; and it
+/// checks rules and modules by the code that a node asks.
+const CLI: &[&str] = &[
+    "platform/node",
+    "platform/front",
+    "sdk/client",
+    "runtime/worker",
+    "runtime/sandbox",
+    "policy/rules",
+];
 
 /// Which floor a folder is on; what is on a floor may be tested with what is below it or beside it.
 const FLOORS: [(&str, u8); 6] =

@@ -10,7 +10,7 @@ const BUDGETS: [(&str, usize); 3] =
     [("policy/promise", 6), ("policy/rules", 6), ("store/protocol", 0)];
 
 /// Packages in the lock file, ours included.
-pub const LOCK_MAX: usize = 400;
+pub const LOCK_MAX: usize = 520;
 
 /// Crates over their budget, and a lock file over its own.
 #[must_use]

@@ -2,10 +2,12 @@
 
 mod cluster;
 mod object;
+mod rules;
 mod task;
 
 pub(crate) use cluster::{ClusterCommand, ClusterInvite};
 pub(crate) use object::{Get, History, Ls, Named, Put, Shred, Watch};
+pub(crate) use rules::{RulesCheck, RulesCommand};
 pub(crate) use task::{
     AuditCommand, AuditLog, AuditVerify, Check, Language, New, PromiseCommand, Push, Run,
     TaskCommand, TaskNamed,
@@ -93,6 +95,9 @@ pub(crate) enum Command {
     /// Show the node's promise, or verify who signed it
     #[command(subcommand)]
     Promise(PromiseCommand),
+    /// Check the rules of who may do what
+    #[command(subcommand)]
+    Rules(RulesCommand),
     /// Verify a receipt offline, or read the ledger
     #[command(subcommand)]
     Audit(AuditCommand),

@@ -5,6 +5,7 @@ pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod explain;
 pub(crate) mod new;
+pub(crate) mod rules;
 pub(crate) mod serve;
 
 mod cluster;
@@ -60,6 +61,7 @@ pub(crate) async fn talk(command: Command, patience: Option<Patience>, json: boo
         | Command::Serve(_)
         | Command::Explain(_)
         | Command::Completions(_)
+        | Command::Rules(_)
         | Command::Task(TaskCommand::New(_) | TaskCommand::Check(_))
         | Command::Audit(AuditCommand::Verify(_)) => Ok(()),
     }
