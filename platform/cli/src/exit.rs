@@ -240,9 +240,6 @@ words! {
     DemoFailed = "demo_failed", Unavailable,
         "The demo did not come to its end.",
         "The step that failed is named above; please report it with the code.";
-    RulesMalformed = "rules_malformed", Usage,
-        "The rules are not ones that a node can follow.",
-        "Each mistake is named with its place; policy/rules/README.md says what rules can name.";
     QuestionsMalformed = "questions_malformed", Usage,
         "The file of questions is not one.",
         "See examples/rules for three of them.";
@@ -261,6 +258,7 @@ pub(crate) fn exit_for(code: Code) -> Exit {
             Exit::TaskFailed
         }
         Code::ModuleMalformed
+        | Code::RulesMalformed
         | Code::EntryMissing
         | Code::ImportRefused
         | Code::NameMalformed

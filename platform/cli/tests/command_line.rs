@@ -14,7 +14,7 @@ fn notrace_with(dir: &std::path::Path, line: &str, config: &str) -> Ran {
 }
 
 /// Every command there is, as it is typed before its arguments.
-const COMMANDS: [&str; 35] = [
+const COMMANDS: [&str; 37] = [
     "",
     "demo",
     "serve",
@@ -49,6 +49,8 @@ const COMMANDS: [&str; 35] = [
     "audit log",
     "rules",
     "rules check",
+    "rules push",
+    "rules show",
     "explain",
 ];
 

@@ -2,76 +2,12 @@
 #![cfg(test)]
 
 mod run;
+mod serving;
 
-use std::io::{BufRead as _, BufReader};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
-use run::{Ran, notrace};
-use rustix::process::{Pid, Signal, kill_process};
-
-/// A node in a folder of its own; killed when dropped.
-struct Node {
-    folder: tempfile::TempDir,
-    child: Option<Child>,
-    banner: Vec<String>,
-}
-
-impl Node {
-    fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_notrace"))
-            .args(["serve", "--dir", "./node", "--listen", "127.0.0.1:0"])
-            .current_dir(folder.path())
-            .env_clear()
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut banner = Vec::new();
-        for line in BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok) {
-            let last = line.starts_with("  posture: ");
-            banner.push(line);
-            if last {
-                break;
-            }
-        }
-        Self { folder, child: Some(child), banner }
-    }
-
-    fn path(&self) -> &Path {
-        self.folder.path()
-    }
-
-    #[track_caller]
-    fn types(&self, line: &str) -> Ran {
-        self.types_with(line, b"")
-    }
-
-    fn types_with(&self, line: &str, input: &[u8]) -> Ran {
-        notrace(self.path(), Some("./node/client.toml"), line, input)
-    }
-
-    fn write(&self, name: &str, bytes: &[u8]) {
-        std::fs::write(self.path().join(name), bytes).unwrap();
-    }
-
-    /// Asks the node to stop, as an operator does; its exit code.
-    fn stop(&mut self) -> Option<i32> {
-        let mut child = self.child.take().unwrap();
-        kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
-        child.wait().unwrap().code()
-    }
-}
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
-}
+use run::notrace;
+use serving::Node;
 
 /// A task that answers with its first object when it is given one: WASI preview 1, by hand.
 const CLASSIFY: &str = include_str!("classify.wat");

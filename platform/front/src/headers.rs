@@ -8,8 +8,9 @@ use hyper::header::{
     CONTENT_RANGE, HeaderName, HeaderValue, IF_MATCH, IF_NONE_MATCH, IF_RANGE, RANGE,
 };
 use notrace_platform_node::SessionKey;
-use notrace_platform_node::rules::Principal;
+use notrace_platform_node::leave::Principal;
 use notrace_platform_node::store::Condition;
+use notrace_policy_promise::label::Label;
 use notrace_policy_promise::limits::{RUN_ARG_BYTES_MAX, RUN_ARGS_MAX, RUN_OBJECTS_MAX};
 use notrace_policy_promise::name::ObjectName;
 use notrace_policy_promise::private::Private;
@@ -63,6 +64,19 @@ pub(crate) fn objects(headers: &HeaderMap) -> Answer<Vec<ObjectName>> {
         objects.push(text.parse()?);
     }
     Ok(objects)
+}
+
+/// The labels that a run's answer is not to carry.
+pub(crate) fn declassify(headers: &HeaderMap) -> Answer<Vec<Label>> {
+    let mut labels = Vec::new();
+    for value in headers.get_all(header::DECLASSIFY) {
+        if labels.len() == RUN_OBJECTS_MAX {
+            return Err(too_many("labels", RUN_OBJECTS_MAX));
+        }
+        let label = value.to_str().ok().and_then(|text| text.parse().ok());
+        labels.push(label.ok_or_else(|| malformed(header::DECLASSIFY, "a label"))?);
+    }
+    Ok(labels)
 }
 
 /// The arguments of a run, in order.

@@ -7,7 +7,7 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use crate::routes::{about, cluster, ledger, objects, pools, runs, tasks, transact, watch};
+use crate::routes::{about, cluster, ledger, objects, pools, rules, runs, tasks, transact, watch};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -22,6 +22,8 @@ use crate::routes::{about, cluster, ledger, objects, pools, runs, tasks, transac
         about::metrics,
         about::promise,
         about::openapi,
+        rules::show,
+        rules::push,
         cluster::status,
         cluster::invite,
         cluster::join,

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hyper::header::{ALLOW, CONTENT_TYPE, ETAG, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use hyper::{HeaderMap, StatusCode};
-use notrace_platform_node::rules::Denied;
+use notrace_platform_node::leave::Denied;
 use notrace_platform_node::sealed::SealError;
 use notrace_platform_node::{Refusal, task};
 use notrace_policy_promise::name::BadName;
@@ -139,6 +139,9 @@ impl From<Denied> for Box<Refused> {
             Denied::SealedRequired => Code::SealedRequired,
             Denied::TooManyObjects => Code::TooMany,
             Denied::LabelForbids => Code::LabelForbids,
+            Denied::NothingPermits | Denied::Forbidden { .. } | Denied::RuleFailed { .. } => {
+                Code::NotPermitted
+            }
         };
         refuse(code, denied.to_string())
     }
@@ -197,6 +200,7 @@ impl From<Refusal> for Box<Refused> {
 fn code_of(refusal: &Refusal) -> Code {
     match refusal {
         Refusal::Denied(_) => Code::NotPermitted,
+        Refusal::RulesMalformed { .. } | Refusal::LockedOut(_) => Code::RulesMalformed,
         Refusal::PoolUnknown => Code::PoolUnknown,
         Refusal::PoolExists => Code::PoolExists,
         Refusal::PoolsFull | Refusal::TasksFull | Refusal::TooMuch { .. } => Code::TooMany,

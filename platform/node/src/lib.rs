@@ -39,6 +39,7 @@ mod tasks;
 
 mod request;
 mod request_keys;
+mod rules;
 
 pub mod ledger;
 
@@ -75,8 +76,11 @@ pub use telemetry::{Answered, Route, Says};
 pub use watching::{Changed, Watching};
 
 /// Who may do what, as the front asks it.
-pub mod rules {
-    pub use notrace_policy_rules::{Action, Authenticated, Denied, Principal};
+pub mod leave {
+    pub use crate::rules::{Need, RulesNow};
+    pub use notrace_policy_rules::limits::RULES_BYTES_MAX;
+    pub use notrace_policy_rules::set::{OnNode, OnPool};
+    pub use notrace_policy_rules::{Authenticated, Denied, Principal};
 }
 
 /// What the store's calls take and give.

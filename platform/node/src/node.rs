@@ -7,7 +7,6 @@ use std::time::Duration;
 use notrace_policy_promise::digest::Digest;
 use notrace_policy_promise::name::PoolName;
 use notrace_policy_promise::release::Release;
-use notrace_policy_rules::Rules;
 use notrace_runtime_worker::{CodeCache, Supervisor, SupervisorConfig};
 use notrace_sdk_seal::WrappingKey;
 use notrace_store_objects::{
@@ -33,6 +32,7 @@ use crate::promise::SignedPromise;
 use crate::refusal::Refusal;
 use crate::request::{self, Call, Facts, Reply as RunReply};
 use crate::request_keys::RequestKeys;
+use crate::rules::{LastRead, rules_pool};
 use crate::stack::wipe_unused_stack;
 use crate::start_error::StartError;
 use crate::tasks::{self, Tasks};
@@ -45,7 +45,7 @@ pub struct Node(Arc<Inner>);
 pub(crate) struct Inner {
     config: Config,
     identity: Identity,
-    rules: Rules,
+    rules: LastRead,
     group: Group,
     keys: RwLock<KeyTable>,
     /// Held while pool keys change, so that one change never takes another's new key for a stray.
@@ -121,16 +121,15 @@ impl Node {
         let path = config.dir.join("promise.txt");
         let promise = SignedPromise::open(&path, &config, &identity, now_unix_s)
             .map_err(|_| StartError::Step("make its promise; check `operator`"))?;
-        let rules = Rules::of_one_owner();
         let node = crate::promise::node_digest(&identity, log.vkey());
-        let facts = Facts { rules: rules.digest(), config: config.digest(), node };
+        let facts = Facts { config: config.digest(), node };
         let request_keys = RequestKeys::of(&identity, promise.digest());
         let request_keys = request_keys.ok_or(StartError::Step("make its request keys"))?;
         let outbox = group.outbox().map_err(|_| StartError::Step("number its run"))?;
         let node = Self(Arc::new(Inner {
             config,
             identity,
-            rules,
+            rules: LastRead::default(),
             group,
             keys: RwLock::new(keys),
             key_changes: tokio::sync::Mutex::default(),
@@ -239,7 +238,7 @@ impl Node {
             cleared.map_err(|_| StartError::Step("clear old keys"))?;
         }
         self.insist("set the store's bounds", async || self.configure_store().await).await?;
-        for pool in [tasks::modules_pool(), tasks::names_pool()] {
+        for pool in [tasks::modules_pool(), tasks::names_pool(), rules_pool()] {
             let spec = PoolSpec {
                 retain: Retain::Forever,
                 durability: Durability::AllDurable,
@@ -402,8 +401,8 @@ impl Node {
         self.0.identity.owner_of_token(token)
     }
 
-    /// The rules in force.
-    pub fn rules(&self) -> &Rules {
+    /// The rules as they were last read.
+    pub(crate) fn last_rules(&self) -> &LastRead {
         &self.0.rules
     }
 

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use notrace_policy_promise::private::Private;
-use notrace_policy_rules::Denied;
+use notrace_policy_rules::{Denied, LockedOut};
 use notrace_runtime_worker::{Refused, Resource, TrapKind};
 use notrace_sdk_seal::SealError;
 use notrace_store_protocol::ids::Version;
@@ -15,6 +15,17 @@ pub enum Refusal {
     /// The rules say no.
     #[error("{0}")]
     Denied(Denied),
+    /// Rules that are none.
+    #[error(
+        "these are no rules{}; `notrace rules check FILE` tells each mistake", at(*.place)
+    )]
+    RulesMalformed {
+        /// Line and column of the first mistake, if it is anywhere in particular.
+        place: Option<(usize, usize)>,
+    },
+    /// Rules that nobody could change any more.
+    #[error("{0}")]
+    LockedOut(LockedOut),
     /// No pool of this name.
     #[error("there is no pool of this name; `notrace pool create NAME` makes one")]
     PoolUnknown,
@@ -194,6 +205,10 @@ impl core::fmt::Debug for Refusal {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         core::fmt::Display::fmt(self, f)
     }
+}
+
+fn at(place: Option<(usize, usize)>) -> String {
+    place.map_or(String::new(), |(line, column)| format!(" (line {line}, column {column})"))
 }
 
 fn mismatch(current: Option<Version>) -> String {

@@ -1,5 +1,7 @@
 //! Leave to run.
 
+use std::collections::BTreeSet;
+
 use notrace_policy_promise::digest::Digest;
 use notrace_policy_promise::label::Label;
 use notrace_policy_promise::limits::RUN_OBJECTS_MAX;
@@ -8,6 +10,7 @@ use notrace_policy_promise::release::Release;
 
 use crate::principal::Principal;
 use crate::rules::Rules;
+use crate::set::{Deed, PoolFacts};
 
 /// What a handle permits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -48,6 +51,8 @@ pub struct Asked<'a> {
     pub task: Digest,
     /// The objects it names.
     pub handles: Vec<Handle>,
+    /// Which labels the answer is not to carry.
+    pub declassify: Vec<Label>,
     /// How it came.
     pub seen: Seen,
 }
@@ -57,6 +62,8 @@ pub struct Asked<'a> {
 pub struct Grant {
     task: Digest,
     handles: Vec<Handle>,
+    declassified: Vec<Label>,
+    rules: Digest,
     seen: Seen,
 }
 
@@ -83,9 +90,25 @@ impl Grant {
         all.reduce(Release::join).unwrap_or(usual)
     }
 
-    /// The labels of all that may be read: what the answer carries.
-    pub fn labels(&self) -> impl Iterator<Item = &Label> {
-        self.handles.iter().filter_map(|handle| handle.label.as_ref())
+    /// The rules it was given under.
+    pub fn rules(&self) -> Digest {
+        self.rules
+    }
+
+    /// The labels of all that may be read, each once, in order.
+    pub fn labels(&self) -> BTreeSet<&Label> {
+        self.handles.iter().filter_map(|handle| handle.label.as_ref()).collect()
+    }
+
+    /// The labels that are taken off, by right, each once, in order; only such as there are.
+    pub fn declassified(&self) -> BTreeSet<&Label> {
+        let labels = self.labels();
+        self.declassified.iter().filter(|label| labels.contains(label)).collect()
+    }
+
+    /// What the answer carries: all labels but those that are taken off.
+    pub fn carried(&self) -> impl Iterator<Item = &Label> {
+        self.labels().into_iter().filter(|label| !self.declassified.contains(label))
     }
 }
 
@@ -101,23 +124,77 @@ pub enum Denied {
     /// More objects than a run may name.
     #[error("a run may name at most {RUN_OBJECTS_MAX} objects")]
     TooManyObjects,
+    /// No rule permits it.
+    #[error("no rule permits this; who manages the rules can say one that does")]
+    NothingPermits,
+    /// A rule forbids it.
+    #[error("a rule forbids this{}", on_line(*.line))]
+    Forbidden {
+        /// On which line of the rules it begins.
+        line: Option<usize>,
+    },
+    /// A rule could not be evaluated, so that nothing is sure.
+    #[error("a rule could not be evaluated{}, so this is refused", on_line(*.line))]
+    RuleFailed {
+        /// On which line of the rules it begins.
+        line: Option<usize>,
+    },
     /// The requester may not see what the answer is derived from.
     #[error("the answer carries a label that the requester has no right to")]
     LabelForbids,
 }
 
-/// Decides whether a run may take place.
+fn on_line(line: Option<usize>) -> String {
+    line.map_or(String::new(), |line| format!(", on line {line} of `notrace rules show`"))
+}
+
+/// Decides whether a run may take place: whether the principal may run the task, have it use each
+/// object, take off each label that is named, and receive an answer with the others.
 /// # Errors  [`Denied`]; nothing has been read or started.
 pub fn admit(rules: &Rules, asked: Asked<'_>) -> Result<Grant, Denied> {
-    rules.permit(asked.principal, crate::rules::Action::ReadObjects)?;
+    if *asked.principal == Principal::Anonymous {
+        return Err(Denied::Unauthenticated);
+    }
     if asked.handles.len() > RUN_OBJECTS_MAX {
         return Err(Denied::TooManyObjects);
+    }
+    let permit = |deed| rules.permit(asked.principal, deed);
+    permit(Deed::Run(asked.task, asked.seen == Seen::Sealed))?;
+    for handle in &asked.handles {
+        permit(Deed::Use(handle.pool(), handle.object.key.as_str(), asked.task))?;
+    }
+    for label in &asked.declassify {
+        permit(Deed::Declassify(label, asked.task))?;
+    }
+    let label_free = |label: &Label| asked.declassify.contains(label);
+    let sealed = asked.seen == Seen::Sealed;
+    for label in asked.handles.iter().filter_map(|handle| handle.label.as_ref()) {
+        // A run whose answer could not go out is not begun.
+        let received =
+            label_free(label) || permit(Deed::Receive(label, asked.task, sealed)).is_ok();
+        received.then_some(()).ok_or(Denied::LabelForbids)?;
     }
     let sealed_only = asked.handles.iter().any(|handle| handle.sealed_only);
     if sealed_only && asked.seen == Seen::Plain {
         return Err(Denied::SealedRequired);
     }
-    Ok(Grant { task: asked.task, handles: asked.handles, seen: asked.seen })
+    Ok(Grant {
+        task: asked.task,
+        handles: asked.handles,
+        declassified: asked.declassify,
+        rules: rules.digest(),
+        seen: asked.seen,
+    })
+}
+
+impl Handle {
+    fn pool(&self) -> PoolFacts<'_> {
+        PoolFacts {
+            name: self.object.pool.as_str(),
+            labels: self.label.iter().collect(),
+            sealed: self.sealed_only,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -140,14 +217,15 @@ mod admission {
             release: Release::OPEN,
         };
         let task = Digest::of(Domain::Module, b"");
-        Asked { principal, task, handles: vec![handle], seen }
+        Asked { principal, task, handles: vec![handle], declassify: Vec::new(), seen }
     }
 
     #[test]
     fn is_given_to_the_owner_and_to_nobody_else() {
         let rules = Rules::of_one_owner();
         let grant = admit(&rules, asked(&owner(), false, Seen::Plain)).unwrap();
-        assert_eq!(grant.labels().count(), 1);
+        assert_eq!(grant.labels().len(), 1);
+        assert_eq!(grant.rules(), rules.digest());
         let refused = admit(&rules, asked(&Principal::Anonymous, false, Seen::Plain));
         assert_eq!(refused.err(), Some(Denied::Unauthenticated));
     }

@@ -3,8 +3,9 @@
 //! Two functions: [`admit`] before a run, [`release`] after it. Both are pure, both deny when
 //! unsure. A [`Grant`] is the only leave to run there is, and only [`admit`] makes one.
 //!
-//! The rule set of a node with one owner is built in: the owner may do everything, nobody else
-//! anything, and a pool that asks for sealed requests gets no plain ones.
+//! A node begins with the rules of one owner: the owner may do everything, nobody else anything.
+//! Rules that somebody wrote take their place ([`set`]). Under any rules, a pool that asks for
+//! sealed requests gets no plain ones.
 #![forbid(unsafe_code)]
 
 pub mod limits;
@@ -18,4 +19,4 @@ mod rules;
 pub use admit::{Access, Asked, Denied, Grant, Handle, Seen, admit};
 pub use principal::{Authenticated, Principal};
 pub use release::{Release, release};
-pub use rules::{Action, Rules};
+pub use rules::{LockedOut, Rules};

@@ -21,6 +21,10 @@ pub(crate) enum Deed {
     PushOver,
     /// A task is removed.
     RemoveTask,
+    /// Rules are put in force.
+    PushRules,
+    /// Rules are put in force in place of others that the client saw.
+    PushRulesOver,
     /// A task runs.
     Run,
     /// Keys of an object or a pool are destroyed.
@@ -64,8 +68,10 @@ impl Deed {
             // A pool that is there with the same settings is answered as if it had been made, and
             // so is a module that is known.
             Deed::CreatePool | Deed::Push => Repeat::Same,
+            // The same rules twice are the same rules.
+            Deed::PushRules => Repeat::Same,
             // A second move of a name meets the version that the first one made.
-            Deed::PushOver => Repeat::Harm,
+            Deed::PushOver | Deed::PushRulesOver => Repeat::Harm,
             // A task or a pool of the same name may have been made since.
             Deed::RemoveTask | Deed::Shred => Repeat::Harm,
             // Its answer is kept nowhere, so there is nothing to repeat it from.
@@ -104,6 +110,8 @@ mod a_deed {
             (Deed::CreatePool, Same, Anyone),
             (Deed::Push, Same, Anyone),
             (Deed::PushOver, Harm, Anyone),
+            (Deed::PushRules, Same, Anyone),
+            (Deed::PushRulesOver, Harm, Anyone),
             (Deed::RemoveTask, Harm, Anyone),
             (Deed::Run, Harm, Anyone),
             (Deed::Shred, Harm, Anyone),

@@ -13,7 +13,7 @@
 //! `call` (one request), `client` (how it comes to an answer), `sealing` (so that
 //! nobody in between can read it), [`source`] and [`download`]
 //! (bodies), then the calls by subject: [`pool`], [`object`], [`watch`] over `sse`, [`task`],
-//! [`run`], [`receipt`], [`node`]; [`verify`] needs no node at all.
+//! [`run`], [`receipt`], [`node`], [`rules`]; [`verify`] needs no node at all.
 #![forbid(unsafe_code)]
 
 pub mod limits;
@@ -46,6 +46,7 @@ pub mod task;
 
 pub mod cluster;
 pub mod node;
+pub mod rules;
 
 pub mod verify;
 

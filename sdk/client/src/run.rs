@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use notrace_policy_promise::label::Label;
 use notrace_policy_promise::name::ObjectName;
 use notrace_policy_promise::receipt::Commitment;
 pub use notrace_policy_promise::receipt::Passage;
@@ -30,6 +31,8 @@ pub struct Run {
     pub task: TaskRef,
     /// The objects it may read.
     pub objects: Vec<ObjectName>,
+    /// The labels that its answer is not to carry, which takes a right.
+    pub declassify: Vec<Label>,
     /// Its arguments.
     pub args: Vec<String>,
     /// Its input.
@@ -74,6 +77,9 @@ impl Client {
         let mut call = Call::to(Deed::Run, Method::POST, format!("{TASKS}/{task}/run"))?;
         for object in &run.objects {
             call = call.with(header::OBJECT, &path::encode(&object.to_string()))?;
+        }
+        for label in &run.declassify {
+            call = call.with(header::DECLASSIFY, label.as_str())?;
         }
         if let Some(timeout) = run.timeout {
             let millis = timeout.as_millis().max(1).to_string();

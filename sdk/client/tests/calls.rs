@@ -29,6 +29,7 @@ fn stored() -> Told {
 
 fn echo() -> Run {
     Run {
+        declassify: Vec::new(),
         task: TaskRef::Name("echo".parse().unwrap()),
         objects: vec![rash()],
         args: vec!["--größe".to_owned(), "a, b".to_owned()],

@@ -91,7 +91,8 @@ codes! {
         "Send the bearer token or client certificate from the node's client.toml.";
     NotPermitted = "not_permitted", 403,
         "The rules do not let this client do this.",
-        "Ask the node's owner, or use a credential that may.";
+        "Ask who manages the rules, or use a credential that may; `notrace rules show` prints \
+         them.";
     SealedRequired = "sealed_required", 403,
         "A pool that was named takes only requests sealed to the worker.",
         "Seal the request, or use a pool whose transport is `tls`.";
@@ -114,6 +115,10 @@ codes! {
     LabelForbids = "label_forbids", 451,
         "The answer carries a label that this client has no right to see.",
         "Run the task on objects whose label you may see.";
+    RulesMalformed = "rules_malformed", 422,
+        "The rules are not ones that a node can follow.",
+        "`notrace rules check FILE` names each mistake with its place; policy/rules/README.md says \
+         what rules can name.";
     Conflict = "conflict", 409,
         "Something else changed what this request relied on.",
         "Read again, and repeat the request on what is there now.";

@@ -7,6 +7,9 @@ pub const VIEW: &str = "Notrace-View";
 pub const OBJECT: &str = "Notrace-Object";
 /// One argument of a run, percent-encoded like a path. Repeatable, in order.
 pub const ARG: &str = "Notrace-Arg";
+/// A label that the answer of a run is not to carry, which takes the right to declassify it.
+/// Repeatable.
+pub const DECLASSIFY: &str = "Notrace-Declassify";
 /// How long a run may take, in milliseconds.
 pub const TIMEOUT_MS: &str = "Notrace-Timeout-Ms";
 /// Where the receipt of a run will be: a path as `/v1/receipts/{id}`.

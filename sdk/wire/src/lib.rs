@@ -7,7 +7,8 @@
 //!
 //! Reading order: [`text`] spells a type as its text; [`version`] and [`time`] say when; [`code`]
 //! and [`problem`] say no; [`pool`], [`object`], [`transact`], [`watch`] are the store; [`task`]
-//! and [`run`] the work; [`node`] what a node says of itself and [`cluster`] of its group;
+//! and [`run`] the work; [`node`] what a node says of itself [`cluster`] of its group and
+//! [`rules`] of who may do what;
 //! [`header`] and [`path`] where it all goes; [`credentials`] is the file that lets a client in.
 #![forbid(unsafe_code)]
 
@@ -29,6 +30,7 @@ pub mod task;
 
 pub mod cluster;
 pub mod node;
+pub mod rules;
 
 pub mod header;
 pub mod path;

@@ -12,6 +12,8 @@ pub const NODE: &str = "/v1/node";
 pub const CLUSTER: &str = "/v1/cluster";
 /// Counts of what the node did.
 pub const METRICS: &str = "/v1/metrics";
+/// The rules in force.
+pub const RULES: &str = "/v1/rules";
 /// The signed promise.
 pub const PROMISE: &str = "/v1/promise";
 /// The ledger's latest checkpoint.

@@ -7,7 +7,7 @@ mod task;
 
 pub(crate) use cluster::{ClusterCommand, ClusterInvite};
 pub(crate) use object::{Get, History, Ls, Named, Put, Shred, Watch};
-pub(crate) use rules::{RulesCheck, RulesCommand};
+pub(crate) use rules::{RulesCheck, RulesCommand, RulesPush, RulesShow};
 pub(crate) use task::{
     AuditCommand, AuditLog, AuditVerify, Check, Language, New, PromiseCommand, Push, Run,
     TaskCommand, TaskNamed,
@@ -95,7 +95,7 @@ pub(crate) enum Command {
     /// Show the node's promise, or verify who signed it
     #[command(subcommand)]
     Promise(PromiseCommand),
-    /// Check the rules of who may do what
+    /// Check, push and show the rules of who may do what
     #[command(subcommand)]
     Rules(RulesCommand),
     /// Verify a receipt offline, or read the ledger

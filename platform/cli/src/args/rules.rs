@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use notrace_sdk_client::wire::Version;
 
 #[derive(Subcommand)]
 pub(crate) enum RulesCommand {
@@ -13,6 +14,32 @@ pub(crate) enum RulesCommand {
         Rules are Cedar policies; platform/cli/README.md says what they can name, and\n\
         examples/rules has three sets with their questions.")]
     Check(RulesCheck),
+    /// Put rules in force
+    #[command(after_help = "Examples:\n  \
+        notrace rules push rules.cedar\n  \
+        notrace rules push rules.cedar --if-version 1:42")]
+    Push(RulesPush),
+    /// Print the rules in force, as they were written
+    #[command(after_help = "Examples:\n  \
+        notrace rules show\n  \
+        notrace rules show --version 1:42 > rules.cedar")]
+    Show(RulesShow),
+}
+
+#[derive(Args)]
+pub(crate) struct RulesPush {
+    /// The rules
+    pub(crate) file: PathBuf,
+    /// Only if the rules in force have this version
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) if_version: Option<Version>,
+}
+
+#[derive(Args)]
+pub(crate) struct RulesShow {
+    /// Those of this version instead
+    #[arg(long)]
+    pub(crate) version: Option<Version>,
 }
 
 #[derive(Args)]

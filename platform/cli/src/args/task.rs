@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 use notrace_policy_promise::digest::Digest;
+use notrace_policy_promise::label::Label;
 use notrace_policy_promise::name::{ObjectName, TaskName};
 use notrace_policy_promise::release::Sizes;
 use notrace_sdk_client::task::TaskRef;
@@ -90,6 +91,9 @@ pub(crate) struct Run {
     /// An object it may read; below /objects/POOL/KEY for a WASI command
     #[arg(long = "object", value_name = "POOL/KEY")]
     pub(crate) objects: Vec<ObjectName>,
+    /// A label that the answer is not to carry; takes the right to declassify it
+    #[arg(long, value_name = "LABEL")]
+    pub(crate) declassify: Vec<Label>,
     /// Its input: a file, or - for standard input
     #[arg(long, value_name = "FILE|-")]
     pub(crate) input: Option<PathBuf>,

@@ -20,7 +20,7 @@ mod watch;
 
 use notrace_sdk_client::Patience;
 
-use crate::args::{AuditCommand, Command, PoolCommand, PromiseCommand, TaskCommand};
+use crate::args::{AuditCommand, Command, PoolCommand, PromiseCommand, RulesCommand, TaskCommand};
 use crate::exit::Done;
 use crate::session::Session;
 
@@ -53,6 +53,8 @@ pub(crate) async fn talk(command: Command, patience: Option<Patience>, json: boo
         Command::Task(TaskCommand::Show(named)) => task::show(session, &named, json).await,
         Command::Task(TaskCommand::Rm(named)) => task::rm(session, &named).await,
         Command::Run(run) => run::run(session, run).await,
+        Command::Rules(RulesCommand::Push(push)) => rules::push(session, &push, json).await,
+        Command::Rules(RulesCommand::Show(show)) => rules::show(session, &show, json).await,
         Command::Promise(PromiseCommand::Show) => promise::show(session, json).await,
         Command::Promise(PromiseCommand::Verify) => promise::verify(session, json).await,
         Command::Audit(AuditCommand::Log(log)) => audit::log(session, &log, json).await,
@@ -61,7 +63,7 @@ pub(crate) async fn talk(command: Command, patience: Option<Patience>, json: boo
         | Command::Serve(_)
         | Command::Explain(_)
         | Command::Completions(_)
-        | Command::Rules(_)
+        | Command::Rules(RulesCommand::Check(_))
         | Command::Task(TaskCommand::New(_) | TaskCommand::Check(_))
         | Command::Audit(AuditCommand::Verify(_)) => Ok(()),
     }

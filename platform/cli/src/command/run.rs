@@ -30,10 +30,10 @@ pub(super) async fn run(session: &Session, run: Run) -> Done {
         Some(path) => source(path, "the input", INPUT_BYTES_MAX)?,
         None => Source::bytes(Vec::new()),
     };
-    let Run { task, objects, args, timeout, receipt, plain, sizes, .. } = run;
+    let Run { task, objects, declassify, args, timeout, receipt, plain, sizes, .. } = run;
     let passage = if plain { Passage::Plain } else { Passage::Sealed };
     let shown = progress::waiting("running");
-    let run = run::Run { task, objects, args, input, timeout, passage, sizes };
+    let run = run::Run { task, objects, declassify, args, input, timeout, passage, sizes };
     let answer = session.client.run(&run).await;
     drop(shown);
     let answer = match (answer, &receipt) {

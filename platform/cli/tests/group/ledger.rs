@@ -32,6 +32,7 @@ impl Book<'_> {
     /// Runs the task at a node, and keeps the path of its receipt.
     async fn run_at(&mut self, number: usize) {
         let run = Run {
+            declassify: Vec::new(),
             task: "echo".parse().unwrap(),
             objects: Vec::new(),
             args: Vec::new(),

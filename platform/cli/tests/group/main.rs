@@ -9,6 +9,7 @@ mod ledger;
 mod membership;
 mod nodes;
 mod rolling;
+mod rules;
 #[path = "../run/mod.rs"]
 mod run;
 mod sealed;

@@ -20,6 +20,7 @@ fn client(group: &Group, number: usize) -> Client {
 
 fn echo() -> Run {
     Run {
+        declassify: Vec::new(),
         task: TaskRef::Name("echo".parse().unwrap()),
         objects: Vec::new(),
         args: Vec::new(),

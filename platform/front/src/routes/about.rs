@@ -12,7 +12,7 @@ use crate::query::Query;
 use crate::routes::Front;
 use crate::translate;
 use crate::{auth, openapi};
-use notrace_platform_node::rules::Action;
+use notrace_platform_node::leave::OnNode;
 
 pub(super) async fn get_only() -> Response {
     method_not_allowed("GET, HEAD").into_response()
@@ -83,7 +83,7 @@ pub(super) async fn node(State(front): State<Front>, request: Request) -> Answer
 )]
 pub(super) async fn metrics(State(front): State<Front>, request: Request) -> Answer {
     let (parts, _) = request.into_parts();
-    auth::permit(&front.node, &parts, Action::ManagePools)?;
+    auth::permit(&front.node, &parts, OnNode::ManageNode)?;
     Query::parse(parts.uri.query(), &[])?;
     let headers = [(CONTENT_TYPE, HeaderValue::from_static("text/plain; version=0.0.4"))];
     Ok((headers, front.node.counts()).into_response())

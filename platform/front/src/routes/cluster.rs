@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hyper::StatusCode;
 use notrace_platform_node::group::{Asked, GroupStatus, Other, Welcomed};
-use notrace_platform_node::rules::Action;
+use notrace_platform_node::leave::OnNode;
 use notrace_sdk_wire::cluster::{
     AbsentStatus, ClusterStatus, Invite, InviteAsk, JoinAsk, MemberAddress, MemberStatus,
     ShardStatus, Welcome,
@@ -37,7 +37,7 @@ pub(super) async fn post_only() -> Response {
 )]
 pub(super) async fn status(State(front): State<Front>, request: Request) -> Answer {
     let (parts, _) = request.into_parts();
-    auth::permit(&front.node, &parts, Action::ManagePools)?;
+    auth::permit(&front.node, &parts, OnNode::ManageNode)?;
     Query::parse(parts.uri.query(), &[])?;
     Ok(Json(told(front.node.group_status())).into_response())
 }
@@ -56,7 +56,7 @@ pub(super) async fn status(State(front): State<Front>, request: Request) -> Answ
 )]
 pub(super) async fn invite(State(front): State<Front>, request: Request) -> Answer {
     let (parts, body) = request.into_parts();
-    auth::permit(&front.node, &parts, Action::ManagePools)?;
+    auth::permit(&front.node, &parts, OnNode::ManageNode)?;
     Query::parse(parts.uri.query(), &[])?;
     let arrived = front.room.collect(&parts.headers, body, JSON_BYTES_MAX).await;
     let arrived = arrived.map_err(|bad| bad_body(bad, Code::BodyTooLarge, JSON_BYTES_MAX))?;
@@ -107,7 +107,7 @@ pub(super) async fn join(State(front): State<Front>, request: Request) -> Answer
 )]
 pub(super) async fn leave(State(front): State<Front>, request: Request) -> Answer {
     let (parts, _) = request.into_parts();
-    auth::permit(&front.node, &parts, Action::ManagePools)?;
+    auth::permit(&front.node, &parts, OnNode::ManageNode)?;
     Query::parse(parts.uri.query(), &[])?;
     front.node.leave().await?;
     front.node.stop_taking();
@@ -137,7 +137,7 @@ pub(super) async fn forget(
     request: Request,
 ) -> Answer {
     let (parts, _) = request.into_parts();
-    auth::permit(&front.node, &parts, Action::ManagePools)?;
+    auth::permit(&front.node, &parts, OnNode::ManageNode)?;
     Query::parse(parts.uri.query(), &[])?;
     let spelt = "a node is named by its number, as in 3";
     let number = node.parse().map_err(|_| refuse(Code::NameMalformed, spelt))?;

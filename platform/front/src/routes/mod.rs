@@ -29,6 +29,7 @@ pub(crate) mod cluster;
 pub(crate) mod ledger;
 pub(crate) mod objects;
 pub(crate) mod pools;
+pub(crate) mod rules;
 pub(crate) mod runs;
 pub(crate) mod tasks;
 pub(crate) mod transact;
@@ -82,6 +83,7 @@ pub(crate) fn router(node: Node, shown: Arc<Shown>, credentials: Arc<Path>) -> R
         .route("/v1/cluster/leave", post(cluster::leave).fallback(cluster::post_only))
         .route("/v1/cluster/nodes/{node}", delete(cluster::forget).fallback(cluster::delete_only))
         .route("/v1/metrics", get(about::metrics).fallback(about::get_only))
+        .route("/v1/rules", get(rules::show).put(rules::push).fallback(rules::verbs))
         .route("/v1/promise", get(about::promise).fallback(about::get_only))
         .route("/v1/openapi.json", get(about::openapi).fallback(about::get_only))
         .route("/v1/ledger/checkpoint", get(ledger::checkpoint).fallback(about::get_only))

@@ -9,7 +9,7 @@ use hyper::header::{
 };
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method, StatusCode};
-use notrace_platform_node::rules::Action;
+use notrace_platform_node::leave::{Need, OnPool};
 use notrace_platform_node::store::At;
 use notrace_platform_node::{Got, Place};
 use notrace_policy_promise::limits::{LIST_ENTRIES_MAX, OBJECT_BYTES_MAX};
@@ -56,11 +56,12 @@ pub(super) async fn put(
     request: Request,
 ) -> Answer {
     let (parts, body) = request.into_parts();
-    let who = auth::permit(&front.node, &parts, Action::WriteObjects)?;
+    let who = auth::somebody(&front.node, &parts)?;
     Query::parse(parts.uri.query(), &[])?;
     let name = object_name(&pool, &key)?;
     let condition = headers::condition(&parts.headers)?;
     let session = headers::session(&parts.headers, &who)?;
+    front.node.permit(&who, Need::Object(OnPool::Write, &name))?;
     let arrived = front.room.collect(&parts.headers, body, OBJECT_BYTES_MAX).await;
     let arrived = arrived.map_err(|bad| bad_body(bad, Code::ObjectTooLarge, OBJECT_BYTES_MAX))?;
     let size_bytes = arrived.bytes.reveal(Vec::len) as u64;
@@ -106,8 +107,9 @@ pub(super) async fn get(
     request: Request,
 ) -> Answer {
     let (parts, _) = request.into_parts();
-    auth::permit(&front.node, &parts, Action::ReadObjects)?;
+    let who = auth::somebody(&front.node, &parts)?;
     let name = object_name(&pool, &key)?;
+    front.node.permit(&who, Need::Object(OnPool::Read, &name))?;
     let known = &["version", "at", "history", "before", "limit"];
     let query = Query::parse(parts.uri.query(), known)?;
     if query.value("history").is_some() {
@@ -189,11 +191,12 @@ pub(super) async fn list(
     request: Request,
 ) -> Answer {
     let (parts, _) = request.into_parts();
-    auth::permit(&front.node, &parts, Action::ReadObjects)?;
+    let who = auth::somebody(&front.node, &parts)?;
     let query = Query::parse(parts.uri.query(), &["prefix", "limit", "after"])?;
     let pool: PoolName = pool.parse()?;
     let after = query.value("after").map(str::parse::<ObjectKey>).transpose()?;
     let prefix = query.value("prefix").unwrap_or_default();
+    front.node.permit(&who, Need::Prefix(OnPool::List, &pool, prefix))?;
     let (entries, more) = front.node.list(&pool, prefix, after.as_ref(), limit(&query)?).await?;
     let objects = entries
         .into_iter()
@@ -234,17 +237,19 @@ pub(super) async fn delete(
     request: Request,
 ) -> Answer {
     let (parts, _) = request.into_parts();
-    let who = auth::permit(&front.node, &parts, Action::WriteObjects)?;
+    let who = auth::somebody(&front.node, &parts)?;
     let name = object_name(&pool, &key)?;
     let query = Query::parse(parts.uri.query(), &["shred"])?;
     let condition = headers::condition(&parts.headers)?;
     let session = headers::session(&parts.headers, &who)?;
     match query.value("shred") {
         None | Some("false") => {
+            front.node.permit(&who, Need::Object(OnPool::Write, &name))?;
             let place = front.node.delete(&name, condition, session).await?;
             Ok((StatusCode::NO_CONTENT, place_headers(place)).into_response())
         }
         Some("true") => {
+            front.node.permit(&who, Need::Object(OnPool::Shred, &name))?;
             let shredded = front.node.shred(&name, condition).await?;
             Ok(Json(translate::shred_receipt(name.pool, Some(name.key), shredded)).into_response())
         }

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use hyper::StatusCode;
-use notrace_platform_node::rules::Action;
+use notrace_platform_node::leave::{Need, OnPool};
 use notrace_policy_promise::name::PoolName;
 use notrace_sdk_wire::object::ShredReceipt;
 use notrace_sdk_wire::pool::{Pool, PoolList, PoolSpec};
@@ -57,7 +57,7 @@ pub(super) async fn create(
     request: Request,
 ) -> Answer {
     let (parts, body) = request.into_parts();
-    let who = auth::permit(&front.node, &parts, Action::ManagePools)?;
+    let who = auth::somebody(&front.node, &parts)?;
     Query::parse(parts.uri.query(), &[])?;
     let pool: PoolName = pool.parse()?;
     let session = headers::session(&parts.headers, &who)?;
@@ -65,6 +65,7 @@ pub(super) async fn create(
     let arrived = arrived.map_err(|bad| bad_body(bad, Code::BodyTooLarge, JSON_BYTES_MAX))?;
     let spec: PoolSpec = arrived.bytes.reveal(|bytes| translate::json(bytes, &FIELDS))?;
     let spec = translate::pool_spec(spec, front.node.usual_release());
+    front.node.permit(&who, Need::MakePool(&pool, &spec))?;
     let created = front.node.create_pool(&pool, spec, session).await?;
     let status = if created { StatusCode::CREATED } else { StatusCode::OK };
     let pool = translate::pool(front.node.pool(&pool).await?);
@@ -91,9 +92,11 @@ pub(super) async fn show(
     request: Request,
 ) -> Answer {
     let (parts, _) = request.into_parts();
-    auth::permit(&front.node, &parts, Action::ReadObjects)?;
+    let who = auth::somebody(&front.node, &parts)?;
     Query::parse(parts.uri.query(), &[])?;
-    Ok(Json(translate::pool(front.node.pool(&pool.parse()?).await?)).into_response())
+    let pool: PoolName = pool.parse()?;
+    front.node.permit(&who, Need::Prefix(OnPool::List, &pool, ""))?;
+    Ok(Json(translate::pool(front.node.pool(&pool).await?)).into_response())
 }
 
 /// `GET /v1/pools`
@@ -108,9 +111,13 @@ pub(super) async fn show(
 )]
 pub(super) async fn list(State(front): State<Front>, request: Request) -> Answer {
     let (parts, _) = request.into_parts();
-    auth::permit(&front.node, &parts, Action::ReadObjects)?;
+    let who = auth::somebody(&front.node, &parts)?;
     Query::parse(parts.uri.query(), &[])?;
-    let pools = front.node.pools().await?.into_iter().map(translate::pool).collect();
+    let mut pools = front.node.pools().await?;
+    // Whoever may not list a pool does not learn that it is there.
+    pools
+        .retain(|pool| front.node.permit(&who, Need::Prefix(OnPool::List, &pool.name, "")).is_ok());
+    let pools = pools.into_iter().map(translate::pool).collect();
     Ok(Json(PoolList { pools }).into_response())
 }
 
@@ -135,13 +142,14 @@ pub(super) async fn shred(
     request: Request,
 ) -> Answer {
     let (parts, _) = request.into_parts();
-    auth::permit(&front.node, &parts, Action::ManagePools)?;
+    let who = auth::somebody(&front.node, &parts)?;
     let query = Query::parse(parts.uri.query(), &["shred"])?;
     if query.value("shred") != Some("true") {
         let detail = "a pool is removed by shredding it: `?shred=true`";
         return Err(refuse(Code::ParameterMalformed, detail));
     }
     let pool: PoolName = pool.parse()?;
+    front.node.permit(&who, Need::ShredPool(&pool))?;
     let shredded = front.node.shred_pool(&pool).await?;
     Ok(Json(translate::shred_receipt(pool, None, shredded)).into_response())
 }

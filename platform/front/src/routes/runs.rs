@@ -5,7 +5,7 @@ use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::{HeaderMap, StatusCode};
-use notrace_platform_node::rules::Action;
+use notrace_platform_node::leave::Need;
 use notrace_platform_node::sealed::SEALED_REQUEST_BYTES_MAX;
 use notrace_platform_node::{Body, Call, ReceiptState};
 use notrace_policy_promise::limits::INPUT_BYTES_MAX;
@@ -71,15 +71,16 @@ pub(super) async fn run(
     request: Request,
 ) -> Answer {
     let (parts, body) = request.into_parts();
-    let principal = auth::principal(&front.node, &parts)?;
-    // Before the body: strangers get no room.
-    front.node.rules().permit(&principal, Action::ReadObjects)?;
+    let principal = auth::somebody(&front.node, &parts)?;
     Query::parse(parts.uri.query(), &[])?;
     let task = super::resolve(&front.node, &task).await?;
     let objects = headers::objects(&parts.headers)?;
     let args = headers::arguments(&parts.headers)?;
     let timeout = headers::timeout(&parts.headers)?;
+    let declassify = headers::declassify(&parts.headers)?;
     let sealed = parts.headers.get(CONTENT_TYPE).is_some_and(|kind| kind == SEALED_MEDIA_TYPE);
+    // Before the body: who may not run this gets no room for it.
+    front.node.permit(&principal, Need::Run(task, sealed))?;
     if sealed && !args.is_empty() {
         let detail = "the arguments of a sealed request are inside it; leave Notrace-Arg out";
         return Err(refuse(Code::HeaderMalformed, detail));
@@ -91,7 +92,7 @@ pub(super) async fn run(
         true => Body::Sealed(arrived.bytes.reveal_mut(std::mem::take)),
         false => Body::Plain { args, input: arrived.bytes },
     };
-    let call = Call { principal, task, objects, body, timeout };
+    let call = Call { principal, task, objects, declassify, body, timeout };
     let reply = front.node.run(call).await?;
     let mut headers = HeaderMap::new();
     let receipt = HeaderValue::try_from(format!("{}/{}", path::RECEIPTS, reply.receipt));
@@ -135,7 +136,8 @@ pub(super) async fn receipt(
     request: Request,
 ) -> Answer {
     let (parts, _) = request.into_parts();
-    auth::permit(&front.node, &parts, Action::ReadReceipts)?;
+    // Who knows a receipt's id was told it with the answer, or by who was.
+    auth::somebody(&front.node, &parts)?;
     let query = Query::parse(parts.uri.query(), &["wait"])?;
     let wait = match query.value("wait") {
         None | Some("false") => None,

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use hyper::StatusCode;
 use hyper::header::{CONTENT_TYPE, HeaderValue, LOCATION};
-use notrace_platform_node::rules::Action;
+use notrace_platform_node::leave::OnNode;
 use notrace_platform_node::{TaskState, Upload};
 use notrace_policy_promise::limits::{LIST_ENTRIES_MAX, MODULE_BYTES_MAX};
 use notrace_policy_promise::name::TaskName;
@@ -59,7 +59,7 @@ pub(super) async fn verbs() -> Response {
 )]
 pub(super) async fn upload(State(front): State<Front>, request: Request) -> Answer {
     let (parts, body) = request.into_parts();
-    auth::permit(&front.node, &parts, Action::ManageTasks)?;
+    auth::permit(&front.node, &parts, OnNode::PushTask)?;
     let query = Query::parse(parts.uri.query(), &["name"])?;
     let name = query.value("name").map(str::parse::<TaskName>).transpose()?;
     let condition = headers::condition(&parts.headers)?;
@@ -98,7 +98,7 @@ pub(super) async fn upload(State(front): State<Front>, request: Request) -> Answ
 )]
 pub(super) async fn list(State(front): State<Front>, request: Request) -> Answer {
     let (parts, _) = request.into_parts();
-    auth::permit(&front.node, &parts, Action::ManageTasks)?;
+    auth::permit(&front.node, &parts, OnNode::SeeTasks)?;
     let query = Query::parse(parts.uri.query(), &["after", "limit"])?;
     let after = query.value("after").map(str::parse).transpose();
     let after = after.map_err(|_| refuse(Code::ParameterMalformed, "`after` is a digest"))?;
@@ -128,7 +128,7 @@ pub(super) async fn show(
     request: Request,
 ) -> Answer {
     let (parts, _) = request.into_parts();
-    auth::permit(&front.node, &parts, Action::ManageTasks)?;
+    auth::permit(&front.node, &parts, OnNode::SeeTasks)?;
     Query::parse(parts.uri.query(), &[])?;
     let digest = super::resolve(&front.node, &task).await?;
     Ok(Json(translate::task(front.node.task(digest)?)).into_response())
@@ -155,7 +155,7 @@ pub(super) async fn remove(
     request: Request,
 ) -> Answer {
     let (parts, _) = request.into_parts();
-    auth::permit(&front.node, &parts, Action::ManageTasks)?;
+    auth::permit(&front.node, &parts, OnNode::RemoveTask)?;
     Query::parse(parts.uri.query(), &[])?;
     let condition = headers::condition(&parts.headers)?;
     front.node.remove_task(&translate::task_ref(&task)?, condition).await?;
@@ -183,7 +183,7 @@ pub(super) async fn events(
     request: Request,
 ) -> Answer {
     let (parts, _) = request.into_parts();
-    auth::permit(&front.node, &parts, Action::ManageTasks)?;
+    auth::permit(&front.node, &parts, OnNode::SeeTasks)?;
     Query::parse(parts.uri.query(), &[])?;
     let digest = super::resolve(&front.node, &task).await?;
     let progress = front.node.progress(digest)?;

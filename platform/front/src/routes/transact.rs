@@ -6,10 +6,10 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use notrace_platform_node::TransactOp;
-use notrace_platform_node::rules::Action;
+use notrace_platform_node::leave::{Need, OnPool};
 use notrace_platform_node::store::Condition;
 use notrace_policy_promise::limits::{OBJECT_BYTES_MAX, TRANSACT_OPS_MAX};
-use notrace_policy_promise::name::PoolName;
+use notrace_policy_promise::name::{ObjectKey, ObjectName, PoolName};
 use notrace_policy_promise::private::Private;
 use notrace_sdk_wire::transact::{Transact, TransactOp as WireOp, Transacted};
 use notrace_sdk_wire::{Code, Problem, Version};
@@ -49,7 +49,7 @@ pub(super) async fn transact(
     request: Request,
 ) -> Answer {
     let (parts, body) = request.into_parts();
-    let who = auth::permit(&front.node, &parts, Action::WriteObjects)?;
+    let who = auth::somebody(&front.node, &parts)?;
     Query::parse(parts.uri.query(), &[])?;
     let Some(pool) = target.strip_suffix(":transact") else {
         return Ok(verbs().await);
@@ -70,12 +70,25 @@ pub(super) async fn transact(
     }
     let ops =
         (0..).zip(body.ops).map(|(index, op)| parse(index, op)).collect::<Answer<Vec<_>>>()?;
+    for (what, key) in ops.iter().map(touched) {
+        let name = ObjectName { pool: pool.clone(), key: key.clone() };
+        front.node.permit(&who, Need::Object(what, &name))?;
+    }
     let place = front.node.transact(&pool, ops, session).await?;
     let body = Transacted {
         version: translate::version(place.version),
         time: translate::time(place.time),
     };
     Ok(Json(body).into_response())
+}
+
+/// What an operation does, and to what.
+fn touched(op: &TransactOp) -> (OnPool, &ObjectKey) {
+    match op {
+        TransactOp::Put { key, .. } | TransactOp::Delete { key, .. } => (OnPool::Write, key),
+        // Whether a condition holds tells as much as reading the version.
+        TransactOp::Check { key, .. } => (OnPool::Read, key),
+    }
 }
 
 /// The fields that the body and its operations know, for naming the nearest.

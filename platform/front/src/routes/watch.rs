@@ -7,7 +7,7 @@ use axum::extract::{Path, Request, State};
 use axum::response::IntoResponse;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::stream;
-use notrace_platform_node::rules::Action;
+use notrace_platform_node::leave::{Need, OnPool};
 use notrace_platform_node::{Changed, Watching};
 use notrace_policy_promise::name::PoolName;
 use notrace_sdk_wire::watch::WatchEvent;
@@ -56,9 +56,11 @@ pub(super) async fn watch(
     request: Request,
 ) -> Answer {
     let (parts, _) = request.into_parts();
-    auth::permit(&front.node, &parts, Action::ReadObjects)?;
+    let who = auth::somebody(&front.node, &parts)?;
     let query = Query::parse(parts.uri.query(), &["prefix", "from"])?;
     let pool: PoolName = pool.parse()?;
+    let prefix = query.value("prefix").unwrap_or_default();
+    front.node.permit(&who, Need::Prefix(OnPool::List, &pool, prefix))?;
     let last = parts.headers.get("last-event-id").map(|value| value.to_str().unwrap_or_default());
     let from = last.or(query.value("from")).map(translate::parse_mark).transpose()?;
     let place = front.watches.clone().try_acquire_owned().map_err(|_| {
@@ -66,7 +68,6 @@ pub(super) async fn watch(
         refused.problem.retry_after_ms = Some(5000);
         refused
     })?;
-    let prefix = query.value("prefix").unwrap_or_default();
     let watching = front.node.watch(&pool, prefix, from).await?;
     // First where it begins, so that it can be taken up there before anything was seen.
     let begin = Changed { change: None, mark: Some(watching.mark()) };

@@ -9,7 +9,8 @@ use crate::refusal::Refusal;
 use crate::request::Call;
 
 /// Asks the rules, with what the store knows of the pools that the call names.
-/// # Errors  [`Refusal::Denied`], or [`Refusal::PoolUnknown`].
+/// # Errors  [`Refusal::Denied`], or [`Refusal::PoolUnknown`]; what there is to know of the rules
+/// in force.
 pub(super) fn admit(node: &Node, call: &Call) -> Result<Grant, Refusal> {
     if call.objects.len() > RUN_OBJECTS_MAX {
         return Err(Denied::TooManyObjects.into());
@@ -29,6 +30,7 @@ pub(super) fn admit(node: &Node, call: &Call) -> Result<Grant, Refusal> {
         call.objects.iter().map(handle).collect::<Result<Vec<_>, Refusal>>()
     })?;
     let (principal, task, seen) = (&call.principal, call.task, call.body.seen());
-    let asked = Asked { principal, task, handles, seen };
-    Ok(notrace_policy_rules::admit(node.rules(), asked)?)
+    let declassify = call.declassify.clone();
+    let asked = Asked { principal, task, handles, declassify, seen };
+    Ok(notrace_policy_rules::admit(&node.rules()?, asked)?)
 }

@@ -13,6 +13,7 @@ mod unseal;
 use std::time::Duration;
 
 use notrace_policy_promise::digest::Digest;
+use notrace_policy_promise::label::Label;
 use notrace_policy_promise::name::ObjectName;
 use notrace_policy_promise::private::Private;
 use notrace_policy_rules::{Principal, Seen};
@@ -34,6 +35,8 @@ pub struct Call {
     pub task: Digest,
     /// The objects it names, in order.
     pub objects: Vec<ObjectName>,
+    /// The labels that the answer is not to carry; the rules say who may take them off.
+    pub declassify: Vec<Label>,
     /// What the task is given besides them.
     pub body: Body,
     /// How long the client lets it run; the node's default if not said.

@@ -20,7 +20,6 @@ use crate::request::release::Verdict;
 
 /// Digests that every receipt of this node repeats.
 pub(crate) struct Facts {
-    pub(crate) rules: Digest,
     pub(crate) config: Digest,
     pub(crate) node: Digest,
 }
@@ -61,7 +60,7 @@ pub(super) fn receipt(
     let receipt = Receipt {
         task: grant.task(),
         promise: node.promise().digest(),
-        rules: facts.rules,
+        rules: grant.rules(),
         config: facts.config,
         node: facts.node,
         trust: TrustLevel::Software,

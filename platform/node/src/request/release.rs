@@ -2,7 +2,7 @@
 
 use notrace_policy_promise::private::Private;
 use notrace_policy_promise::receipt::Ended;
-use notrace_policy_rules::{Grant, Principal, Seen};
+use notrace_policy_rules::{Grant, Principal, Seen, release as release_of};
 use notrace_runtime_worker::{End, KillReason, Limits, Outcome, Resource};
 
 use crate::node::Node;
@@ -31,8 +31,10 @@ pub(super) fn release(
     let end = outcome.end;
     #[cfg(feature = "planted-leaks")]
     crate::leak::of_outcome(node, &outcome);
-    let answer = match notrace_policy_rules::release(node.rules(), grant, principal) {
-        Err(denied) => Err(denied.into()),
+    // The rules as they are now: a right that was taken away while the task ran is gone.
+    let leave = node.rules().and_then(|rules| Ok(release_of(&rules, grant, principal)?));
+    let answer = match leave {
+        Err(refusal) => Err(refusal),
         Ok(_) => match end {
             End::Answered => Ok(outcome.answer),
             End::Failed { exit } => {

@@ -87,8 +87,6 @@ pub enum OnNode {
     PushTask,
     /// Remove tasks.
     RemoveTask,
-    /// Fetch receipts.
-    SeeReceipts,
     /// Enrol, list and revoke.
     ManageDevices,
     /// Push and see rules.
@@ -120,11 +118,10 @@ impl OnPool {
 
 impl OnNode {
     /// Every one there is.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 6] = [
         Self::SeeTasks,
         Self::PushTask,
         Self::RemoveTask,
-        Self::SeeReceipts,
         Self::ManageDevices,
         Self::ManageRules,
         Self::ManageNode,
@@ -136,7 +133,6 @@ impl OnNode {
             Self::SeeTasks => "see_tasks",
             Self::PushTask => "push_task",
             Self::RemoveTask => "remove_task",
-            Self::SeeReceipts => "see_receipts",
             Self::ManageDevices => "manage_devices",
             Self::ManageRules => "manage_rules",
             Self::ManageNode => "manage_node",
@@ -187,6 +183,12 @@ impl Question<'_> {
 }
 
 impl Who {
+    /// The node's owner, whom everybody with the owner's credentials is.
+    pub fn owner() -> Self {
+        let (groups, owner, hub) = (Vec::new(), None, None);
+        Self { sort: Sort::Person, name: "owner".to_owned(), groups, owner, hub }
+    }
+
     fn entity(&self) -> Result<Entity, Unspeakable> {
         let groups = self.groups.iter().map(|group| named("Group", group));
         let attribute = |key: &str, sort: &str, name: &Option<String>| {

@@ -26,6 +26,7 @@ fn stored() -> Told {
 
 fn echo() -> Run {
     Run {
+        declassify: Vec::new(),
         task: TaskRef::Name("echo".parse().unwrap()),
         objects: Vec::new(),
         args: Vec::new(),

@@ -46,6 +46,7 @@ fn key(secret: u8) -> RequestKey {
 
 fn run() -> Run {
     Run {
+        declassify: Vec::new(),
         task: TaskRef::Digest(task()),
         objects: vec!["photos/rash.png".parse().unwrap()],
         args: vec![ARG.to_owned()],

@@ -158,6 +158,7 @@ async fn answer(
     object: &ObjectName,
 ) -> Result<(Vec<u8>, notrace_sdk_client::receipt::ReceiptPath), Failure> {
     let run = Run {
+        declassify: Vec::new(),
         task: task.clone(),
         objects: vec![object.clone()],
         args: Vec::new(),
