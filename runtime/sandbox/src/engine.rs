@@ -66,6 +66,9 @@ pub(crate) fn engine(memory: Arc<dyn CustomCodeMemory>) -> wasmtime::Result<Engi
 }
 
 #[cfg(test)]
+mod suite;
+
+#[cfg(test)]
 mod the_configuration {
     use super::*;
     use crate::load::Inert;
