@@ -148,6 +148,8 @@ impl Supervisor {
             Some(Exit::Status(status)) if is_limit(status - EXIT_BY_SIGNAL) => {
                 return Err(CompileError::Limit);
             }
+            // It says itself that this host does not let it work.
+            Some(Exit::Status(1)) => return Err(CompileError::Host),
             _ => return Err(CompileError::Crashed),
         }
         let read = tokio::task::spawn_blocking(move || read(digest, &result));
@@ -155,10 +157,11 @@ impl Supervisor {
     }
 }
 
-/// Ended by its processor time, or by running out of memory, which in Rust is an abort.
+/// Ended by its processor time, by the size of what it wrote, or by running out of memory, which in
+/// Rust is an abort.
 fn is_limit(signal: i32) -> bool {
     use rustix::process::Signal;
-    [Signal::XCPU, Signal::KILL, Signal::ABORT, Signal::SEGV]
+    [Signal::XCPU, Signal::XFSZ, Signal::KILL, Signal::ABORT, Signal::SEGV]
         .iter()
         .any(|known| known.as_raw() == signal)
 }

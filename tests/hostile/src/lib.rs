@@ -6,5 +6,8 @@
 //! `neighbour` an honest client at the same node, and how it fares.
 #![forbid(unsafe_code)]
 
+pub mod feed;
 pub mod make;
+pub mod neighbour;
 pub mod random;
+pub mod standing;

@@ -40,6 +40,8 @@ cargo xtask COMMAND
   egress                   96 ways out of a worker against each choice of four walls; a table
   machine                  a whole machine under QEMU, its memory and disk searched from outside
   mutants [WORD ...]       deliberate faults in the protocol, and whether the simulator finds them
+  hostile [--modules N] [--seed S] [--from F] | --by-hand | --figure RATE
+                           modules that nobody would write, fed to a node that must not mind
   observer [--runs N]      what somebody outside can tell of two secrets under each release policy;
                            a table, and the time within a quantum over N runs, 500 if not said
   proofs [--all]           the machine-checked proofs that changed; --all does everything again
@@ -73,6 +75,7 @@ fn command(words: &[&str]) -> Result<bool> {
         ["guests", rest @ ..] if guests::knows(rest) => guests::run(rest),
         ["bench", rest @ ..] => suites::bench(rest),
         ["egress"] => suites::egress(),
+        ["hostile", arguments @ ..] => suites::hostile(arguments),
         ["observer", arguments @ ..] => suites::observer(arguments),
         ["machine"] => machine::run(),
         ["mutants", rest @ ..] => mutants::run(rest),

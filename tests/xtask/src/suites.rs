@@ -79,6 +79,11 @@ pub(crate) fn planted_leaks(numbers: &[&str]) -> Result<Outcome> {
     step::run(step::command(&hunt.to_string_lossy(), &[&["--planted"], numbers].concat())?)
 }
 
+/// Hostile modules by the thousand.
+pub(crate) fn hostile(arguments: &[&str]) -> Result<bool> {
+    suite("hostile", "notrace-tests-hostile", arguments)
+}
+
 /// What an observer can tell of a secret.
 pub(crate) fn observer(arguments: &[&str]) -> Result<bool> {
     suite("observer", "notrace-tests-observer", arguments)

@@ -110,8 +110,9 @@ impl Node {
         let compiled = self.workers().compile(digest, module).await;
         let compiled = compiled.map_err(|error| match error {
             CompileError::Refused(why) => Failure::Refused(why),
-            CompileError::Limit => Failure::Limit,
-            _ => Failure::Node,
+            // A module that the compiler does not survive is one that cannot be compiled.
+            CompileError::Limit | CompileError::Crashed => Failure::Limit,
+            CompileError::Host => Failure::Node,
         })?;
         let facts = Facts {
             world: compiled.task.world.to_string(),

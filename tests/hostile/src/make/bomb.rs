@@ -1,8 +1,8 @@
 //! Modules that are small to send for what it takes to read, check, compile or start them.
 
 use super::binary::{
-    CODE, DATA, ELEMENTS, EXPORTS, FUNCTIONS, GLOBALS, MEMORIES, Sections, TABLES, TYPES, leb, list,
-    signed, sized,
+    CODE, DATA, ELEMENTS, EXPORTS, FUNCTIONS, GLOBALS, MEMORIES, Sections, TABLES, TYPES, leb,
+    list, signed, sized,
 };
 use crate::random::Random;
 
@@ -127,9 +127,14 @@ fn element_segments(count: usize) -> Vec<u8> {
 
 fn globals(count: usize) -> Vec<u8> {
     let mut sections = command(&[], &[]);
-    sections.put(GLOBALS, list(vec![[0x7b, 1, 0xfd, 0x0c]; count].into_iter().map(|head| {
-        [&head[..], &[0; 16], &[END]].concat()
-    })));
+    sections.put(
+        GLOBALS,
+        list(
+            vec![[0x7b, 1, 0xfd, 0x0c]; count]
+                .into_iter()
+                .map(|head| [&head[..], &[0; 16], &[END]].concat()),
+        ),
+    );
     sections.module()
 }
 

@@ -1,8 +1,6 @@
 //! Makes a command of any module that imports nothing, so that what is in it is compiled and run.
 
-use wasmparser::{
-    CompositeInnerType, ExternalKind, FuncType, Parser, Payload, RefType, ValType,
-};
+use wasmparser::{CompositeInnerType, ExternalKind, FuncType, Parser, Payload, RefType, ValType};
 
 use super::binary::{CODE, EXPORTS, FUNCTIONS, MEMORIES, Sections, TYPES, leb, signed, sized};
 use crate::random::Random;

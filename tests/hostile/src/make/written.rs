@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use notrace_tests_rig::node::workspace;
 
 /// Folders of such modules.
-const FOLDERS: [&str; 3] = ["fixtures", "fixtures/cheats", "fixtures/advisories"];
+const FOLDERS: [&str; 2] = ["fixtures", "fixtures/advisories"];
 
 /// A module that was written.
 pub struct Written {

@@ -288,7 +288,8 @@ impl Script {
     }
 }
 
-/// What scripts may import: functions that print, which do nothing here, and one of each other kind.
+/// What scripts may import: functions that print, which do nothing here, and one of each other
+/// kind.
 fn spectest(store: &mut Store<()>, linker: &mut Linker<()>) -> wasmtime::Result<()> {
     let (i32s, i64s) = (ValType::I32, ValType::I64);
     let (f32s, f64s) = (ValType::F32, ValType::F64);
