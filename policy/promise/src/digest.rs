@@ -28,6 +28,8 @@ pub enum Domain {
     Shred,
     /// What a ledger keeps for itself: names of receipts and checks of records.
     Ledger,
+    /// Which keys belong to one node.
+    Evidence,
 }
 
 impl Domain {
@@ -43,6 +45,7 @@ impl Domain {
             Domain::Session => b"notrace/v1/session\0",
             Domain::Shred => b"notrace/v1/shred\0",
             Domain::Ledger => b"notrace/v1/ledger\0",
+            Domain::Evidence => b"notrace/v1/evidence\0",
         }
     }
 }

@@ -8,8 +8,9 @@ use crate::Breach;
 use crate::crates::{Member, Need};
 
 /// Crate, then what it may import besides `policy/promise`, which all may.
-const ARROWS: [(&str, &[&str]); 21] = [
+const ARROWS: [(&str, &[&str]); 22] = [
     ("policy/promise", &[]),
+    ("policy/evidence", &[]),
     ("policy/rules", &[]),
     ("store/protocol", &[]),
     ("store/objects", &["store/protocol"]),
@@ -23,8 +24,8 @@ const ARROWS: [(&str, &[&str]); 21] = [
     ("sdk/guest", &[]),
     ("sdk/seal", &[]),
     ("sdk/wire", &[]),
-    ("sdk/client", &["sdk/wire", "sdk/seal"]),
-    ("platform/attest", &[]),
+    ("sdk/client", &["sdk/wire", "sdk/seal", "policy/evidence"]),
+    ("platform/attest", &["policy/evidence"]),
     ("platform/node", NODE),
     ("platform/front", &["platform/node", "sdk/wire"]),
     ("platform/cli", CLI),
@@ -35,6 +36,7 @@ const ARROWS: [(&str, &[&str]); 21] = [
 /// The node speaks of versions and times, and those words are the protocol's.
 const NODE: &[&str] = &[
     "store/protocol",
+    "policy/evidence",
     "policy/rules",
     "store/replica",
     "store/fabric",

@@ -6,8 +6,8 @@ use crate::Breach;
 use crate::crates::Member;
 
 /// Folder, then how many crates of others it may name.
-const BUDGETS: [(&str, usize); 3] =
-    [("policy/promise", 6), ("policy/rules", 6), ("store/protocol", 0)];
+const BUDGETS: [(&str, usize); 4] =
+    [("policy/promise", 6), ("policy/evidence", 6), ("policy/rules", 6), ("store/protocol", 0)];
 
 /// Packages in the lock file, ours included.
 pub const LOCK_MAX: usize = 520;
