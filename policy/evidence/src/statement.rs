@@ -4,7 +4,7 @@
 //! of what the hardware said. So neither can be moved to another node, and no byte of either can
 //! change.
 
-use core::fmt::{self, Write as _};
+use core::fmt;
 
 use notrace_policy_promise::digest::{Digest, Domain};
 use notrace_policy_promise::note::{self, NotSigned, NoteSigner, VerifierKey};
@@ -83,16 +83,17 @@ impl Binding {
 
     fn text(&self) -> String {
         let Self { tls_key, request_key, ledger, nonce, from_unix_s, until_unix_s } = self;
-        let mut text = format!("{FIRST_LINE}\n");
-        // A string takes every character; there is nothing that could fail.
-        let _ = write!(
-            text,
-            "tls {}\nrequest-key {}\nledger {ledger}\nnonce {}\nvalid {from_unix_s} {until_unix_s}\n",
+        format!(
+            "{FIRST_LINE}\n\
+             tls {}\n\
+             request-key {}\n\
+             ledger {ledger}\n\
+             nonce {}\n\
+             valid {from_unix_s} {until_unix_s}\n",
             Hex(tls_key),
             Hex(request_key),
             Hex(nonce)
-        );
-        text
+        )
     }
 
     fn read<'a>(lines: &mut impl Iterator<Item = &'a str>) -> Option<Self> {
