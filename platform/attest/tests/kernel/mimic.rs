@@ -35,7 +35,7 @@ pub(crate) enum Fault {
 
 /// Who makes the reports.
 pub(crate) enum Maker {
-    Chip(Chip),
+    Chip(Box<Chip>),
     Intel(Box<Platform>),
 }
 

@@ -18,7 +18,7 @@ use crate::{NOW, binding, pins, signer, vendors};
 
 fn chip() -> (TempDir, Mimic) {
     let dir = tempfile::tempdir().unwrap();
-    let mimic = Mimic::new(dir.path(), Maker::Chip(Chip::default()));
+    let mimic = Mimic::new(dir.path(), Maker::Chip(Box::default()));
     (dir, mimic)
 }
 
@@ -64,24 +64,24 @@ fn a_quote_of_tdx_comes_by_the_same_way() {
 
 #[test]
 fn another_process_at_any_moment_costs_a_try_and_nothing_else() {
-    for step in 0..STEPS.len() {
+    for (step, what) in STEPS.iter().enumerate() {
         let (_dir, mut mimic) = chip();
         mimic.faults.resize(step, Fault::None);
         mimic.faults.push_back(Fault::Intruder);
-        assert!(is_taken(&asked(&mut mimic).unwrap()), "{}", STEPS[step]);
+        assert!(is_taken(&asked(&mut mimic).unwrap()), "{what}");
         // What came before the number was read, or after it was read last, costs not even that.
-        assert_eq!(mimic.pauses, u32::from(step > 0), "{}", STEPS[step]);
+        assert_eq!(mimic.pauses, u32::from(step > 0), "{what}");
     }
 }
 
 #[test]
 fn a_kernel_that_is_busy_is_asked_again_and_not_for_ever() {
     for kind in [ErrorKind::ResourceBusy, ErrorKind::WouldBlock, ErrorKind::Interrupted] {
-        for step in 0..STEPS.len() {
+        for (step, what) in STEPS.iter().enumerate() {
             let (_dir, mut mimic) = chip();
             mimic.faults.resize(step, Fault::None);
             mimic.faults.push_back(Fault::Fails(kind));
-            assert!(is_taken(&asked(&mut mimic).unwrap()), "{}", STEPS[step]);
+            assert!(is_taken(&asked(&mut mimic).unwrap()), "{what}");
             assert_eq!(mimic.pauses, 1);
         }
         let (_dir, mut mimic) = chip();
