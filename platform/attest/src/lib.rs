@@ -5,8 +5,8 @@
 //!
 //! Everything here blocks, on devices that may be slow and are asked seldom.
 //!
-//! Reading order: `limits`; [`error`]; [`tsm`] asks the kernel and [`tpm`] a TPM; `attester` is what
-//! a node calls.
+//! Reading order: `limits`; [`error`]; [`tsm`] asks the kernel and [`tpm`] a TPM; `attester` is
+//! what a node calls.
 #![forbid(unsafe_code)]
 
 pub mod limits;

@@ -84,7 +84,7 @@ pub enum Refused {
     #[error("of the TDX quote, {0}")]
     Tdx(BadTdx),
     /// All of it is true, and less than is asked for.
-    #[error("the evidence is true, of level {}, and not of level {} as asked", .0.code(), .1.code())]
+    #[error("the evidence is true, of level {}, not of level {} as asked", .0.code(), .1.code())]
     TooLow(TrustLevel, TrustLevel),
 }
 
